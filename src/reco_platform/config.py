@@ -1,0 +1,242 @@
+"""The configuration: one strict model of every key, and where each value comes from."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reco_platform.errors import ConfigError
+
+DEFAULTS_FILE = Path("config/config.yaml")
+
+# Environment variables that set a key (design: between --config and the defaults file).
+ENVIRONMENT = {
+    "LAKEHOUSE_PATH": "lakehouse",
+    "STORAGE_FORMAT": "storage_format",
+    "MLFLOW_TRACKING_URI": "mlflow_tracking_uri",
+    "ALS_RANK": "rank",
+    "ALS_MAX_ITER": "max_iter",
+    "ALS_REG_PARAM": "reg_param",
+    "ALS_COLD_START_STRATEGY": "cold_start_strategy",
+    "TOP_N": "top_n",
+}
+
+
+class Config(BaseModel):
+    """Every key, flat, with its default and its bounds. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    dataset: str = Field(
+        "demo",
+        pattern=r"^[\w][\w .+-]*$",
+        max_length=80,
+        description="Name of the data set: an entry of config/datasets.yaml, or any name together with dataset_path",
+    )
+    dataset_path: str | None = Field(
+        None,
+        description="Folder with ratings.csv, movies.csv and, if there is one, tags.csv; no registry entry is needed then",
+    )
+    lakehouse: str | None = Field(
+        None,
+        description="Root of every table, model and report; default results/<dataset>, or results/<dataset>-parquet",
+    )
+    storage_format: Literal["delta", "parquet"] = Field("delta", description="Format of the tables")
+
+    sample_size: int = Field(
+        10_000, ge=1, le=10_000_000, description="Rows of each silver table that the contract checks"
+    )
+    sample_seed: int = Field(7, ge=0, lt=2**31, description="Seed of that sample")
+    max_reject_share: float = Field(
+        0.05, ge=0, le=1, description="Largest share of rows that cleaning may reject before the job stops"
+    )
+
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="Share of the interactions, the latest ones, that form the test fold"
+    )
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=1, description="Share of the train fold, its latest rows, that sweeps validate on"
+    )
+
+    rank: int = Field(50, ge=1, le=500, description="Number of latent factors of the ALS model")
+    max_iter: int = Field(10, ge=1, le=200, description="ALS iterations")
+    reg_param: float = Field(
+        0.1, ge=0, le=100, description="ALS regularisation, scaled by each row's number of ratings"
+    )
+    cold_start_strategy: Literal["drop", "nan"] = Field(
+        "drop", description="What becomes of test rows whose user or movie has no training rows"
+    )
+    nonnegative: bool = Field(False, description="Constrain the factors to be nonnegative")
+    seed: int = Field(42, ge=0, lt=2**31, description="Seed of the factors' first values")
+    num_blocks: int = Field(
+        4, ge=1, le=1024, description="User and item blocks of Spark's ALS; part of its result, so pinned"
+    )
+
+    top_n: int = Field(10, ge=1, le=1000, description="Recommendations for each user")
+    exclude_seen: bool = Field(True, description="Leave out what the user has rated in the training data")
+
+    driver_memory: str = Field(
+        "2g",
+        pattern=r"^[1-9]\d*[mg]$",
+        description="Java heap of each Spark driver, such as 800m or 4g; never changes a result",
+    )
+    log_level: Literal["debug", "info", "warn", "error"] = Field(
+        "warn", description="Spark's log level; never changes a result"
+    )
+    mlflow_tracking_uri: str | None = Field(
+        None, description="MLflow tracking server or store; default a database under the lakehouse"
+    )
+
+    @property
+    def root(self) -> str:
+        """The lakehouse: as configured, or results/<dataset> (with a suffix, so that two formats never share a path)."""
+        if self.lakehouse is not None:
+            return self.lakehouse.rstrip("/") or "/"
+        return f"results/{self.dataset}" + ("" if self.storage_format == "delta" else "-parquet")
+
+
+def load(
+    overrides: Mapping[str, Any], environ: Mapping[str, str] = os.environ, defaults: Path = DEFAULTS_FILE
+) -> Config:
+    """The configuration from overrides, then the environment, then the defaults file.
+
+    Args:
+        overrides: what the command line and its config files say; values may be strings.
+        environ: environment variables; an empty one counts as not set.
+        defaults: a YAML file of keys and values.
+
+    Raises:
+        ConfigError: for a key that does not exist or a value that is not allowed, naming its source.
+    """
+    sources: dict[str, tuple[Any, str]] = {}
+    for key, value in read_defaults(defaults).items():
+        sources[key] = (value, str(defaults))
+    for variable, key in ENVIRONMENT.items():
+        if environ.get(variable, "") != "":
+            sources[key] = (environ[variable], f"environment variable {variable}")
+    for key, value in overrides.items():
+        sources[key] = (value, "--config or --configfile")
+    return validated(sources)
+
+
+def read_defaults(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file.
+
+    Raises:
+        ConfigError: if it is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"config file {path} cannot be read: {error.strerror}", "run from the project's root folder"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"config file {path} is not YAML: {error}", "mend the file, or restore it: git checkout config/config.yaml"
+        ) from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config file {path} holds no keys", "git checkout config/config.yaml")
+    return values
+
+
+def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
+    """The model from values and the name of each one's source; every problem is reported at once.
+
+    Raises:
+        ConfigError: see load.
+    """
+    values = {
+        key: None if isinstance(value, str) and value in {"null", ""} else value for key, (value, _) in sources.items()
+    }
+    axes = [
+        key
+        for key, value in values.items()
+        if isinstance(value, list) or (isinstance(value, str) and "," in value and key in HYPERPARAMETERS)
+    ]
+    if axes:
+        raise ConfigError(
+            f"{axes[0]}={values[axes[0]]} (from {sources[axes[0]][1]}) is a list: this target takes one value of each key",
+            "give one value; a list is an axis of a sweep",
+        )
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        problems = [describe(problem, sources) for problem in error.errors()]
+    raise ConfigError("\n".join(problems), "docs/configuration.md lists every key with what it allows")
+
+
+HYPERPARAMETERS = ("rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
+
+
+def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]]) -> str:
+    """One pydantic problem in the user's words: key, value, source, what is allowed, nearest name."""
+    key = str(problem["loc"][0])
+    value, source = sources[key]
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.5)
+        guess = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(sorted(Config.model_fields))}"
+        return f"unknown key {key!r} (from {source}){guess}"
+    near = difflib.get_close_matches(str(value), allowed_values(key), n=1, cutoff=0.5)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    return f"{key}={value!r} (from {source}) is not allowed: {allowed(key)}{guess}"
+
+
+def allowed_values(key: str) -> list[str]:
+    """The words a key allows, where it allows only some."""
+    return [str(value) for value in Config.model_json_schema()["properties"][key].get("enum", [])]
+
+
+def allowed(key: str) -> str:
+    """What a key allows, in words."""
+    schema = Config.model_json_schema()["properties"][key]
+    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
+    option = options[0]
+    if "enum" in option:
+        return "one of " + ", ".join(map(str, option["enum"]))
+    words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}[
+        option["type"]
+    ]
+    bounds = {
+        "minimum": "at least",
+        "exclusiveMinimum": "above",
+        "maximum": "at most",
+        "exclusiveMaximum": "below",
+        "pattern": "matching",
+        "maxLength": "of at most (characters)",
+    }
+    limits = [
+        f"{text} {option[name]:g}" if isinstance(option[name], (int, float)) else f"{text} {option[name]}"
+        for name, text in bounds.items()
+        if name in option
+    ]
+    return " ".join([words, *limits]) if limits else words
+
+
+def defaults_yaml() -> str:
+    """The text of config/config.yaml: every key with its default, its meaning and what it allows."""
+    lines = [
+        "# Every key and its default. Written by `make docs` from src/reco_platform/config.py.",
+        "# Override for one run: snakemake --cores 2 gold --config rank=20",
+    ]
+    for key, field in Config.model_fields.items():
+        lines += ["", f"# {field.description} ({allowed(key)})", yaml.safe_dump({key: field.default}).strip()]
+    return "\n".join(lines) + "\n"
+
+
+def docs_table() -> str:
+    """A Markdown table of every key."""
+    variables = {key: variable for variable, key in ENVIRONMENT.items()}
+    rows = ["| Key | Default | Allowed | Environment | Meaning |", "|---|---|---|---|---|"]
+    for key, field in Config.model_fields.items():
+        default = "" if field.default is None else f"`{yaml.safe_dump(field.default).splitlines()[0]}`"
+        pattern_safe = allowed(key).replace("|", "\\|")
+        variable = f"`{variables[key]}`" if key in variables else ""
+        rows.append(f"| `{key}` | {default} | {pattern_safe} | {variable} | {field.description} |")
+    return "\n".join(rows) + "\n"

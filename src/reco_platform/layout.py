@@ -1,0 +1,78 @@
+"""Where everything lies in a lakehouse: the one place that knows a path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TABLES = ("ratings", "movies", "tags")
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """Paths of one data set's lakehouse, relative to its root.
+
+    Args:
+        root: a local folder or a Hadoop URI.
+        dataset: name of the data set.
+    """
+
+    root: str
+    dataset: str
+
+    @property
+    def remote(self) -> bool:
+        return "://" in self.root
+
+    @property
+    def receipts(self) -> Path:
+        """Where receipts lie: beside what they stand for; on local disk where the lakehouse is remote."""
+        return Path("results") / self.dataset if self.remote else Path(self.root)
+
+    def receipt(self, artifact: str) -> str:
+        return str(self.receipts / f"{artifact}.receipt.json")
+
+    def local(self, artifact: str) -> Path:
+        return Path(self.root) / artifact
+
+    def bronze(self, table: str) -> str:
+        return f"bronze/movielens/{self.dataset}/{table}"
+
+    def quality_report(self, table: str) -> str:
+        return f"silver/_reports/quality_{table}_{self.dataset}.json"
+
+    @property
+    def etl_report(self) -> str:
+        return f"silver/_reports/etl_bronze_to_silver_report_{self.dataset}"
+
+
+def silver(table: str) -> str:
+    return f"silver/{table}"
+
+
+def quarantine(table: str) -> str:
+    return f"silver/_quarantine/{table}"
+
+
+INTERACTIONS = "gold/interactions"
+MODELS = "gold/models/als"
+RECOMMENDATIONS = "gold/recommendations_als"
+EVALUATION = "gold/metrics/_evaluation"
+RUN_METRICS = "gold/metrics/run_metrics"
+REPORT = "reports/report"
+
+
+def model(model_version: str) -> str:
+    return f"{MODELS}/{model_version}"
+
+
+def evaluation(model_version: str) -> str:
+    return f"{EVALUATION}/evaluation_{model_version}.json"
+
+
+def run_metrics(model_version: str) -> str:
+    return f"{RUN_METRICS}_{model_version}.json"
+
+
+def report(model_version: str) -> str:
+    return f"reports/{model_version}.html"

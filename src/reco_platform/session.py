@@ -1,0 +1,154 @@
+"""Java, spark-submit and the Spark session: found, isolated from the user's own, and set up the same everywhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reco_platform.errors import EnvironmentProblemError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JAVA_VERSIONS = (17, 21)
+JARS = Path(".cache/jars")
+JAVA_HINT = "install Java 17 or 21 (Debian, Ubuntu: apt install openjdk-17-jre-headless), or set JAVA_HOME to one"
+
+# Settings that may shape a result; they are code so that a change of one is seen.
+RESULT_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.sources.partitionOverwriteMode": "static",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
+}
+
+# The user's own Spark, Hadoop and Python settings, which would otherwise leak in.
+FOREIGN = ("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_DIST_CLASSPATH", "SPARK_CLASSPATH", "SPARK_SUBMIT_OPTS", "SPARK_ENV_LOADED", "HADOOP_HOME", "HADOOP_CLASSPATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYSPARK_DRIVER_PYTHON", "PYSPARK_DRIVER_PYTHON_OPTS", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PIN_THREAD", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "SPARK_MASTER", "MASTER")  # fmt: skip
+
+
+def java_candidates(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Places where a Java may be, the user's choice first."""
+    if environ.get("JAVA_HOME"):
+        yield Path(environ["JAVA_HOME"])
+    on_path = shutil.which("java", path=environ.get("PATH"))
+    if on_path:
+        yield Path(on_path).resolve().parents[1]
+    for folder in (Path("/usr/lib/jvm"), Path("/Library/Java/JavaVirtualMachines"), Path("/opt/java")):
+        for home in sorted(folder.glob("*")) if folder.is_dir() else ():
+            yield home / "Contents/Home" if (home / "Contents/Home").is_dir() else home
+
+
+def java_version(home: Path) -> int | None:
+    """The major version of the Java in a folder; None if there is none."""
+    try:
+        text = (home / "release").read_text(encoding="utf-8")
+    except OSError:
+        try:
+            run = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, check=False)
+        except OSError:
+            return None
+        text = run.stderr
+    found = re.search(r'(?:JAVA_VERSION=|version )"(\d+)', text)
+    return int(found[1]) if found and (home / "bin" / "java").exists() else None
+
+
+def find_java(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder of a suitable Java.
+
+    Raises:
+        EnvironmentProblemError: if there is none, naming those that were found and do not do.
+    """
+    unsuitable = []
+    for home in java_candidates(environ):
+        version = java_version(home)
+        if version in JAVA_VERSIONS:
+            return home
+        if version is not None:
+            unsuitable.append(f"Java {version} in {home}")
+    found = f"only {', '.join(dict.fromkeys(unsuitable))}" if unsuitable else "none was found"
+    raise EnvironmentProblemError(f"Spark needs Java 17 or 21, and {found}", JAVA_HINT)
+
+
+def spark_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for spark-submit: this one, without another Spark, Java or Python in it."""
+    kept = {key: value for key, value in environ.items() if key not in FOREIGN}
+    return kept | {
+        "JAVA_HOME": str(find_java(environ)),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_HOME": str(spark_home()),
+        "SPARK_CONF_DIR": str(Path("config").resolve()),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+
+
+def spark_home() -> Path:
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    spec = find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise EnvironmentProblemError("pyspark is not installed in this Python", "make setup")
+    return Path(spec.origin).parent
+
+
+def submit_command(script: str, arguments: Sequence[str], *, threads: int, memory: str) -> list[str]:
+    """The spark-submit command line for a script, run by hand or by a rule."""
+    return [
+        str(spark_home() / "bin" / "spark-submit"),
+        "--master", f"local[{threads}]",
+        "--driver-memory", memory,
+        "--properties-file", "config/spark-defaults.conf",
+        "--conf", f"spark.sql.shuffle.partitions={threads}",
+        script,
+        *arguments,
+    ]  # fmt: skip
+
+
+def submit(script: str, arguments: Sequence[str], *, threads: int, memory: str) -> None:
+    """Goes on as spark-submit running the script; does not return.
+
+    Raises:
+        EnvironmentProblemError: if there is no suitable Java.
+    """
+    command = submit_command(script, arguments, threads=threads, memory=memory)
+    environment = spark_environment()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, environment)  # noqa: S606  # no shell is wanted
+
+
+def submitted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process was started by spark-submit."""
+    return "PYSPARK_GATEWAY_PORT" in environ
+
+
+def delta_jars(folder: Path = JARS) -> list[Path]:
+    """Delta's jars, fetched by set-up.
+
+    Raises:
+        EnvironmentProblemError: if they are not there.
+    """
+    jars = sorted(folder.glob("*.jar"))
+    if not jars:
+        raise EnvironmentProblemError(f"Delta's jars are not in {folder}", "make setup")
+    return jars
+
+
+def spark_session(name: str, log_level: str = "warn") -> SparkSession:
+    """The session of a step, with the settings that its result depends on."""
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    builder = SparkSession.builder.appName(name)
+    for key, value in RESULT_SETTINGS.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel(log_level.upper())
+    return session
