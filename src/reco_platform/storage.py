@@ -219,14 +219,18 @@ def without_volatile(value: Any) -> Any:
 def staging_folder(target: Path) -> Path:
     """A new, empty staging folder for a table or model; what an earlier, killed writer left is removed."""
     clean_up(target)
-    staging = target.parent / f"{STAGING}-{target.name}"
+    staging = staging_name(target)
     staging.mkdir(parents=True)
     return staging
 
 
+def staging_name(target: Path) -> Path:
+    return target.parent / f"{STAGING}-{target.name}"
+
+
 def clean_up(target: Path) -> None:
     """Removes what a killed writer of `target` may have left: staging folders and files of no version."""
-    shutil.rmtree(target.parent / f"{STAGING}-{target.name}", ignore_errors=True)
+    shutil.rmtree(staging_name(target), ignore_errors=True)
     pending = read_manifest(target, PENDING)
     if pending is not None:
         head = head_version(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import struct
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -169,7 +170,8 @@ def random_scalar(rng: random.Random, kind: pa.DataType) -> Any:
 def random_table(seed: int, rows: int, nulls: float, schema: pa.Schema = SCHEMA) -> pa.Table:
     """Some chunks, each a slice that starts inside its buffers."""
     rng = random.Random(seed)
-    chunks, left = [], rows
+    chunks: list[pa.Table] = []
+    left = rows
     while left or not chunks:
         size, skip = rng.randint(min(1, left), left), rng.randrange(12)
         made = [{f.name: random_value(rng, f.type, nulls) for f in schema} for _ in range(skip + size + 1)]
@@ -361,6 +363,11 @@ def test_fingerprints_differ_by_schema_rows_and_sums() -> None:
     assert all(len(text) == 16 and int(text, 16) >= 0 for text in prints | set(hashes))
     assert schema_hash([("a", "int"), ("b", "int")]) != schema_hash([("b", "int"), ("a", "int")])
     assert row_sums({"fp_rows": 0, "fp_low": None, "fp_high": None}) == RowSums(0, 0, 0)
+
+
+def test_the_import_is_light() -> None:
+    code = "import sys, reco_platform.fingerprint; sys.exit(any(m in sys.modules for m in ('pyspark', 'numba', 'pyarrow')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # --- Spark

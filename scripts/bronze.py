@@ -1,0 +1,63 @@
+"""The CSV files of a data set: generated, downloaded or copied into the lakehouse, and described by receipts."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from reco_platform import bronze, datasets, journal
+from reco_platform.errors import RecoError
+from reco_platform.layout import TABLES, Lakehouse
+from reco_platform.receipts import write_text
+from reco_platform.steps import provenance, provenance_path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
+    parser.add_argument("--lakehouse", required=True, help="root of the lakehouse")
+    parser.add_argument("--dataset", default="demo", help="name of the data set")
+    parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
+    parser.add_argument("--params", default="{}", help="ignored; what the rule is filed under")
+    arguments = parser.parse_args()
+    started = time.time()
+    try:
+        registry = datasets.load_registry(Path("config/datasets.yaml"))
+        dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
+        house = Lakehouse(arguments.lakehouse, arguments.dataset)
+        brought = bronze.bring(dataset, house, lambda text: print(f"[bronze] {text}", flush=True))
+        changed = describe_all(dataset, house, started)
+    except RecoError as error:
+        journal.record("bronze", "failed", [error.what], time.time() - started)
+        print(f"[ERROR] bronze: {error}", file=sys.stderr)
+        return error.exit_code
+    why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
+    journal.record(
+        "bronze", "worked" if brought or changed else "restored", why or ["same bytes"], time.time() - started
+    )
+    return 0
+
+
+def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) -> list[str]:
+    """Writes every table's receipt; gives the tables whose content is not what it was the last time."""
+    changed = []
+    for table in TABLES:
+        receipt = bronze.describe(dataset, house, table)
+        memo = house.local(house.bronze(table)).parent / "_memo" / f"{table}.json"
+        if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
+            changed.append(table)
+            write_text(memo, receipt.text())
+        if not receipt.facts.get("as_registered", True):
+            print(
+                f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {house.dataset}", flush=True
+            )
+        path = Path(house.receipt(receipt.artifact))
+        csv = house.local(receipt.path)
+        stat = [csv.stat().st_size, csv.stat().st_mtime_ns] if csv.is_file() else None
+        write_text(provenance_path(path), json.dumps({**provenance(started), "stat": stat}, indent=1) + "\n")
+        write_text(path, receipt.text())
+    return changed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""One JSON file that says what was trained, on what, how good it is, and what was recommended."""
+
+import json
+import sys
+import time
+
+from reco_platform import layout
+from reco_platform.receipts import Receipt
+from reco_platform.steps import Task, run
+
+HYPERPARAMETERS = ("rank", "max_iter", "reg_param", "cold_start_strategy", "nonnegative", "seed", "num_blocks")
+
+
+def work(task: Task) -> Receipt:
+    version = task.path("model").name
+    split = task.inputs["interactions"].facts
+    metrics = {
+        "model_version": version,
+        "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "hyperparameters": {key: task.params[key] for key in HYPERPARAMETERS},
+        "dataset_info": {
+            "dataset": task.dataset,
+            "storage_format": task.params["storage_format"],
+            "interactions_fingerprint": task.inputs["interactions"].fingerprint,
+            "split_info": {**split, "total_count": split["train_count"] + split["test_count"]},
+        },
+        "evaluation": json.loads(task.path("evaluation").read_text(encoding="utf-8")),
+        "recommendations": {"top_n": task.params["top_n"], "users": task.inputs["recommendations"].rows},
+    }
+    text = json.dumps(metrics, indent=1, allow_nan=False) + "\n"
+    return task.publish_file(layout.run_metrics(version), text, {"model_version": version})
+
+
+if __name__ == "__main__":
+    sys.exit(run("run_metrics", __doc__, work))

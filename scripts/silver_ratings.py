@@ -1,0 +1,10 @@
+"""Ratings from CSV to silver: typed, checked, deduplicated, partitioned by year and month; rejected rows aside."""
+
+import sys
+
+from reco_platform.cleaning.ratings import CLEANING
+from reco_platform.silver_step import make
+from reco_platform.steps import run
+
+if __name__ == "__main__":
+    sys.exit(run("silver_ratings", __doc__, lambda task: make(task, CLEANING)))

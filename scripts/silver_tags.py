@@ -1,0 +1,10 @@
+"""Tags from CSV to silver: typed, checked, partitioned by year and month; rejected rows aside. No tags, no table."""
+
+import sys
+
+from reco_platform.cleaning.tags import CLEANING
+from reco_platform.silver_step import make
+from reco_platform.steps import run
+
+if __name__ == "__main__":
+    sys.exit(run("silver_tags", __doc__, lambda task: make(task, CLEANING)))

@@ -1,0 +1,1 @@
+"""Alternating least squares: training, and the model as it is stored."""

@@ -1,0 +1,70 @@
+"""A trained model: the factors of users and movies, as Spark's ALSModel stores them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from reco_platform.fingerprint import arrow_sums, fingerprint
+
+Ids = npt.NDArray[np.int32]
+Factors = npt.NDArray[np.float32]
+FACTORS = pa.schema([("id", pa.int32()), ("features", pa.list_(pa.float32()))])
+
+
+@dataclass(frozen=True)
+class Side:
+    """Ids in rising order, shape (n,), and their factors, shape (n, rank)."""
+
+    ids: Ids
+    factors: Factors
+
+    def positions(self, wanted: Ids) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Where each wanted id stands, and whether it is there at all; both of the shape of `wanted`."""
+        at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
+        return at, self.ids[at] == wanted
+
+
+@dataclass(frozen=True)
+class Model:
+    """Both sides; a prediction is the product of a user's and a movie's factors."""
+
+    users: Side
+    movies: Side
+
+    def predict(self, user_ids: Ids, movie_ids: Ids) -> npt.NDArray[np.float64]:
+        """Predicted ratings, shape as given; NaN where the user or the movie was not in training."""
+        at_user, user_known = self.users.positions(user_ids)
+        at_movie, movie_known = self.movies.positions(movie_ids)
+        left, right = self.users.factors[at_user].astype(np.float64), self.movies.factors[at_movie]
+        return np.where(user_known & movie_known, (left * right).sum(axis=1), np.nan)
+
+
+def read_model(folder: Path) -> Model:
+    """The model in a folder of Spark's format."""
+    return Model(read_side(folder / "userFactors"), read_side(folder / "itemFactors"))
+
+
+def read_side(folder: Path) -> Side:
+    table = side_table(folder).sort_by("id")
+    features = table["features"].combine_chunks()
+    width = len(features.values) // max(len(table), 1)
+    return Side(table["id"].to_numpy(), features.values.to_numpy().reshape(len(table), width))
+
+
+def side_table(folder: Path) -> pa.Table:
+    return ds.dataset(str(folder), format="parquet").to_table().cast(FACTORS)
+
+
+def model_fingerprint(folder: Path) -> str:
+    """Of the factors alone, whatever the files and the metadata beside them."""
+    sides = [
+        fingerprint(name, arrow_sums(side_table(folder / name), FACTORS.names))
+        for name in ("userFactors", "itemFactors")
+    ]
+    return fingerprint("-".join(sides), arrow_sums(FACTORS.empty_table(), FACTORS.names))

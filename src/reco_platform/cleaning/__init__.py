@@ -1,0 +1,1 @@
+"""The cleaning rules, one module a table; rules.py holds what they share."""

@@ -1,0 +1,100 @@
+"""CSV files to Parquet of plain text: one reader for every table, in which no row is lost."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+
+from reco_platform.errors import DataError
+
+BLOCK_BYTES = 16 << 20
+LINE = "_line"
+ROW = "_row"
+
+
+def header(path: Path, required: Sequence[str]) -> list[str]:
+    """The columns that a CSV file's first line names.
+
+    Raises:
+        DataError: if the file is missing, empty or not text, or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} does not exist", f"put a CSV file with the columns {', '.join(required)} there"
+        ) from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}", "give an uncompressed UTF-8 CSV file") from error
+    if not names:
+        raise DataError(f"{path} is empty", f"its first line must name the columns: {','.join(required)}")
+    for name in required:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            renamed = f" ({near[0]!r} may be it under another name)" if near else ""
+            raise DataError(
+                f"{path}, line 1: column {name!r} is missing{renamed}; the file has {', '.join(map(repr, names))}",
+                f"the columns {', '.join(required)} are needed, in any order",
+            )
+    return names
+
+
+def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: bool) -> list[str]:
+    """Writes a CSV file's records to Parquet as text; lines with too few or too many fields go into `_line`.
+
+    Args:
+        path: the CSV file.
+        required: columns to keep.
+        target: a file to write. Its columns are `required` (string, as in the file), `_line` (string, null in good
+            rows) and `_row` (int64, a running number: good rows in file order, then the malformed lines).
+        multiline: whether quoted values may hold newlines.
+
+    Returns:
+        Names of columns that the file has beyond the required ones.
+
+    Raises:
+        DataError: if the file cannot be read as CSV, or has no rows.
+    """
+    names = header(path, required)
+    malformed: list[str] = []
+
+    def keep(row: Any) -> str:
+        malformed.append(row.text)
+        return "skip"
+
+    schema = pa.schema([*((name, pa.string()) for name in required), (LINE, pa.string()), (ROW, pa.int64())])
+    rows = 0
+    try:
+        reader = pc.open_csv(
+            path,
+            read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
+            parse_options=pc.ParseOptions(newlines_in_values=multiline, invalid_row_handler=keep),
+            convert_options=pc.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=list(required),
+                check_utf8=False,
+                strings_can_be_null=False,
+            ),
+        )
+        with pq.ParquetWriter(target, schema, compression="lz4") as writer:
+            for batch in reader:
+                numbers = pa.array(range(rows, rows + batch.num_rows), pa.int64())
+                lines = pa.nulls(batch.num_rows, pa.string())
+                writer.write_batch(pa.record_batch([*batch.columns, lines, numbers], schema=schema))
+                rows += batch.num_rows
+            nulls = [pa.nulls(len(malformed), pa.string()) for _ in required]
+            numbers = pa.array(range(rows, rows + len(malformed)), pa.int64())
+            writer.write_batch(pa.record_batch([*nulls, pa.array(malformed, pa.string()), numbers], schema=schema))
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}", "mend the file, or leave the line out") from error
+    if rows + len(malformed) == 0:
+        raise DataError(f"{path} has a header but no rows", "give a file with data, or delete it if it is tags.csv")
+    return [name for name in names if name not in required]

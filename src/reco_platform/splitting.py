@@ -1,0 +1,79 @@
+"""From silver ratings to interactions: the latest rating of each pair, dense indexes, and a fold by time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TimeCuts:
+    """Moments in microseconds since 1970: train holds rows up to `train`, validation up to `test`, test those after."""
+
+    train: int
+    test: int
+
+
+def latest(ratings: pa.Table) -> pa.Table:
+    """One row for each (user, movie): the latest rating. Sorted by user, then movie.
+
+    Args:
+        ratings: user_id int, movie_id int, rating float, rating_ts timestamp; no two rows alike in the first two and
+            the last.
+    """
+    users = ratings["user_id"].to_numpy().astype(np.int64)
+    movies = ratings["movie_id"].to_numpy().astype(np.int64)
+    moments = microseconds(ratings["rating_ts"])
+    pair = users << 32 | movies
+    order = np.argsort(pair, kind="stable")
+    if len(order) and (np.diff(pair[order]) == 0).any():
+        order = np.lexsort((moments, pair))
+    in_order = pair[order]
+    last = np.append(in_order[1:] != in_order[:-1], True) if len(order) else np.zeros(0, bool)
+    return ratings.take(pa.array(order[last]))
+
+
+def microseconds(column: pa.ChunkedArray) -> Array:
+    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+
+
+def dense(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Ids numbered from 0 in their order, shape as given."""
+    return np.unique(ids, return_inverse=True)[1].astype(np.int32)
+
+
+def time_cuts(moments: Array, test_fraction: float, validation_fraction: float) -> TimeCuts:
+    """Where the folds end when rows are counted off in order of time; rows of one moment stay together, the earlier side.
+
+    Args:
+        moments: shape (rows,), microseconds.
+        test_fraction: share of all rows, the latest, for the test fold.
+        validation_fraction: share of the others, the latest, for the validation fold.
+    """
+    ordered = np.sort(moments)
+    test = ordered[upto(len(ordered), test_fraction) - 1]
+    training = ordered[: np.searchsorted(ordered, test, side="right")]
+    train = training[upto(len(training), validation_fraction) - 1]
+    return TimeCuts(train=int(train), test=int(test))
+
+
+def upto(rows: int, last_fraction: float) -> int:
+    """How many of `rows` come before the last fraction; at least one."""
+    return max(1, math.floor(rows * (1 - last_fraction) + 1e-9))
+
+
+def folds(moments: Array, cuts: TimeCuts) -> pa.Array:
+    """The fold of each row, shape (rows,), as text."""
+    number = (moments > cuts.train).astype(np.int8) + (moments > cuts.test)
+    return pa.DictionaryArray.from_arrays(number, ["train", "validation", "test"]).cast(pa.string())
+
+
+def timestamp(moment: int) -> str:
+    """A moment in microseconds as text in UTC."""
+    return str(np.datetime64(moment, "us")) + "Z"
