@@ -1,0 +1,32 @@
+# The report that a person reads.
+
+
+rule report:
+    """One HTML file on the run: data, parameters, quality, some users' recommendations."""
+    input:
+        etl_report=FLOW.receipt(FLOW.house.etl_report),
+        movies=FLOW.silver("movies"),
+        tags=FLOW.silver("tags"),
+        interactions=FLOW.receipt(pipeline.layout.INTERACTIONS),
+        recommendations=FLOW.receipt(pipeline.layout.RECOMMENDATIONS),
+        run_metrics=FLOW.receipt(pipeline.layout.RUN_METRICS),
+    output:
+        FLOW.receipt(pipeline.layout.REPORT),
+    params:
+        step=FLOW.params("report"),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{LOGS}/report.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    shell:
+        "{PYTHON} scripts/report.py {COMMON} --threads {threads}"
+        " --etl-report {input.etl_report:q}"
+        " --movies {input.movies:q}"
+        " --tags {input.tags:q}"
+        " --interactions {input.interactions:q}"
+        " --recommendations {input.recommendations:q}"
+        " --run-metrics {input.run_metrics:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,89 @@
+# Silver: one table a job, by Spark: typed, checked against its contract, rejected rows kept aside with their reasons.
+
+
+rule silver_ratings:
+    """Ratings: one shuffle, deduplicated, partitioned by year and month."""
+    input:
+        bronze=FLOW.bronze("ratings"),
+    output:
+        FLOW.silver("ratings"),
+    params:
+        step=FLOW.params("silver_ratings"),
+    log:
+        f"{LOGS}/silver_ratings.log",
+    benchmark:
+        f"{LOGS}/silver_ratings.benchmark.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=3000,
+    shell:
+        "{PYTHON} scripts/silver_ratings.py {COMMON} {SPARK} --threads {threads}"
+        " --bronze {input.bronze:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+
+
+rule silver_movies:
+    """Movies: genres split, release year found in the title."""
+    input:
+        bronze=FLOW.bronze("movies"),
+    output:
+        FLOW.silver("movies"),
+    params:
+        step=FLOW.params("silver_movies"),
+    log:
+        f"{LOGS}/silver_movies.log",
+    benchmark:
+        f"{LOGS}/silver_movies.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    shell:
+        "{PYTHON} scripts/silver_movies.py {COMMON} {SPARK} --threads {threads}"
+        " --bronze {input.bronze:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+
+
+rule silver_tags:
+    """Tags, where the data set has them."""
+    input:
+        bronze=FLOW.bronze("tags"),
+    output:
+        FLOW.silver("tags"),
+    params:
+        step=FLOW.params("silver_tags"),
+    log:
+        f"{LOGS}/silver_tags.log",
+    benchmark:
+        f"{LOGS}/silver_tags.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    shell:
+        "{PYTHON} scripts/silver_tags.py {COMMON} {SPARK} --threads {threads}"
+        " --bronze {input.bronze:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+
+
+rule etl_report:
+    """What went in and out of every silver table."""
+    input:
+        ratings=FLOW.silver("ratings"),
+        movies=FLOW.silver("movies"),
+        tags=FLOW.silver("tags"),
+    output:
+        FLOW.receipt(FLOW.house.etl_report),
+    params:
+        step=FLOW.params("etl_report"),
+    log:
+        f"{LOGS}/etl_report.log",
+    benchmark:
+        f"{LOGS}/etl_report.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    shell:
+        "{PYTHON} scripts/etl_report.py {COMMON} --threads {threads}"
+        " --ratings {input.ratings:q}"
+        " --movies {input.movies:q}"
+        " --tags {input.tags:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
