@@ -5,7 +5,18 @@ import sys
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from reco_platform import workflow as pipeline
 
-LOOKING = {"-n", "--dry-run", "--dryrun", "--lint", "--list", "-l", "--dag", "--rulegraph", "--summary", "-S"}
+LOOKING = {
+    "-n",
+    "--dry-run",
+    "--dryrun",
+    "--lint",
+    "--list",
+    "-l",
+    "--dag",
+    "--rulegraph",
+    "--summary",
+    "-S",
+}
 FLOW = pipeline.prepare_or_exit(config)
 if workflow.is_main_process and not LOOKING & set(sys.argv):
     LOCK = pipeline.begin(FLOW, config)
@@ -55,4 +66,7 @@ onsuccess:
 
 onerror:
     print(pipeline.closing(FLOW), file=sys.stderr)
-    print(f"Logs: {LOGS}. Mend what the [ERROR] line says and run the same command again.", file=sys.stderr)
+    print(
+        f"Logs: {LOGS}. Mend what the [ERROR] line says and run the same command again.",
+        file=sys.stderr,
+    )

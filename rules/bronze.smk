@@ -8,9 +8,6 @@ rule bronze:
         FLOW.sources,
     output:
         [FLOW.bronze(table) for table in pipeline.TABLES],
-    params:
-        step=FLOW.bronze_params,
-        path=FLOW.config.dataset_path or "",
     log:
         f"{LOGS}/bronze.log",
     benchmark:
@@ -18,5 +15,12 @@ rule bronze:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        step=FLOW.bronze_params,
+        path=(
+            ["--dataset-path", FLOW.config.dataset_path]
+            if FLOW.config.dataset_path
+            else []
+        ),
     shell:
-        "{PYTHON} scripts/bronze.py {COMMON} --dataset-path {params.path:q} --params {params.step:q} 2>&1 | tee {log:q}"
+        "{PYTHON} scripts/bronze.py {COMMON} {params.path:q} --params {params.step:q} 2>&1 | tee {log:q}"

@@ -7,8 +7,6 @@ rule interactions:
         ratings=FLOW.silver("ratings"),
     output:
         FLOW.receipt(pipeline.layout.INTERACTIONS),
-    params:
-        step=FLOW.params("interactions"),
     log:
         f"{LOGS}/interactions.log",
     benchmark:
@@ -16,6 +14,8 @@ rule interactions:
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        step=FLOW.params("interactions"),
     shell:
         "{PYTHON} scripts/interactions.py {COMMON} --threads {threads}"
         " --ratings {input.ratings:q}"
@@ -28,8 +28,6 @@ rule train_als:
         interactions=FLOW.receipt(pipeline.layout.INTERACTIONS),
     output:
         FLOW.receipt(pipeline.layout.MODELS),
-    params:
-        step=FLOW.params("train_als"),
     log:
         f"{LOGS}/train_als.log",
     benchmark:
@@ -37,6 +35,8 @@ rule train_als:
     threads: workflow.cores
     resources:
         mem_mb=3000,
+    params:
+        step=FLOW.params("train_als"),
     shell:
         "{PYTHON} scripts/train_als.py {COMMON} {SPARK} --threads {threads}"
         " --interactions {input.interactions:q}"
@@ -50,8 +50,6 @@ rule recommend:
         model=FLOW.receipt(pipeline.layout.MODELS),
     output:
         FLOW.receipt(pipeline.layout.RECOMMENDATIONS),
-    params:
-        step=FLOW.params("recommend"),
     log:
         f"{LOGS}/recommend.log",
     benchmark:
@@ -59,6 +57,8 @@ rule recommend:
     threads: 1
     resources:
         mem_mb=1500,
+    params:
+        step=FLOW.params("recommend"),
     shell:
         "{PYTHON} scripts/recommend.py {COMMON} --threads {threads}"
         " --interactions {input.interactions:q}"
@@ -73,8 +73,6 @@ rule evaluate:
         model=FLOW.receipt(pipeline.layout.MODELS),
     output:
         FLOW.receipt(f"{pipeline.layout.EVALUATION}/evaluation"),
-    params:
-        step=FLOW.params("evaluate"),
     log:
         f"{LOGS}/evaluate.log",
     benchmark:
@@ -82,6 +80,8 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=1500,
+    params:
+        step=FLOW.params("evaluate"),
     shell:
         "{PYTHON} scripts/evaluate.py {COMMON} --threads {threads}"
         " --interactions {input.interactions:q}"
@@ -98,8 +98,6 @@ rule run_metrics:
         recommendations=FLOW.receipt(pipeline.layout.RECOMMENDATIONS),
     output:
         FLOW.receipt(pipeline.layout.RUN_METRICS),
-    params:
-        step=FLOW.params("run_metrics"),
     log:
         f"{LOGS}/run_metrics.log",
     benchmark:
@@ -107,6 +105,8 @@ rule run_metrics:
     threads: 1
     resources:
         mem_mb=1500,
+    params:
+        step=FLOW.params("run_metrics"),
     shell:
         "{PYTHON} scripts/run_metrics.py {COMMON} --threads {threads}"
         " --interactions {input.interactions:q}"

@@ -12,8 +12,6 @@ rule report:
         run_metrics=FLOW.receipt(pipeline.layout.RUN_METRICS),
     output:
         FLOW.receipt(pipeline.layout.REPORT),
-    params:
-        step=FLOW.params("report"),
     log:
         f"{LOGS}/report.log",
     benchmark:
@@ -21,6 +19,8 @@ rule report:
     threads: 1
     resources:
         mem_mb=1500,
+    params:
+        step=FLOW.params("report"),
     shell:
         "{PYTHON} scripts/report.py {COMMON} --threads {threads}"
         " --etl-report {input.etl_report:q}"

@@ -7,8 +7,6 @@ rule silver_ratings:
         bronze=FLOW.bronze("ratings"),
     output:
         FLOW.silver("ratings"),
-    params:
-        step=FLOW.params("silver_ratings"),
     log:
         f"{LOGS}/silver_ratings.log",
     benchmark:
@@ -16,6 +14,8 @@ rule silver_ratings:
     threads: workflow.cores
     resources:
         mem_mb=3000,
+    params:
+        step=FLOW.params("silver_ratings"),
     shell:
         "{PYTHON} scripts/silver_ratings.py {COMMON} {SPARK} --threads {threads}"
         " --bronze {input.bronze:q}"
@@ -28,8 +28,6 @@ rule silver_movies:
         bronze=FLOW.bronze("movies"),
     output:
         FLOW.silver("movies"),
-    params:
-        step=FLOW.params("silver_movies"),
     log:
         f"{LOGS}/silver_movies.log",
     benchmark:
@@ -37,6 +35,8 @@ rule silver_movies:
     threads: 1
     resources:
         mem_mb=3000,
+    params:
+        step=FLOW.params("silver_movies"),
     shell:
         "{PYTHON} scripts/silver_movies.py {COMMON} {SPARK} --threads {threads}"
         " --bronze {input.bronze:q}"
@@ -49,8 +49,6 @@ rule silver_tags:
         bronze=FLOW.bronze("tags"),
     output:
         FLOW.silver("tags"),
-    params:
-        step=FLOW.params("silver_tags"),
     log:
         f"{LOGS}/silver_tags.log",
     benchmark:
@@ -58,6 +56,8 @@ rule silver_tags:
     threads: 1
     resources:
         mem_mb=3000,
+    params:
+        step=FLOW.params("silver_tags"),
     shell:
         "{PYTHON} scripts/silver_tags.py {COMMON} {SPARK} --threads {threads}"
         " --bronze {input.bronze:q}"
@@ -72,8 +72,6 @@ rule etl_report:
         tags=FLOW.silver("tags"),
     output:
         FLOW.receipt(FLOW.house.etl_report),
-    params:
-        step=FLOW.params("etl_report"),
     log:
         f"{LOGS}/etl_report.log",
     benchmark:
@@ -81,6 +79,8 @@ rule etl_report:
     threads: 1
     resources:
         mem_mb=1500,
+    params:
+        step=FLOW.params("etl_report"),
     shell:
         "{PYTHON} scripts/etl_report.py {COMMON} --threads {threads}"
         " --ratings {input.ratings:q}"

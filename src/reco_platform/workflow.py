@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reco_platform import config, datasets, journal, layout, receipts, reporting, storage
-from reco_platform.digests import canonical
+from reco_platform.digests import canonical, sha256
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.registry import STEPS, parameters
@@ -40,7 +40,7 @@ class Workflow:
         code = parameters(STEPS["bronze"], self.config)["code"]
         if isinstance(self.dataset, datasets.DirectoryDataset):
             return canonical({"code": code, "kind": "directory", "path": str(self.dataset.path)})
-        return canonical({"code": code, "source": datasets.source_identity(self.dataset)})
+        return canonical({"code": code, "source": sha256(datasets.source_identity(self.dataset))[:16]})
 
     @property
     def sources(self) -> list[str]:
