@@ -1,17 +1,61 @@
+# Two commands do everything on a machine with make, Python 3.11+ and Java 17 or 21: `make gold` and `make test`.
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
 PYTHON ?= python3
-.PHONY: help setup test test-fast lint
+CORES ?= all
+ARGS ?=
+BIN := .venv/bin
+SOURCES := src scripts tools tests benchmarks
+
+# The user's own Spark and Python settings have no say here.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON
+
+.PHONY: help setup gold silver bronze validate test test-fast lint format docs lock sql clean
+
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
-.venv/.ready: envs/runtime.txt envs/dev.txt
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -q --require-hashes --no-deps -r envs/runtime.txt -r envs/dev.txt
-	.venv/bin/python -c "import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'reco_platform.pth').write_text(str(pathlib.Path('src').resolve()))"
-	touch $@
-setup: .venv/.ready ## make the virtual environment
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo '  ARGS adds to a run: make gold ARGS="--config rank=20"; CORES limits it: make gold CORES=2'
+
+setup: ## make the virtual environment and fetch Delta's jars, where they are not there yet
+	@$(PYTHON) tools/bootstrap.py
+
+gold silver bronze: setup
+gold: ## everything: tables, model, recommendations, metrics, report (demo data unless ARGS say otherwise)
+silver: ## the cleaned tables
+bronze: ## the CSV files
+gold silver bronze:
+	@$(BIN)/snakemake --cores $(CORES) $@ $(ARGS)
+
+validate: setup ## check every layer of the lakehouse
+	@$(BIN)/python tools/run_pipeline.py validate $(ARGS)
+
 test: setup ## every test
-	.venv/bin/python -m pytest -q
-test-fast: setup ## unit tests without Spark
-	.venv/bin/python -m pytest -q -m "not spark and not pipeline"
-lint: setup ## style
-	.venv/bin/ruff check --select E9,F src scripts tests
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
+	@$(BIN)/python -m pytest -q -m "not spark and not pipeline" $(ARGS)
+
+lint: setup ## style, types, and Snakemake's own lint
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: setup ## lay the code out
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/snakefmt Snakefile rules
+
+docs: setup ## write what is generated: config.yaml, config.schema.json, docs/configuration.md, docs/contracts.md
+	@$(BIN)/python -m reco_platform.docs
+
+sql: setup ## Spark SQL over the Delta tables: make sql ARGS='"SELECT count(*) FROM ratings"'
+	@$(BIN)/python tools/sql.py $(ARGS)
+
+lock: setup ## pin the packages of envs/*.in anew
+	@tools/lock.sh
+
+clean: ## remove everything that the pipeline made (not the virtual environment)
+	find results -mindepth 1 ! -name README.md -delete
+	rm -rf .snakemake

@@ -99,7 +99,9 @@ def spark_home() -> Path:
     return Path(spec.origin).parent
 
 
-def submit_command(script: str, arguments: Sequence[str], *, threads: int, memory: str) -> list[str]:
+def submit_command(
+    script: str, arguments: Sequence[str], *, threads: int, memory: str, settings: Mapping[str, str] | None = None
+) -> list[str]:
     """The spark-submit command line for a script, run by hand or by a rule."""
     return [
         str(spark_home() / "bin" / "spark-submit"),
@@ -107,18 +109,21 @@ def submit_command(script: str, arguments: Sequence[str], *, threads: int, memor
         "--driver-memory", memory,
         "--properties-file", "config/spark-defaults.conf",
         "--conf", f"spark.sql.shuffle.partitions={threads}",
+        *(part for key, value in (settings or {}).items() for part in ("--conf", f"{key}={value}")),
         script,
         *arguments,
     ]  # fmt: skip
 
 
-def submit(script: str, arguments: Sequence[str], *, threads: int, memory: str) -> None:
+def submit(
+    script: str, arguments: Sequence[str], *, threads: int, memory: str, settings: Mapping[str, str] | None = None
+) -> None:
     """Goes on as spark-submit running the script; does not return.
 
     Raises:
         EnvironmentProblemError: if there is no suitable Java.
     """
-    command = submit_command(script, arguments, threads=threads, memory=memory)
+    command = submit_command(script, arguments, threads=threads, memory=memory, settings=settings)
     environment = spark_environment()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -140,6 +145,19 @@ def delta_jars(folder: Path = JARS) -> list[Path]:
     if not jars:
         raise EnvironmentProblemError(f"Delta's jars are not in {folder}", "make setup")
     return jars
+
+
+def delta_settings() -> dict[str, str]:
+    """What makes a Spark session read and write Delta tables; the pipeline's own jobs need none of it.
+
+    Raises:
+        EnvironmentProblemError: if the jars are not there.
+    """
+    return {
+        "spark.jars": ",".join(str(jar.resolve()) for jar in delta_jars()),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    }
 
 
 def spark_session(name: str, log_level: str = "warn") -> SparkSession:

@@ -1,0 +1,53 @@
+"""Runs Spark SQL over a lakehouse's Delta tables, each a view under its own name (ratings, movies, interactions, ...).
+
+make sql ARGS='"SELECT year, count(*) FROM ratings GROUP BY year"'
+make sql ARGS='"DESCRIBE HISTORY {ratings}"'        # {ratings} is the table's path
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from reco_platform import layout, receipts, session, workflow
+from reco_platform.errors import reported
+from reco_platform.layout import Lakehouse
+
+PLACES = {
+    **{table: layout.silver(table) for table in layout.TABLES},
+    "interactions": layout.INTERACTIONS,
+    "recommendations_als": layout.RECOMMENDATIONS,
+}
+
+
+def tables(house: Lakehouse) -> dict[str, Path]:
+    """The Delta tables that are there: folder by name."""
+    found = {name: house.receipt(artifact) for name, artifact in PLACES.items()}
+    opened = {name: receipts.read(path) for name, path in found.items() if Path(path).is_file()}
+    return {
+        name: house.local(receipt.path).resolve() for name, receipt in opened.items() if receipt.version is not None
+    }
+
+
+@reported
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("query", nargs="+", help="a statement of Spark SQL")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    arguments = parser.parse_args()
+    if not session.submitted():
+        settings = session.delta_settings()
+        session.submit("tools/sql.py", sys.argv[1:], threads=os.cpu_count() or 1, memory="2g", settings=settings)
+    house = workflow.prepare(dict(pair.split("=", 1) for pair in arguments.config)).house
+    places = tables(house)
+    spark = session.spark_session("sql", "error")
+    for name, folder in places.items():
+        spark.read.format("delta").load(str(folder)).createOrReplaceTempView(name)
+    paths = {name: f"delta.`{folder}`" for name, folder in places.items()}
+    for query in arguments.query:
+        spark.sql(query.format_map(paths)).show(100, truncate=60)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
