@@ -5,21 +5,9 @@ import sys
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from reco_platform import workflow as pipeline
 
-LOOKING = {
-    "-n",
-    "--dry-run",
-    "--dryrun",
-    "--lint",
-    "--list",
-    "-l",
-    "--dag",
-    "--rulegraph",
-    "--summary",
-    "-S",
-}
 FLOW = pipeline.prepare_or_exit(config)
-if workflow.is_main_process and not LOOKING & set(sys.argv):
-    LOCK = pipeline.begin(FLOW, config)
+if workflow.is_main_process:
+    LOCK = pipeline.start(FLOW, config, sys.argv)
 
 COMMON = f"--lakehouse {pipeline.shlex.quote(FLOW.house.root)} --dataset {pipeline.shlex.quote(FLOW.house.dataset)}"
 SPARK = f"--memory {FLOW.config.driver_memory} --log-level {FLOW.config.log_level}"

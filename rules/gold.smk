@@ -4,9 +4,9 @@
 rule interactions:
     """The latest rating of each user and movie, indexed, with a fold by time."""
     input:
-        ratings=FLOW.silver("ratings"),
+        ratings=FLOW.receipt("ratings"),
     output:
-        FLOW.receipt(pipeline.layout.INTERACTIONS),
+        FLOW.receipt("interactions"),
     log:
         f"{LOGS}/interactions.log",
     benchmark:
@@ -25,9 +25,9 @@ rule interactions:
 rule train_als:
     """The ALS model, trained on the train and validation folds."""
     input:
-        interactions=FLOW.receipt(pipeline.layout.INTERACTIONS),
+        interactions=FLOW.receipt("interactions"),
     output:
-        FLOW.receipt(pipeline.layout.MODELS),
+        FLOW.receipt("model"),
     log:
         f"{LOGS}/train_als.log",
     benchmark:
@@ -46,10 +46,10 @@ rule train_als:
 rule recommend:
     """The top N movies of every user of the training data."""
     input:
-        interactions=FLOW.receipt(pipeline.layout.INTERACTIONS),
-        model=FLOW.receipt(pipeline.layout.MODELS),
+        interactions=FLOW.receipt("interactions"),
+        model=FLOW.receipt("model"),
     output:
-        FLOW.receipt(pipeline.layout.RECOMMENDATIONS),
+        FLOW.receipt("recommendations"),
     log:
         f"{LOGS}/recommend.log",
     benchmark:
@@ -69,10 +69,10 @@ rule recommend:
 rule evaluate:
     """The model's error on the test fold."""
     input:
-        interactions=FLOW.receipt(pipeline.layout.INTERACTIONS),
-        model=FLOW.receipt(pipeline.layout.MODELS),
+        interactions=FLOW.receipt("interactions"),
+        model=FLOW.receipt("model"),
     output:
-        FLOW.receipt(f"{pipeline.layout.EVALUATION}/evaluation"),
+        FLOW.receipt("evaluation"),
     log:
         f"{LOGS}/evaluate.log",
     benchmark:
@@ -92,12 +92,12 @@ rule evaluate:
 rule run_metrics:
     """One JSON file on what was trained, on what, and how good it is."""
     input:
-        interactions=FLOW.receipt(pipeline.layout.INTERACTIONS),
-        model=FLOW.receipt(pipeline.layout.MODELS),
-        evaluation=FLOW.receipt(f"{pipeline.layout.EVALUATION}/evaluation"),
-        recommendations=FLOW.receipt(pipeline.layout.RECOMMENDATIONS),
+        interactions=FLOW.receipt("interactions"),
+        model=FLOW.receipt("model"),
+        evaluation=FLOW.receipt("evaluation"),
+        recommendations=FLOW.receipt("recommendations"),
     output:
-        FLOW.receipt(pipeline.layout.RUN_METRICS),
+        FLOW.receipt("run_metrics"),
     log:
         f"{LOGS}/run_metrics.log",
     benchmark:

@@ -4,14 +4,14 @@
 rule report:
     """One HTML file on the run: data, parameters, quality, some users' recommendations."""
     input:
-        etl_report=FLOW.receipt(FLOW.house.etl_report),
-        movies=FLOW.silver("movies"),
-        tags=FLOW.silver("tags"),
-        interactions=FLOW.receipt(pipeline.layout.INTERACTIONS),
-        recommendations=FLOW.receipt(pipeline.layout.RECOMMENDATIONS),
-        run_metrics=FLOW.receipt(pipeline.layout.RUN_METRICS),
+        etl_report=FLOW.receipt("etl_report"),
+        movies=FLOW.receipt("movies"),
+        tags=FLOW.receipt("tags"),
+        interactions=FLOW.receipt("interactions"),
+        recommendations=FLOW.receipt("recommendations"),
+        run_metrics=FLOW.receipt("run_metrics"),
     output:
-        FLOW.receipt(pipeline.layout.REPORT),
+        FLOW.receipt("report"),
     log:
         f"{LOGS}/report.log",
     benchmark:

@@ -6,7 +6,7 @@ rule silver_ratings:
     input:
         bronze=FLOW.bronze("ratings"),
     output:
-        FLOW.silver("ratings"),
+        FLOW.receipt("ratings"),
     log:
         f"{LOGS}/silver_ratings.log",
     benchmark:
@@ -27,7 +27,7 @@ rule silver_movies:
     input:
         bronze=FLOW.bronze("movies"),
     output:
-        FLOW.silver("movies"),
+        FLOW.receipt("movies"),
     log:
         f"{LOGS}/silver_movies.log",
     benchmark:
@@ -48,7 +48,7 @@ rule silver_tags:
     input:
         bronze=FLOW.bronze("tags"),
     output:
-        FLOW.silver("tags"),
+        FLOW.receipt("tags"),
     log:
         f"{LOGS}/silver_tags.log",
     benchmark:
@@ -67,11 +67,11 @@ rule silver_tags:
 rule etl_report:
     """What went in and out of every silver table."""
     input:
-        ratings=FLOW.silver("ratings"),
-        movies=FLOW.silver("movies"),
-        tags=FLOW.silver("tags"),
+        ratings=FLOW.receipt("ratings"),
+        movies=FLOW.receipt("movies"),
+        tags=FLOW.receipt("tags"),
     output:
-        FLOW.receipt(FLOW.house.etl_report),
+        FLOW.receipt("etl_report"),
     log:
         f"{LOGS}/etl_report.log",
     benchmark:

@@ -13,7 +13,7 @@ from reco_platform.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME
 from reco_platform.fingerprint import arrow_sums, fingerprint
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run, stage_arrow
-from reco_platform.topn import seen_rows, top_n
+from reco_platform.topn import TopN, seen_rows, top_n
 
 
 def work(task: Task) -> Receipt:
@@ -23,7 +23,8 @@ def work(task: Task) -> Receipt:
     if not task.params["exclude_seen"]:
         columns = [column[:0] for column in columns]
     version = task.path("model").name
-    table = recommendations(model, task.params["top_n"], seen_rows(model, *columns), version)
+    best = top_n(model, task.params["top_n"], seen_rows(model, *columns), task.threads)
+    table = recommendations(model, best, version)
     stable = [name for name in RECOMMENDATIONS.names if name != "generated_ts"]
     content = fingerprint(RECOMMENDATIONS.schema_hash, arrow_sums(table, stable))
     staging = stage_arrow(task, layout.RECOMMENDATIONS, table)
@@ -31,21 +32,17 @@ def work(task: Task) -> Receipt:
     return task.publish(staging, RECOMMENDATIONS, layout.RECOMMENDATIONS, content, len(table), facts)
 
 
-def recommendations(model: Model, n: int, seen: tuple[np.ndarray, np.ndarray], version: str) -> pa.Table:
+def recommendations(model: Model, best: TopN, version: str) -> pa.Table:
     """A row for each user, as the contract says."""
-    movies, scores, ranks, ends = [], [], [], [0]
-    for _, ids, values in top_n(model, n, seen):
-        movies.append(ids)
-        scores.append(values)
-        ranks.append(np.arange(1, len(ids) + 1, dtype=np.int32))
-        ends.append(ends[-1] + len(ids))
-    fields = [pa.array(np.concatenate(parts)) for parts in (movies, scores, ranks)]
+    starts = np.repeat(best.offsets[:-1], np.diff(best.offsets))
+    ranks = (np.arange(1, len(starts) + 1) - starts).astype(np.int32)
+    fields = [pa.array(values) for values in (best.movie_ids, best.scores, ranks)]
     structs = pa.StructArray.from_arrays(fields, fields=list(RECOMMENDATION))
     users = len(model.users.ids)
     now = pa.scalar(int(time.time() * 1e6), pa.int64()).cast(TIME)
     columns = [
         pa.array(model.users.ids),
-        pa.ListArray.from_arrays(pa.array(ends, pa.int32()), structs),
+        pa.ListArray.from_arrays(pa.array(best.offsets.astype(np.int32)), structs),
         pa.repeat(version, users),
         pa.repeat(now, users),
     ]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from reco_platform import validation, workflow
-from reco_platform.errors import ConfigError, reported
+from reco_platform.errors import reported
 
 TARGETS = {"etl": "silver", "train": "gold"}
 RULE = "=" * 80
@@ -34,21 +34,9 @@ def add_config(shape: argparse.ArgumentParser) -> None:
     shape.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
 
 
-def overrides(pairs: list[str]) -> dict[str, str]:
-    """The keys and values of --config.
-
-    Raises:
-        ConfigError: for a word without `=`.
-    """
-    for pair in pairs:
-        if "=" not in pair:
-            raise ConfigError(f"--config {pair!r}: expected KEY=VALUE", "tools/run_pipeline.py --help")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
 def run_target(target: str, cores: str, pairs: list[str]) -> int:
     """Prints the command; runs it where RUN_LOCAL=1."""
-    workflow.prepare(overrides(pairs))
+    workflow.prepare(workflow.overrides(pairs))
     given = ["--config", *pairs] if pairs else []
     command = [str(Path(sys.executable).with_name("snakemake")), "--cores", cores, target, *given]
     print(shlex.join(command), flush=True)
@@ -59,7 +47,7 @@ def run_target(target: str, cores: str, pairs: list[str]) -> int:
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
-    house = workflow.prepare(overrides(arguments.config)).house
+    house = workflow.prepare(workflow.overrides(arguments.config)).house
     layers = (arguments.layer,) if arguments.layer else validation.LAYERS
     if arguments.json:
         found = validation.as_json(list(validation.validate(house, layers, deep=arguments.deep)))

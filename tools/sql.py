@@ -36,9 +36,9 @@ def main() -> int:
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
     arguments = parser.parse_args()
     if not session.submitted():
-        settings = session.delta_settings()
-        session.submit("tools/sql.py", sys.argv[1:], threads=os.cpu_count() or 1, memory="2g", settings=settings)
-    house = workflow.prepare(dict(pair.split("=", 1) for pair in arguments.config)).house
+        options = session.delta_options()
+        session.submit("tools/sql.py", sys.argv[1:], threads=os.cpu_count() or 1, memory="2g", options=options)
+    house = workflow.prepare(workflow.overrides(arguments.config)).house
     places = tables(house)
     spark = session.spark_session("sql", "error")
     for name, folder in places.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from reco_platform.errors import ConfigError
 
@@ -31,7 +31,7 @@ ENVIRONMENT = {
 class Config(BaseModel):
     """Every key, flat, with its default and its bounds. Unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
 
     dataset: str = Field(
         "demo",
@@ -41,7 +41,8 @@ class Config(BaseModel):
     )
     dataset_path: str | None = Field(
         None,
-        description="Folder with ratings.csv, movies.csv and, if there is one, tags.csv; no registry entry is needed then",
+        description="Folder with ratings.csv, movies.csv and, if there is one, tags.csv; "
+        "no registry entry is needed then",
     )
     lakehouse: str | None = Field(
         None,
@@ -93,9 +94,16 @@ class Config(BaseModel):
         None, description="MLflow tracking server or store; default a database under the lakehouse"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_not_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("true or false where something else is wanted")
+        return value
+
     @property
     def root(self) -> str:
-        """The lakehouse: as configured, or results/<dataset> (with a suffix, so that two formats never share a path)."""
+        """The lakehouse: as configured, or results/<dataset>, with a suffix so that two formats never share a path."""
         if self.lakehouse is not None:
             return self.lakehouse.rstrip("/") or "/"
         return f"results/{self.dataset}" + ("" if self.storage_format == "delta" else "-parquet")
@@ -137,7 +145,7 @@ def read_defaults(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"config file {path} cannot be read: {error.strerror}", "run from the project's root folder"
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"config file {path} is not YAML: {error}", "mend the file, or restore it: git checkout config/config.yaml"
         ) from error
@@ -152,6 +160,7 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
     Raises:
         ConfigError: see load.
     """
+    sources = {str(key): source for key, source in sources.items()}
     values = {
         key: None if isinstance(value, str) and value in {"null", ""} else value for key, (value, _) in sources.items()
     }
@@ -162,11 +171,12 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
     ]
     if axes:
         raise ConfigError(
-            f"{axes[0]}={values[axes[0]]} (from {sources[axes[0]][1]}) is a list: this target takes one value of each key",
+            f"{axes[0]}={values[axes[0]]} (from {sources[axes[0]][1]}) is a list: "
+            "this target takes one value of each key",
             "give one value; a list is an axis of a sweep",
         )
     try:
-        return Config(**values)
+        return Config.model_validate(values)
     except ValidationError as error:
         problems = [describe(problem, sources) for problem in error.errors()]
     raise ConfigError("\n".join(problems), "docs/configuration.md lists every key with what it allows")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
+import mmap
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +26,12 @@ def header(path: Path, required: Sequence[str]) -> list[str]:
     """The columns that a CSV file's first line names.
 
     Raises:
-        DataError: if the file is missing, empty or not text, or lacks a column.
+        DataError: if the file is missing, empty or not text, or lacks a column or has it twice.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file), [])
+        with path.open("rb") as file:
+            line = file.readline().decode("utf-8-sig")
+        names = next(csv.reader(io.StringIO(line, newline="")), [])
     except FileNotFoundError as error:
         raise DataError(
             f"{path} does not exist", f"put a CSV file with the columns {', '.join(required)} there"
@@ -44,7 +48,25 @@ def header(path: Path, required: Sequence[str]) -> list[str]:
                 f"{path}, line 1: column {name!r} is missing{renamed}; the file has {', '.join(map(repr, names))}",
                 f"the columns {', '.join(required)} are needed, in any order",
             )
+        if names.count(name) > 1:
+            raise DataError(f"{path}, line 1: column {name!r} is there twice", "rename or remove one of the two")
     return names
+
+
+def unclosed_quote(path: Path) -> int | None:
+    """The line on which a quoted value begins that no quote ends: it would swallow the rest of the file."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        at = text.find(b'"')
+        while at >= 0:
+            start = at
+            if start == 0 or text[start - 1] in b",\r\n":
+                at = text.find(b'"', start + 1)
+                while at >= 0 and text[at + 1 : at + 2] == b'"':
+                    at = text.find(b'"', at + 2)
+                if at < 0:
+                    return text[:start].count(b"\n") + 1
+            at = text.find(b'"', at + 1)
+    return None
 
 
 def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: bool) -> list[str]:
@@ -64,10 +86,14 @@ def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: 
         DataError: if the file cannot be read as CSV, or has no rows.
     """
     names = header(path, required)
+    line = unclosed_quote(path)
+    if line is not None:
+        raise DataError(f"{path}, line {line}: a quote is opened and never closed", 'close it, or double it: ""')
     malformed: list[str] = []
 
     def keep(row: Any) -> str:
-        malformed.append(row.text)
+        # One quote too many makes a record of many lines: each line counts, so that none goes uncounted.
+        malformed.extend(re.split(r"[\r\n]+", row.text.strip("\r\n")))
         return "skip"
 
     schema = pa.schema([*((name, pa.string()) for name in required), (LINE, pa.string()), (ROW, pa.int64())])

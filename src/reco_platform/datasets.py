@@ -14,7 +14,16 @@ from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from reco_platform import demo
 from reco_platform.download import fetch, file_sha256
@@ -56,10 +65,12 @@ class ArchiveDataset(_Entry):
 
     @field_validator("members")
     @classmethod
-    def _has_ratings_and_movies(cls, members: dict[str, str]) -> dict[str, str]:
+    def _has_the_tables_of_its_layout(cls, members: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         missing = [table for table in ("ratings", "movies") if table not in members]
         if missing:
             raise ValueError(f"a member is needed for {' and '.join(missing)}")
+        if "tags" in members and info.data.get("layout") == "ml-1m":
+            raise ValueError("the layout ml-1m has no tags")
         return members
 
 
@@ -106,7 +117,7 @@ def resolve(registry: dict[str, Dataset], name: str, dataset_path: str | None) -
         return DirectoryDataset(name=name, path=Path(dataset_path).expanduser())
     if name in registry:
         return registry[name]
-    near = difflib.get_close_matches(name, registry, n=3, cutoff=0.5) or list(registry)
+    near = difflib.get_close_matches(name.lower(), registry, n=3, cutoff=0.5) or list(registry)
     raise ConfigError(
         f"dataset: there is no {name!r}; nearest: {', '.join(near)} (all: {', '.join(registry)})",
         f"set dataset to {near[0]!r}, or set dataset_path to a folder with ratings.csv and movies.csv for your own data"

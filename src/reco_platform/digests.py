@@ -41,7 +41,12 @@ def short(value: Any) -> str:
 
 
 def code_digest(script: str, files: Iterable[str] = (), project: Path = PROJECT) -> str:
-    """Sixteen hex digits of the code behind a script.
+    """Sixteen hex digits of the code behind a script: see `code_parts`."""
+    return sha256(canonical(code_parts(script, files, project)))[:16]
+
+
+def code_parts(script: str, files: Iterable[str] = (), project: Path = PROJECT) -> dict[str, str]:
+    """What the code behind a script consists of: a short hash, or a version, by file or package.
 
     It covers the syntax trees of the script and of every project module that it imports, directly or not (comments,
     docstrings and layout left out), the bytes of `files`, and the versions of the packages that compute.
@@ -51,7 +56,7 @@ def code_digest(script: str, files: Iterable[str] = (), project: Path = PROJECT)
         files: paths of other files that shape the result, such as templates.
         project: the project's root folder.
     """
-    parts: list[str] = []
+    parts: dict[str, str] = {}
     packages: set[str] = set()
     todo, seen = [project / script], set()
     while todo:
@@ -60,12 +65,11 @@ def code_digest(script: str, files: Iterable[str] = (), project: Path = PROJECT)
             continue
         seen.add(path)
         tree_hash, modules, imported = read_module(path)
-        parts.append(f"{path.relative_to(project)} {tree_hash}")
+        parts[str(path.relative_to(project))] = tree_hash
         packages |= imported & COMPUTING
         todo += [found for module in modules for found in module_files(module, project)]
-    parts += [f"{name} {hashlib.sha256((project / name).read_bytes()).hexdigest()}" for name in files]
-    parts += [f"{name}=={metadata.version(name)}" for name in packages]
-    return sha256("\n".join(sorted(parts)))[:16]
+    parts |= {name: hashlib.sha256((project / name).read_bytes()).hexdigest()[:16] for name in files}
+    return parts | {name: metadata.version(name) for name in packages}
 
 
 @cache
@@ -84,7 +88,7 @@ def read_module(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
             continue
         modules.update(name for name in names if name.startswith("reco_platform"))
         packages.update(name.partition(".")[0] for name in names)
-    return sha256(ast.dump(tree)), frozenset(modules), frozenset(packages)
+    return sha256(ast.dump(tree))[:16], frozenset(modules), frozenset(packages)
 
 
 def drop_docstring(node: ast.AST) -> None:

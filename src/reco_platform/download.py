@@ -61,7 +61,10 @@ def fetch(
             return final
         report(f"{final} is damaged (its sha256 does not fit its name); downloading it again")
         final.unlink()
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{cache} cannot be made: {error.strerror}", f"ls -ld {str(cache)!r}") from error
     part = final.with_name(final.name + ".part")
     failures = []
     for url in urls:
@@ -147,13 +150,13 @@ def _read(response: IO[bytes]) -> bytes:
 
 def _opened(url: str, part: Path, timeout: float) -> Any:
     """The response to a request for what `part` lacks."""
-    _check_scheme(url)
-    handlers: list[urllib.request.BaseHandler] = [_HttpsRedirects()]
-    if _is_loopback(url):
-        handlers.append(urllib.request.ProxyHandler({}))
     have = _length(part)
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked
+    handlers: list[urllib.request.BaseHandler] = [_HttpsRedirects()]
     try:
+        _check_scheme(url)
+        if _is_loopback(url):
+            handlers.append(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked
         return urllib.request.build_opener(*handlers).open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
@@ -163,7 +166,7 @@ def _opened(url: str, part: Path, timeout: float) -> Any:
         raise _SourceError(f"HTTP {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _SourceError(str(error.reason)) from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an address that is none
         raise _SourceError(f"{type(error).__name__}: {error}") from error
 
 

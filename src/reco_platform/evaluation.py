@@ -34,7 +34,7 @@ def rating_metrics(
         **({"rmse_missing_because": reason} if reason else {}),
         "test_count": len(truth),
         "predictions_count": counted,
-        "coverage": counted / len(truth),
+        "coverage": counted / max(len(truth), 1),
         "cold_count": cold,
-        "cold_share": cold / len(truth),
+        "cold_share": cold / max(len(truth), 1),
     }

@@ -38,6 +38,10 @@ class Lakehouse:
     def bronze(self, table: str) -> str:
         return f"bronze/movielens/{self.dataset}/{table}"
 
+    def artifact(self, name: str) -> str:
+        """Where a step's result lies, by the name under which others read it."""
+        return self.etl_report if name == "etl_report" else ARTIFACTS[name]
+
     def quality_report(self, table: str) -> str:
         return f"silver/_reports/quality_{table}_{self.dataset}.json"
 
@@ -57,9 +61,19 @@ def quarantine(table: str) -> str:
 INTERACTIONS = "gold/interactions"
 MODELS = "gold/models/als"
 RECOMMENDATIONS = "gold/recommendations_als"
-EVALUATION = "gold/metrics/_evaluation"
+EVALUATION = "gold/metrics/_evaluation/evaluation"
 RUN_METRICS = "gold/metrics/run_metrics"
 REPORT = "reports/report"
+
+ARTIFACTS = {
+    **{table: silver(table) for table in TABLES},
+    "interactions": INTERACTIONS,
+    "model": MODELS,
+    "recommendations": RECOMMENDATIONS,
+    "evaluation": EVALUATION,
+    "run_metrics": RUN_METRICS,
+    "report": REPORT,
+}
 
 
 def model(model_version: str) -> str:
@@ -67,7 +81,7 @@ def model(model_version: str) -> str:
 
 
 def evaluation(model_version: str) -> str:
-    return f"{EVALUATION}/evaluation_{model_version}.json"
+    return f"{EVALUATION}_{model_version}.json"
 
 
 def run_metrics(model_version: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from reco_platform.config import Config
 from reco_platform.digests import code_digest
+from reco_platform.layout import TABLES, Lakehouse
 
 
 @dataclass(frozen=True)
@@ -16,59 +16,61 @@ class Step:
 
     Attributes:
         name: also the name of its rule and of its script.
-        reads: its inputs by name; True where it reads the facts of a receipt too, not the content alone.
+        makes: its result, by the name under which others read it.
+        reads: its inputs by name.
         keys: config keys that shape its result.
         spark: whether it needs a Spark session.
         files: files other than Python modules that shape its result.
+        reads_facts: whether it reads the facts in its inputs' receipts, and not their content alone.
+        makes_file: whether its result is one file (otherwise a folder).
     """
 
     name: str
-    reads: Mapping[str, bool] = field(default_factory=dict)
+    makes: str
+    reads: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     spark: bool = False
     files: tuple[str, ...] = ()
+    reads_facts: bool = False
+    makes_file: bool = False
 
     @property
     def script(self) -> str:
         return f"scripts/{self.name}.py"
 
 
-CONTENT, WITH_FACTS = False, True
 QUALITY = ("sample_size", "sample_seed", "max_reject_share", "storage_format")
+SPLIT = ("test_fraction", "validation_fraction", "storage_format")
 MODEL = ("rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
-SHOWN = ("cold_start_strategy", "top_n", "storage_format")
+LISTS = ("top_n", "exclude_seen", "storage_format")
+SHOWN = (*MODEL, "cold_start_strategy", "top_n", "storage_format")
+
+RUN = ("interactions", "model", "evaluation", "recommendations")
+PAGE = ("etl_report", "movies", "tags", "interactions", "recommendations", "run_metrics")
+TEMPLATE = "src/reco_platform/templates/report.html.j2"
 
 STEPS = {
     step.name: step
     for step in (
-        Step("bronze"),
-        Step("silver_ratings", {"bronze": CONTENT}, QUALITY, spark=True),
-        Step("silver_movies", {"bronze": CONTENT}, QUALITY, spark=True),
-        Step("silver_tags", {"bronze": CONTENT}, QUALITY, spark=True),
-        Step("etl_report", {"ratings": WITH_FACTS, "movies": WITH_FACTS, "tags": WITH_FACTS}, ("storage_format",)),
-        Step("interactions", {"ratings": CONTENT}, ("test_fraction", "validation_fraction", "storage_format")),
-        Step("train_als", {"interactions": CONTENT}, MODEL, spark=True),
-        Step("recommend", {"interactions": CONTENT, "model": CONTENT}, ("top_n", "exclude_seen", "storage_format")),
-        Step("evaluate", {"interactions": CONTENT, "model": CONTENT}, ("cold_start_strategy",)),
-        Step(
-            "run_metrics",
-            {"interactions": CONTENT, "model": CONTENT, "evaluation": CONTENT, "recommendations": CONTENT},
-            (*MODEL, *SHOWN),
-        ),
-        Step(
-            "report",
-            {
-                "etl_report": CONTENT,
-                "movies": CONTENT,
-                "tags": CONTENT,
-                "interactions": CONTENT,
-                "recommendations": CONTENT,
-                "run_metrics": CONTENT,
-            },
-            files=("src/reco_platform/templates/report.html.j2",),
-        ),
+        Step("bronze", "bronze"),
+        Step("silver_ratings", "ratings", ("bronze",), QUALITY, spark=True),
+        Step("silver_movies", "movies", ("bronze",), QUALITY, spark=True),
+        Step("silver_tags", "tags", ("bronze",), QUALITY, spark=True),
+        Step("etl_report", "etl_report", TABLES, ("storage_format",), reads_facts=True, makes_file=True),
+        Step("interactions", "interactions", ("ratings",), SPLIT),
+        Step("train_als", "model", ("interactions",), MODEL, spark=True),
+        Step("recommend", "recommendations", ("interactions", "model"), LISTS),
+        Step("evaluate", "evaluation", ("interactions", "model"), ("cold_start_strategy",), makes_file=True),
+        Step("run_metrics", "run_metrics", RUN, SHOWN, makes_file=True),
+        Step("report", "report", PAGE, files=(TEMPLATE,), makes_file=True),
     )
 }
+MAKERS = {step.makes: step for step in STEPS.values()}
+
+
+def input_artifacts(step: Step, house: Lakehouse) -> dict[str, str]:
+    """The artifact behind each of a step's inputs."""
+    return {name: house.bronze(step.makes) if name == "bronze" else house.artifact(name) for name in step.reads}
 
 
 def parameters(step: Step, config: Config) -> dict[str, Any]:

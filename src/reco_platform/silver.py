@@ -13,11 +13,16 @@ import pyarrow.parquet as pq
 
 from reco_platform.cleaning.rules import LINE, Cleaning, all_rules, marked
 from reco_platform.contracts import Contract, violations
-from reco_platform.fingerprint import RowSums, row_sums, spark_fields, spark_sums
+from reco_platform.fingerprint import RowSums
+from reco_platform.spark_fingerprint import row_sums, spark_fields, spark_sums
 from reco_platform.storage import data_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+# Where no row is left it replaces the whole plan, observations included, and nothing would be counted.
+DROPS_OBSERVATIONS = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ def clean(spark: SparkSession, parsed: Path, cleaning: Cleaning, staging: Path, 
     from pyspark.sql import Observation  # noqa: PLC0415
     from pyspark.sql import functions as f  # noqa: PLC0415
 
+    spark.conf.set("spark.sql.adaptive.optimizer.excludedRules", DROPS_OBSERVATIONS)
     rows = marked(spark.read.parquet(str(parsed)), cleaning)
     seen, kept, repeated = Observation(), Observation(), Observation()
     good = rows.observe(seen, *reason_counts(cleaning)).filter("reasons IS NULL")

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ import pyarrow as pa
 
 from reco_platform import config, journal, receipts, session, storage
 from reco_platform.contracts import Contract
-from reco_platform.digests import code_digest, step_digest
+from reco_platform.digests import code_digest, code_parts, step_digest
 from reco_platform.errors import ConfigError, RecoError, TableError
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS, Step
 
 LAST = "last"
+LIGHT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Task:
     @property
     def identities(self) -> dict[str, str]:
         """What this step's digest sees of each input."""
-        reads = self.step.reads
-        return {name: receipt.whole if reads[name] else receipt.content for name, receipt in self.inputs.items()}
+        return {name: identity(self.step, receipt) for name, receipt in self.inputs.items()}
 
     @property
     def values(self) -> dict[str, Any]:
@@ -59,10 +59,17 @@ class Task:
     @property
     def memo(self) -> Path:
         """Where this artifact's earlier receipts lie."""
-        target = self.root / self.artifact
-        if self.step.name in FILE_STEPS:
-            return target.parent / storage.MEMO / target.name
-        return target / storage.MEMO
+        return memo_folder(self.step, self.root, self.artifact)
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """What its receipt will say of how it was made."""
+        return {
+            "step": self.step.name,
+            "code": self.params["code"],
+            "params": self.values,
+            "inputs": self.identities,
+        }
 
     def log(self, text: str) -> None:
         print(f"[{self.step.name}] {text}", flush=True)
@@ -106,7 +113,15 @@ class Task:
         return Receipt(self.artifact, "file", path, kind, None, 0, "", found, facts or {})
 
 
-FILE_STEPS = ("etl_report", "evaluate", "run_metrics", "report")
+def identity(step: Step, receipt: Receipt) -> str:
+    """What a step's digest sees of an input."""
+    return receipt.whole if step.reads_facts else receipt.content
+
+
+def memo_folder(step: Step, root: Path, artifact: str) -> Path:
+    """Where the earlier receipts of an artifact lie, by digest: inside its folder, or beside its file."""
+    target = root / artifact
+    return target.parent / storage.MEMO / target.name if step.makes_file else target / storage.MEMO
 
 
 def rebuild_command(receipt: Receipt) -> str:
@@ -170,13 +185,16 @@ def run(name: str, description: str, work: Callable[[Task], Receipt], argv: Sequ
     try:
         task = task_from(step, namespace)
         why = reasons(task)
-        if not session.submitted() and restored(task):
+        lost = memo_problem(task)
+        if lost is None and not session.submitted():
+            restore(task)
             journal.record(name, "restored", why, time.time() - started)
             task.log(f"restored from memo in {time.time() - started:.1f} s, nothing to compute")
             return 0
+        why += [lost] if lost and lost not in why else []
         if step.spark and not session.submitted():
             task.log(f"works: {'; '.join(why)}")
-            session.submit(step.script, arguments, threads=task.threads, memory=namespace.memory)
+            session.submit(step.script, arguments, threads=task.threads, memory=namespace.memory, light=light(task))
         receipt = work(task)
         finish(task, receipt, started)
         journal.record(name, "worked", why, time.time() - started)
@@ -184,46 +202,57 @@ def run(name: str, description: str, work: Callable[[Task], Receipt], argv: Sequ
         journal.record(name, "failed", [error.what], time.time() - started)
         print(f"[ERROR] {name}: {error}", file=sys.stderr, flush=True)
         return error.exit_code
+    except BaseException as error:
+        journal.record(name, "failed", [f"{type(error).__name__}: {error}"], time.time() - started)
+        raise
     return 0
 
 
-def restored(task: Task) -> bool:
-    """Puts an earlier receipt of the same digest back, if its content is still there."""
-    memo = task.memo / f"{task.digest}.json"
+def light(task: Task) -> bool:
+    """Whether the inputs are so small that starting Spark costs more than running it."""
+    return sum(storage.content_bytes(task.root, receipt) for receipt in task.inputs.values()) < LIGHT_BYTES
+
+
+def memo_problem(task: Task) -> str | None:
+    """Why no earlier result of the same digest can be restored: empty where none was made; None if it can."""
     try:
-        receipt = receipts.read(memo)
+        receipt = receipts.read(memo_path(task))
     except RecoError:
-        return False
-    payload = memo.with_suffix(".payload")
-    found = storage.problem(task.root, receipt)
-    if found and receipt.kind == "file" and payload.is_file():
-        receipts.write_bytes(task.root / receipt.path, payload.read_bytes())
-        found = storage.problem(task.root, receipt)
-    if found:
-        task.log(f"cannot be restored: {found}")
-        return False
+        return ""
+    if receipt.kind == "file" and payload_path(task).is_file():
+        return None
+    return storage.problem(task.root, receipt)
+
+
+def memo_path(task: Task) -> Path:
+    return task.memo / f"{task.digest}.json"
+
+
+def payload_path(task: Task) -> Path:
+    """Where the memo keeps a file's content: unlike a table, a file has no older versions."""
+    return memo_path(task).with_suffix(".payload")
+
+
+def restore(task: Task) -> None:
+    """Makes an earlier result of the same digest the current one."""
+    receipt = receipts.read(memo_path(task))
+    if receipt.kind == "file" and storage.problem(task.root, receipt):
+        receipts.write_bytes(task.root / receipt.path, payload_path(task).read_bytes())
     if receipt.kind == "table":
         storage.restore_head(task.root, receipt)
-    receipts.write_text(task.receipt_path, receipt.text())
     receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
-    return True
+    receipts.write_text(task.receipt_path, receipt.text())
 
 
 def finish(task: Task, receipt: Receipt, started: float) -> None:
     """Completes a receipt and writes it, its memo and its provenance."""
-    made_from = {
-        "step": task.step.name,
-        "code": task.params["code"],
-        "params": task.values,
-        "inputs": task.identities,
-    }
-    complete = replace(receipt, made_from=made_from)
-    memo = task.memo / f"{task.digest}.json"
+    complete = replace(receipt, made_from=task.made_from)
     if complete.kind == "file":
-        receipts.write_bytes(memo.with_suffix(".payload"), (task.root / complete.path).read_bytes())
-    receipts.write_text(memo, complete.text())
+        receipts.write_bytes(payload_path(task), (task.root / complete.path).read_bytes())
+    receipts.write_text(memo_path(task), complete.text())
     receipts.write_text(task.memo / f"{LAST}.json", complete.text())
-    receipts.write_text(provenance_path(task.receipt_path), json.dumps(provenance(started), indent=1) + "\n")
+    side = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
+    receipts.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
     receipts.write_text(task.receipt_path, complete.text())
     task.log(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")
 
@@ -258,21 +287,36 @@ def reasons(task: Task) -> list[str]:
         last = receipts.read(task.memo / f"{LAST}.json")
     except RecoError:
         return ["first run"]
-    before = last.made_from
-    differs = [
-        f"{key} {before['params'].get(key)} -> {value}"
-        for key, value in task.values.items()
-        if before["params"].get(key) != value
-    ]
-    differs += [
-        f"input {name} changed" for name, found in task.identities.items() if before["inputs"].get(name) != found
-    ]
-    if before["code"] != task.params["code"]:
-        differs.append("code changed")
+    differs = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
     found = storage.problem(task.root, last)
     if found:
         differs.append(found)
     return differs or ["asked again, nothing differs"]
+
+
+def differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any], side: Path) -> list[str]:
+    """What differs between two `made_from`, by name; `side` is the provenance that names the code of the first."""
+    params = {**before["params"], **now["params"]}
+    differs = [
+        f"{key} {before['params'].get(key)} -> {now['params'].get(key)}"
+        for key in params
+        if before["params"].get(key) != now["params"].get(key)
+    ]
+    differs += [f"input {name} changed" for name, found in now["inputs"].items() if before["inputs"].get(name) != found]
+    if before["code"] != now["code"]:
+        differs.append(code_difference(step, side))
+    return differs
+
+
+def code_difference(step: Step, side: Path) -> str:
+    """Which files or packages of a step's code changed, as far as its provenance can tell."""
+    try:
+        before = json.loads(side.read_text(encoding="utf-8"))["code"]
+    except (OSError, ValueError, KeyError):
+        return "code changed"
+    now = code_parts(step.script, step.files)
+    changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return f"code changed: {', '.join(changed)}" if changed else "code changed"
 
 
 def stage_arrow(task: Task, path: str, table: pa.Table) -> Path:

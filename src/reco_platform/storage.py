@@ -189,6 +189,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def content_bytes(root: Path, receipt: Receipt) -> int:
+    """The size of what a receipt names, in bytes; 0 where it is not there."""
+    path = root / receipt.path
+    if path.is_file():
+        return path.stat().st_size
+    manifest = read_manifest(path, manifest_key(receipt))
+    return sum(size for size, _, _ in manifest.files.values()) if manifest else 0
+
+
 # --- content of single files; keys that hold the time of writing do not count
 
 VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts"})

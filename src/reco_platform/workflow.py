@@ -5,20 +5,23 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from reco_platform import config, datasets, journal, layout, receipts, reporting, storage
-from reco_platform.digests import canonical, sha256
-from reco_platform.errors import RecoError
+from reco_platform.digests import SOURCE, canonical, sha256
+from reco_platform.errors import ConfigError, RecoError
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.registry import STEPS, parameters
 
 REGISTRY = Path("config/datasets.yaml")
+GOLD = ("interactions", "model", "recommendations", "evaluation", "run_metrics", "report")
+LOCK = ".lock"
 OVERRIDES = "RECO_OVERRIDES"
 
 
@@ -52,82 +55,123 @@ class Workflow:
     def bronze(self, table: str) -> str:
         return self.house.receipt(self.house.bronze(table))
 
-    def silver(self, table: str) -> str:
-        return self.house.receipt(layout.silver(table))
-
-    def receipt(self, artifact: str) -> str:
-        return self.house.receipt(artifact)
+    def receipt(self, name: str) -> str:
+        """The receipt of a step's result."""
+        return self.house.receipt(self.house.artifact(name))
 
     @property
     def silver_receipts(self) -> list[str]:
-        return [*(self.silver(table) for table in TABLES), self.receipt(self.house.etl_report)]
+        return [self.receipt(name) for name in (*TABLES, "etl_report")]
 
     @property
     def gold_receipts(self) -> list[str]:
-        artifacts = (layout.INTERACTIONS, layout.MODELS, layout.RECOMMENDATIONS)
-        files = (f"{layout.EVALUATION}/evaluation", layout.RUN_METRICS, layout.REPORT)
-        return [self.receipt(artifact) for artifact in (*artifacts, *files)]
+        return [self.receipt(name) for name in GOLD]
 
     @property
     def all_receipts(self) -> list[str]:
         return [*(self.bronze(table) for table in TABLES), *self.silver_receipts, *self.gold_receipts]
 
 
-def prepare(overrides: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
+def overrides(pairs: Sequence[str]) -> dict[str, str]:
+    """What `--config` of the tools says, as keys and values.
+
+    Raises:
+        ConfigError: for a word without `=`.
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise ConfigError(f"--config {pair!r}: expected KEY=VALUE", "for example --config rank=20")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
     """The configuration and the data set that were asked for.
 
     Raises:
         RecoError: for anything in them that is not allowed.
     """
-    resolved = config.load(overrides, environ)
+    resolved = config.load(given, environ)
     dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
     datasets.tables(dataset)
     return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset)
 
 
-def prepare_or_exit(overrides: Mapping[str, Any]) -> Workflow:
+def prepare_or_exit(given: Mapping[str, Any]) -> Workflow:
     """The same; a mistake of the user's ends the process with a message and no stack trace."""
     try:
-        return prepare(overrides)
+        return prepare(given)
     except RecoError as error:
         print(f"[ERROR] {error}", file=sys.stderr, flush=True)
         sys.stderr.flush()
         os._exit(error.exit_code)
 
 
-def begin(workflow: Workflow, overrides: Mapping[str, Any], environ: Any = os.environ) -> IO[str]:
-    """Starts a run: takes the lock, drops receipts that no longer hold, opens the journal. Main process only.
+LOOKING = ("--lint", "--list", "-l", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--summary", "-S", "-D", "--unlock")
+DRY = ("-n", "--dry-run", "--dryrun")
+
+
+def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> IO[str] | None:
+    """Begins a run as its command line asks: a real one, a dry one, or a mere look at the workflow.
 
     Returns:
-        The lock, held as long as it is open: it ends with the process, however that ends.
+        The lock of a real run, held as long as it is open: it ends with the process, however that ends.
     """
-    lock = hold_lock(workflow.house.receipts)
+    if any(word in LOOKING for word in argv):
+        return None
+    if any(word in DRY or re.fullmatch(r"-[a-z]*n[a-z]*", word) for word in argv):
+        glance(workflow)
+        return None
+    return begin(workflow, given)
+
+
+def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> IO[str]:
+    """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
+    lock = take_lock(workflow.house.receipts)
+    if lock is None:
+        message = f"another run holds {workflow.house.receipts} (process {holder(workflow.house.receipts)})"
+        print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
+        os._exit(1)
     drop_stale(workflow)
-    given = " ".join(shlex.quote(f"{key}={value}") for key, value in overrides.items())
-    environ[OVERRIDES] = f" --config {given}" if given else ""
+    pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in given.items())
+    environ[OVERRIDES] = f" --config {pairs}" if pairs else ""
+    environ["PYTHONPATH"] = str(SOURCE.parent)  # this project's code in every script, and nothing of the user's
     environ[journal.VARIABLE] = str(journal.start(workflow.house.receipts / "_runs").resolve())
     saved = json.dumps(workflow.config.model_dump(), indent=1) + "\n"
     receipts.write_text(workflow.house.receipts / "config.resolved.json", saved)
     return lock
 
 
-def hold_lock(folder: Path) -> IO[str]:
-    """The lock of a lakehouse; says who holds it and ends the process where another run does."""
+def glance(workflow: Workflow) -> None:
+    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
+    if not workflow.house.receipts.is_dir():
+        return
+    lock = take_lock(workflow.house.receipts)
+    if lock is None:
+        print(f"[INFO] process {holder(workflow.house.receipts)} is at work here: this list may age", file=sys.stderr)
+        return
+    with lock:
+        drop_stale(workflow)
+
+
+def take_lock(folder: Path) -> IO[str] | None:
+    """The lock of a lakehouse; None where another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / ".lock").open("a+", encoding="utf-8")
+    lock = (folder / LOCK).open("a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        message = f"another run holds {folder} (process {holder})\n  -> wait for it to end, then run again"
-        print(f"[ERROR] {message}", file=sys.stderr, flush=True)
-        os._exit(1)
+        lock.close()
+        return None
     lock.seek(0)
     lock.truncate()
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def holder(folder: Path) -> str:
+    """The process that holds a lakehouse."""
+    return (folder / LOCK).read_text(encoding="utf-8").strip() or "unknown"
 
 
 def drop_stale(workflow: Workflow) -> None:

@@ -19,16 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reco_platform.fingerprint import (
-    RowSums,
-    arrow_fields,
-    arrow_sums,
-    fingerprint,
-    row_sums,
-    schema_hash,
-    spark_fields,
-    spark_sums,
-)
+from reco_platform.fingerprint import RowSums, arrow_fields, arrow_sums, fingerprint, schema_hash
+from reco_platform.spark_fingerprint import row_sums, spark_fields, spark_sums
 
 M64 = 2**64 - 1
 P1, P2, P3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9

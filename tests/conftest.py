@@ -1,0 +1,81 @@
+"""Fixtures that every test may use: where things lie, the demo data, and one Spark session for the whole run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reco_platform import datasets, demo, session
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def root() -> Iterator[Path]:
+    """The project's root folder, from which every test runs."""
+    before = Path.cwd()
+    os.chdir(ROOT)
+    yield ROOT
+    os.chdir(before)
+
+
+@pytest.fixture(scope="session")
+def registry(root: Path) -> dict[str, datasets.Dataset]:
+    return datasets.load_registry(root / "config" / "datasets.yaml")
+
+
+@pytest.fixture(scope="session")
+def demo_folder(registry: dict[str, datasets.Dataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ratings.csv, movies.csv, tags.csv and manifest.json of the data set `demo`; not to be changed."""
+    entry = registry["demo"]
+    assert isinstance(entry, datasets.GenerateDataset)
+    folder = tmp_path_factory.mktemp("demo")
+    demo.generate(folder, entry.spec)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def latest_small(root: Path) -> Path:
+    """The real ml-latest-small, where somebody put it beside the project."""
+    folder = root.parent / "shared" / "data" / "ml-latest-small"
+    if not (folder / "ratings.csv").is_file():
+        pytest.skip(f"the real ml-latest-small is not in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spark(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The one session of a test run: the product's settings, two threads, 1 GB, nothing of the user's own Spark."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[2]").appName("tests")
+    settings = {
+        **session.RESULT_SETTINGS,
+        "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # quick for small data
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+    }
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in session.FOREIGN:
+            patch.delenv(name, raising=False)
+        for name, value in session.spark_environment().items():
+            patch.setenv(name, value)
+        started = builder.getOrCreate()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(autouse=True)
+def _product_settings(request: pytest.FixtureRequest) -> None:
+    """Each test with Spark begins with the product's settings, whatever the one before has set."""
+    if "spark" in request.fixturenames:
+        started = request.getfixturevalue("spark")
+        for key, value in session.RESULT_SETTINGS.items():
+            started.conf.set(key, value)

@@ -1,0 +1,31 @@
+"""Rebuilds an earlier run from the table versions that it was made from, in a scratch folder, and compares."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from reco_platform import reproducing, workflow
+from reco_platform.errors import reported
+
+
+@reported
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tools/reproduce.py", description=__doc__)
+    parser.add_argument("run", help="a model version, or the path of a run_metrics JSON file")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    arguments = parser.parse_args()
+    house = workflow.prepare(workflow.overrides(arguments.config)).house
+    with tempfile.TemporaryDirectory(prefix="reproduce-") as scratch:
+        say = lambda text: print(f"[reproduce] {text}", flush=True)  # noqa: E731
+        compared = reproducing.reproduce(house, arguments.run, Path(scratch), say)
+    print(reproducing.verdict(compared))
+    if all(one.equal for one in compared):
+        print(f"[SUCCESS] {arguments.run} was reproduced")
+        return 0
+    print(f"[ERROR] {arguments.run} came out different", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
