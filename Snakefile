@@ -1,18 +1,19 @@
 """MovieLens CSV (bronze) to checked tables (silver) to an ALS model, top-N lists, metrics and a report (gold)."""
 
+import shlex
 import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
-from reco_platform import workflow as pipeline
+from reco_platform import invocation, workflow as pipeline
 
 FLOW = pipeline.prepare_or_exit(config)
 if workflow.is_main_process:
-    LOCK = pipeline.start(FLOW, config, sys.argv)
+    LOCK = invocation.start(FLOW, config, sys.argv)
 
-COMMON = f"--lakehouse {pipeline.shlex.quote(FLOW.house.root)} --dataset {pipeline.shlex.quote(FLOW.house.dataset)}"
+COMMON = f"--lakehouse {shlex.quote(FLOW.house.root)} --dataset {shlex.quote(FLOW.house.dataset)}"
 SPARK = f"--memory {FLOW.config.driver_memory} --log-level {FLOW.config.log_level}"
-PYTHON = pipeline.shlex.quote(sys.executable)
-LOGS = f"{FLOW.house.receipts}/_logs"
+PYTHON = shlex.quote(sys.executable)
+LOGS = f"{FLOW.house.root}/_logs"
 
 
 include: "rules/bronze.smk"
@@ -48,12 +49,11 @@ rule bronze_files:
 
 
 onsuccess:
-    print(pipeline.closing(FLOW))
-    print(pipeline.gold_summary(FLOW) or "")
+    print(invocation.closing(FLOW, sys.argv))
 
 
 onerror:
-    print(pipeline.closing(FLOW), file=sys.stderr)
+    print(invocation.closing(FLOW, sys.argv), file=sys.stderr)
     print(
         f"Logs: {LOGS}. Mend what the [ERROR] line says and run the same command again.",
         file=sys.stderr,

@@ -54,7 +54,7 @@ rule recommend:
         f"{LOGS}/recommend.log",
     benchmark:
         f"{LOGS}/recommend.benchmark.tsv"
-    threads: 1
+    threads: workflow.cores
     resources:
         mem_mb=1500,
     params:

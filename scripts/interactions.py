@@ -42,7 +42,7 @@ def work(task: Task) -> Receipt:
     }
     content = fingerprint(INTERACTIONS.schema_hash, arrow_sums(table, INTERACTIONS.names))
     staging = stage_arrow(task, layout.INTERACTIONS, table)
-    return task.publish(staging, INTERACTIONS, layout.INTERACTIONS, content, len(table), facts)
+    return task.publish(staging, INTERACTIONS, layout.INTERACTIONS, fingerprint=content, rows=len(table), facts=facts)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ def work(task: Task) -> Receipt:
     content = fingerprint(RECOMMENDATIONS.schema_hash, arrow_sums(table, stable))
     staging = stage_arrow(task, layout.RECOMMENDATIONS, table)
     facts = {"model_version": version, "top_n": task.params["top_n"]}
-    return task.publish(staging, RECOMMENDATIONS, layout.RECOMMENDATIONS, content, len(table), facts)
+    return task.publish(
+        staging, RECOMMENDATIONS, layout.RECOMMENDATIONS, fingerprint=content, rows=len(table), facts=facts
+    )
 
 
 def recommendations(model: Model, best: TopN, version: str) -> pa.Table:

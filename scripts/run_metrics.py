@@ -5,19 +5,22 @@ import sys
 import time
 
 from reco_platform import layout
+from reco_platform.als import engine
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
 
-HYPERPARAMETERS = ("rank", "max_iter", "reg_param", "cold_start_strategy", "nonnegative", "seed", "num_blocks")
-
 
 def work(task: Task) -> Receipt:
-    version = task.path("model").name
+    model = task.inputs["model"]
+    version = model.facts["model_version"]
     split = task.inputs["interactions"].facts
     metrics = {
         "model_version": version,
         "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "hyperparameters": {key: task.params[key] for key in HYPERPARAMETERS},
+        "hyperparameters": {
+            **engine.shaping(task.params, model.facts["engine"]),
+            "cold_start_strategy": task.params["cold_start_strategy"],
+        },
         "dataset_info": {
             "dataset": task.dataset,
             "storage_format": task.params["storage_format"],

@@ -4,7 +4,7 @@ import sys
 
 from reco_platform.cleaning.ratings import CLEANING
 from reco_platform.silver_step import make
-from reco_platform.steps import run
+from reco_platform.steps import always, run
 
 if __name__ == "__main__":
-    sys.exit(run("silver_ratings", __doc__, lambda task: make(task, CLEANING)))
+    sys.exit(run("silver_ratings", __doc__, lambda task: make(task, CLEANING), always))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from project import Project, Run
 from reco_platform import datasets, demo, session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +71,19 @@ def spark(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
         started = builder.getOrCreate()
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def built_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
+    """A project after its first `gold`, and that run; not to be changed."""
+    project = Project.create(tmp_path_factory.mktemp("built") / "project")
+    return project, project.gold()
+
+
+@pytest.fixture
+def built(built_run: tuple[Project, Run], tmp_path: Path) -> Project:
+    """A copy of that project, to be changed."""
+    return built_run[0].copy(tmp_path / "project")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ COPIED = ("Snakefile", "rules", "scripts", "src", "config", "profiles", "tools",
 SMALL = demo.DemoSpec(
     users=220, movies=150, ratings=3300, years=4,
     dirty=demo.Dirty(
-        ratings={"null_user": 3, "rating_out_of_range": 4, "exact_duplicate": 5, "conflicting_duplicate": 2, "unparsable": 3},
+        ratings={"null_user": 3, "rating_out_of_range": 4, "exact_duplicate": 5, "unparsable": 3},
         movies={"null_title": 2},
         tags={"null_tag": 2},
     ),
@@ -155,10 +155,8 @@ class Project:
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

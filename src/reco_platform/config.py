@@ -65,6 +65,12 @@ class Config(BaseModel):
         0.1, gt=0, lt=1, description="Share of the train fold, its latest rows, that sweeps validate on"
     )
 
+    engine: Literal["auto", "native", "spark-ml"] = Field(
+        "auto", description="What trains: threads of one machine (native), pyspark.ml, or whichever suits the size"
+    )
+    solver: Literal["cg", "cholesky"] = Field(
+        "cg", description="How the native engine solves a row: conjugate gradients, or exactly and slower"
+    )
     rank: int = Field(50, ge=1, le=500, description="Number of latent factors of the ALS model")
     max_iter: int = Field(10, ge=1, le=200, description="ALS iterations")
     reg_param: float = Field(
@@ -73,10 +79,10 @@ class Config(BaseModel):
     cold_start_strategy: Literal["drop", "nan"] = Field(
         "drop", description="What becomes of test rows whose user or movie has no training rows"
     )
-    nonnegative: bool = Field(False, description="Constrain the factors to be nonnegative")
+    nonnegative: bool = Field(False, description="Constrain the factors to be nonnegative; pyspark.ml only")
     seed: int = Field(42, ge=0, lt=2**31, description="Seed of the factors' first values")
     num_blocks: int = Field(
-        4, ge=1, le=1024, description="User and item blocks of Spark's ALS; part of its result, so pinned"
+        4, ge=1, le=1024, description="User and item blocks of pyspark.ml's ALS; part of its result, so pinned"
     )
 
     top_n: int = Field(10, ge=1, le=1000, description="Recommendations for each user")
@@ -91,7 +97,7 @@ class Config(BaseModel):
         "warn", description="Spark's log level; never changes a result"
     )
     mlflow_tracking_uri: str | None = Field(
-        None, description="MLflow tracking server or store; default a database under the lakehouse"
+        None, description="MLflow tracking server or store; taken and checked, not used yet"
     )
 
     @field_validator("*", mode="before")
@@ -182,7 +188,7 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
     raise ConfigError("\n".join(problems), "docs/configuration.md lists every key with what it allows")
 
 
-HYPERPARAMETERS = ("rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
+HYPERPARAMETERS = ("engine", "solver", "rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
 
 
 def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]]) -> str:
@@ -222,7 +228,7 @@ def allowed(key: str) -> str:
         "maxLength": "of at most (characters)",
     }
     limits = [
-        f"{text} {option[name]:g}" if isinstance(option[name], (int, float)) else f"{text} {option[name]}"
+        f"{text} {option[name]:,}" if isinstance(option[name], (int, float)) else f"{text} {option[name]}"
         for name, text in bounds.items()
         if name in option
     ]

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
-FORMAT = 1
+FORMAT = 2
 """Rises whenever the same spec would give other bytes."""
 
 EPOCH = 1_420_070_400
@@ -446,13 +446,12 @@ def _dirtied(rows: list[dict[str, Any]], plan: list[_Fault], line: Callable[[Map
 
 
 def _scattered(lines: list[str], plan: list[_Fault], bad: list[str], first_row: int) -> Iterable[str]:
-    """`lines` with the dirty ones put in, each at the next one's row so that a copy is not beside its original."""
+    """`lines` with the dirty ones put in, each at the next one's row: after its original, and not beside it."""
     merged: list[str] = []
     start = 0
-    for fault, text in zip(plan, bad[1:] + bad[:1], strict=True):
-        stop = fault.row - first_row
-        merged += lines[start:stop]
-        merged.append(text)
+    stops = [fault.row - first_row for fault in plan[1:]] + [len(lines)]
+    for stop, text in zip(stops, bad, strict=False):
+        merged += [*lines[start:stop], text]
         start = stop
     return merged + lines[start:]
 

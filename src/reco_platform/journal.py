@@ -33,7 +33,7 @@ def record(step: str, outcome: str, why: list[str], seconds: float, environ: Map
 def start(folder: Path, keep: int = 20) -> Path:
     """A new, empty journal in a folder; all but the newest `keep` are removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in sorted(folder.glob("*.jsonl"))[:-keep]:
+    for old in sorted(folder.glob("*.jsonl"), reverse=True)[keep - 1 :]:
         old.unlink(missing_ok=True)
     path = folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.jsonl"
     path.touch()
@@ -41,8 +41,9 @@ def start(folder: Path, keep: int = 20) -> Path:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line]
+    """The events of a journal; a last line that a killed process left unfinished is no event."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def table(events: list[dict[str, Any]], steps: list[str]) -> str:

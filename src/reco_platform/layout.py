@@ -13,24 +13,16 @@ class Lakehouse:
     """Paths of one data set's lakehouse, relative to its root.
 
     Args:
-        root: a local folder or a Hadoop URI.
+        root: a folder.
         dataset: name of the data set.
     """
 
     root: str
     dataset: str
 
-    @property
-    def remote(self) -> bool:
-        return "://" in self.root
-
-    @property
-    def receipts(self) -> Path:
-        """Where receipts lie: beside what they stand for; on local disk where the lakehouse is remote."""
-        return Path("results") / self.dataset if self.remote else Path(self.root)
-
     def receipt(self, artifact: str) -> str:
-        return str(self.receipts / f"{artifact}.receipt.json")
+        """The receipt's path: beside what it stands for."""
+        return str(Path(self.root) / f"{artifact}.receipt.json")
 
     def local(self, artifact: str) -> Path:
         return Path(self.root) / artifact

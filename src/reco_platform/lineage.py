@@ -65,13 +65,13 @@ def made(house: Lakehouse, config: Config, step: Step) -> Made:
     side = steps.provenance_path(Path(house.receipt(receipt.artifact)))
     present = {"step": step.name, "params": values, "code": code, "inputs": now}
     differs = steps.differences(step, receipt.made_from, present, side)
-    lost = None if house.remote else storage.problem(Path(house.root), receipt)
+    lost = storage.problem(Path(house.root), receipt)
     return Made(step.makes, receipt, differs + ([lost] if lost else []), inputs)
 
 
 def bronze_file(house: Lakehouse, artifact: str) -> Made:
     receipt = receipts.read(house.receipt(artifact))
-    lost = None if house.remote else storage.problem(Path(house.root), receipt)
+    lost = storage.problem(Path(house.root), receipt)
     return Made(Path(artifact).name + ".csv", receipt, [lost] if lost else [], [])
 
 

@@ -25,7 +25,7 @@ class Receipt:
         path: where the content lies, relative to the lakehouse.
         format: delta, parquet, or the kind of file.
         version: the Delta version that holds the content; None for everything else.
-        rows: rows of a table; bytes of a file.
+        rows: rows of a table, users of a model; 0 for a file.
         schema_hash: names and types of a table's columns.
         fingerprint: the content, whatever the order of rows and the layout of files.
         facts: counts and other findings about this content.
@@ -72,10 +72,10 @@ def parse(text: str, path: str | Path) -> Receipt:
     try:
         body = json.loads(text)
         claimed = body.pop("seal")
-        receipt = Receipt(**body)
+        receipt, found = Receipt(**body), seal(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: rm '{path}'") from error
-    if seal(body) != claimed:
+    if found != claimed:
         raise TableError(
             f"receipt {path} was edited by hand: its content does not fit its seal {claimed}",
             f"delete it and run again; it will be restored: rm '{path}'",
@@ -93,6 +93,8 @@ def read(path: str | Path) -> Receipt:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise TableError(f"receipt {path} cannot be read: {error.strerror}", "snakemake --cores 2 gold") from error
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: rm '{path}'") from error
     return parse(text, path)
 
 

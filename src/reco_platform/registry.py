@@ -19,7 +19,6 @@ class Step:
         makes: its result, by the name under which others read it.
         reads: its inputs by name.
         keys: config keys that shape its result.
-        spark: whether it needs a Spark session.
         files: files other than Python modules that shape its result.
         reads_facts: whether it reads the facts in its inputs' receipts, and not their content alone.
         makes_file: whether its result is one file (otherwise a folder).
@@ -29,7 +28,6 @@ class Step:
     makes: str
     reads: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    spark: bool = False
     files: tuple[str, ...] = ()
     reads_facts: bool = False
     makes_file: bool = False
@@ -41,7 +39,7 @@ class Step:
 
 QUALITY = ("sample_size", "sample_seed", "max_reject_share", "storage_format")
 SPLIT = ("test_fraction", "validation_fraction", "storage_format")
-MODEL = ("rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
+MODEL = ("engine", "solver", "rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
 LISTS = ("top_n", "exclude_seen", "storage_format")
 SHOWN = (*MODEL, "cold_start_strategy", "top_n", "storage_format")
 
@@ -53,12 +51,12 @@ STEPS = {
     step.name: step
     for step in (
         Step("bronze", "bronze"),
-        Step("silver_ratings", "ratings", ("bronze",), QUALITY, spark=True),
-        Step("silver_movies", "movies", ("bronze",), QUALITY, spark=True),
-        Step("silver_tags", "tags", ("bronze",), QUALITY, spark=True),
+        Step("silver_ratings", "ratings", ("bronze",), QUALITY),
+        Step("silver_movies", "movies", ("bronze",), QUALITY),
+        Step("silver_tags", "tags", ("bronze",), QUALITY),
         Step("etl_report", "etl_report", TABLES, ("storage_format",), reads_facts=True, makes_file=True),
         Step("interactions", "interactions", ("ratings",), SPLIT),
-        Step("train_als", "model", ("interactions",), MODEL, spark=True),
+        Step("train_als", "model", ("interactions",), MODEL),
         Step("recommend", "recommendations", ("interactions", "model"), LISTS),
         Step("evaluate", "evaluation", ("interactions", "model"), ("cold_start_strategy",), makes_file=True),
         Step("run_metrics", "run_metrics", RUN, SHOWN, makes_file=True),

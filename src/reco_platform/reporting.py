@@ -69,9 +69,8 @@ def summary(
             continue
         why = ", ".join(f"{reason} {count:,}" for reason, count in line["rejected_by_reason"].items())
         rejected = f"{line['rejected']:,} rejected" + (f" ({why})" if why else "")
-        lines.append(
-            f"  {line['table']:<8} {line['rows_out']:>11,} rows of {line['rows_in']:,}; {rejected}; {line['duplicate_rows']:,} duplicates"
-        )
+        rows = f"{line['rows_out']:>11,} rows of {line['rows_in']:,}"
+        lines.append(f"  {line['table']:<8} {rows}; {rejected}; {line['duplicate_rows']:,} duplicates")
     found = metrics["evaluation"]
     rmse = found.get("rmse_missing_because") if found["rmse"] is None else f"{found['rmse']:.4f}"
     lines += [

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reco_platform import lineage, receipts, steps, storage
+from reco_platform import lineage, receipts, storage
 from reco_platform.contracts import CONTRACTS
 from reco_platform.digests import code_digest
 from reco_platform.errors import TableError

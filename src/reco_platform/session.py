@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 JAVA_VERSIONS = (17, 21)
 JARS = Path(".cache/jars")
+ARCHIVES = Path(".cache/classes")
+LOGGING = Path("config/log4j2.properties")
 JAVA_HINT = "install Java 17 or 21 (Debian, Ubuntu: apt install openjdk-17-jre-headless), or set JAVA_HOME to one"
 
 # Settings that may shape a result; they are code so that a change of one is seen.
@@ -31,11 +35,33 @@ RESULT_SETTINGS = {
 }
 
 # For small data: the quick compiler alone and the simplest collector halve the processor time of a job of seconds.
-LIGHT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+LIGHT_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 DEEP_STACK = "-Xss32m"  # ALS's lineage grows with its iterations, and is read by recursion
 
 # The user's own Spark, Hadoop and Python settings, which would otherwise leak in.
-FOREIGN = ("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_DIST_CLASSPATH", "SPARK_CLASSPATH", "SPARK_SUBMIT_OPTS", "SPARK_ENV_LOADED", "HADOOP_HOME", "HADOOP_CLASSPATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYSPARK_DRIVER_PYTHON", "PYSPARK_DRIVER_PYTHON_OPTS", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PIN_THREAD", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "SPARK_MASTER", "MASTER")  # fmt: skip
+FOREIGN = (
+    "SPARK_HOME",
+    "SPARK_CONF_DIR",
+    "SPARK_DIST_CLASSPATH",
+    "SPARK_CLASSPATH",
+    "SPARK_SUBMIT_OPTS",
+    "SPARK_ENV_LOADED",
+    "HADOOP_HOME",
+    "HADOOP_CLASSPATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYSPARK_DRIVER_PYTHON",
+    "PYSPARK_DRIVER_PYTHON_OPTS",
+    "PYSPARK_SUBMIT_ARGS",
+    "PYSPARK_PIN_THREAD",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "CLASSPATH",
+    "SPARK_MASTER",
+    "MASTER",
+)
 
 
 def java_candidates(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -60,7 +86,7 @@ def java_version(home: Path) -> int | None:
         except OSError:
             return None
         text = run.stderr
-    found = re.search(r'(?:JAVA_VERSION=|version )"(\d+)', text)
+    found = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', text)
     return int(found[1]) if found and (home / "bin" / "java").exists() else None
 
 
@@ -90,7 +116,6 @@ def spark_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_HOME": str(spark_home()),
-        "SPARK_CONF_DIR": str(Path("config").resolve()),
         "PYTHONPATH": str(SOURCE.parent),
     }
 
@@ -121,13 +146,31 @@ def submit_command(
         str(spark_home() / "bin" / "spark-submit"),
         "--master", f"local[{threads}]",
         "--driver-memory", memory,
-        "--driver-java-options", f"{DEEP_STACK} {LIGHT_JVM}" if light else DEEP_STACK,
+        "--driver-java-options", " ".join(java_options(light)),
         "--properties-file", "config/spark-defaults.conf",
         "--conf", f"spark.sql.shuffle.partitions={threads}",
         *options,
         script,
         *arguments,
     ]  # fmt: skip
+
+
+def java_options(light: bool) -> list[str]:
+    """Options of the driver's JVM."""
+    archive = class_archive()
+    return [
+        DEEP_STACK,
+        f"-Dlog4j.configurationFile={LOGGING.resolve().as_uri()}",
+        *(LIGHT_JVM if light else ()),
+        *([f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else ()),
+    ]
+
+
+def class_archive() -> Path:
+    """Where Spark's loaded classes are kept ready for the next JVM (warmup.py makes it); of one Java and one Spark."""
+    release = (find_java() / "release").read_bytes() if (find_java() / "release").is_file() else b""
+    key = hashlib.sha256(release + str(spark_home()).encode() + metadata.version("pyspark").encode()).hexdigest()[:12]
+    return ARCHIVES.resolve() / f"spark-{key}.jsa"
 
 
 def submit(

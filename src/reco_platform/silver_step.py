@@ -52,7 +52,9 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
     content = fingerprint(cleaning.contract.schema_hash, cleaned.sums)
     facts["quarantine_fingerprint"] = quarantined
-    return task.publish(staging, cleaning.contract, layout.silver(table), content, cleaned.rows_out, facts)
+    return task.publish(
+        staging, cleaning.contract, layout.silver(table), fingerprint=content, rows=cleaned.rows_out, facts=facts
+    )
 
 
 def publish_quarantine(task: Task, cleaning: Cleaning) -> str:

@@ -1,4 +1,4 @@
-"""The same row hashes as fingerprint.py's, computed by Spark in the pass that writes: what is hashed is defined there."""
+"""The row hashes that fingerprint.py defines, computed by Spark in the pass that writes."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def dense(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 
 
 def time_cuts(moments: Array, test_fraction: float, validation_fraction: float) -> TimeCuts:
-    """Where the folds end when rows are counted off in order of time; rows of one moment stay together, the earlier side.
+    """Where the folds end when rows are counted off in order of time; rows of one moment stay on the earlier side.
 
     Args:
         moments: shape (rows,), microseconds.

@@ -88,7 +88,7 @@ class Task:
         return self.root / receipt.path
 
     def publish(
-        self, staging: Path, contract: Contract, path: str, fingerprint: str, rows: int, facts: dict[str, Any]
+        self, staging: Path, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
     ) -> Receipt:
         """Publishes a staged table and gives its receipt."""
         version = storage.publish_table(
@@ -165,8 +165,7 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
     resolved = config.load(given, {})
     params = {key: getattr(resolved, key) for key in step.keys} | {"code": code}
     receipt_path = Path(arguments.receipt)
-    receipt_root = Path("results") / arguments.dataset if "://" in arguments.lakehouse else Path(arguments.lakehouse)
-    artifact = str(receipt_path.relative_to(receipt_root)).removesuffix(".receipt.json")
+    artifact = str(receipt_path.relative_to(arguments.lakehouse)).removesuffix(".receipt.json")
     inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}
     root = Path(arguments.lakehouse)
     threads = max(arguments.threads, 1)
@@ -176,8 +175,33 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
 # --- running
 
 
-def run(name: str, description: str, work: Callable[[Task], Receipt], argv: Sequence[str] | None = None) -> int:
-    """Runs a script: the exit code of the process."""
+def never(_: Task) -> bool:
+    return False
+
+
+def always(_: Task) -> bool:
+    return True
+
+
+def run(
+    name: str,
+    description: str,
+    work: Callable[[Task], Receipt],
+    needs_spark: Callable[[Task], bool] = never,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Runs a script.
+
+    Args:
+        name: of its step.
+        description: for its help.
+        work: makes the result and publishes it.
+        needs_spark: whether that takes a Spark session; the script then goes on as spark-submit.
+        argv: the command line, for tests.
+
+    Returns:
+        The exit code of the process.
+    """
     step = STEPS[name]
     arguments = list(sys.argv[1:] if argv is None else argv)
     namespace = parser(step, description).parse_args(arguments)
@@ -192,7 +216,7 @@ def run(name: str, description: str, work: Callable[[Task], Receipt], argv: Sequ
             task.log(f"restored from memo in {time.time() - started:.1f} s, nothing to compute")
             return 0
         why += [lost] if lost and lost not in why else []
-        if step.spark and not session.submitted():
+        if needs_spark(task) and not session.submitted():
             task.log(f"works: {'; '.join(why)}")
             session.submit(step.script, arguments, threads=task.threads, memory=namespace.memory, light=light(task))
         receipt = work(task)

@@ -243,7 +243,10 @@ def clean_up(target: Path) -> None:
     pending = read_manifest(target, PENDING)
     if pending is not None:
         head = head_version(target)
-        committed = log_files(target, head) if head is not None else set()
+        try:
+            committed = log_files(target, head) if head is not None else set()
+        except Exception:  # a damaged log names nothing that could be removed safely; publishing will say so
+            return
         for name in set(pending.files) - committed:
             (target / name).unlink(missing_ok=True)
         manifest_path(target, PENDING).unlink()
@@ -286,7 +289,7 @@ def publish_table(
     if head is not None and holds(target, head, fingerprint):
         shutil.rmtree(staging)
         return head
-    return commit_delta(staging, target, schema, partition_by, fingerprint, rows)
+    return commit_delta(staging, target, schema, partition_by, fingerprint=fingerprint, rows=rows)
 
 
 def refuse_other_format(target: Path, storage_format: str) -> None:
@@ -327,10 +330,11 @@ def manifest_of(folder: Path, names: Mapping[Path, str], fingerprint: str, rows:
 
 
 def commit_delta(
-    staging: Path, target: Path, schema: pa.Schema, partition_by: Sequence[str], fingerprint: str, rows: int
+    staging: Path, target: Path, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
 ) -> int:
     """Moves staged files into a Delta table and commits them as its whole new content."""
     from deltalake import CommitProperties, DeltaTable, Schema  # noqa: PLC0415
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415
     from deltalake.transaction import create_table_with_add_actions  # noqa: PLC0415
 
     head = head_version(target)
@@ -354,9 +358,15 @@ def commit_delta(
             commit_properties=properties,
         )  # fmt: skip
     else:
-        DeltaTable(str(target)).create_write_transaction(
-            actions, "overwrite", delta_schema, list(partition_by), commit_properties=properties
-        )
+        try:
+            table = DeltaTable(str(target))
+            table.create_write_transaction(
+                actions, "overwrite", delta_schema, list(partition_by), commit_properties=properties
+            )
+        except DeltaError as error:
+            raise TableError(
+                f"the Delta log of {target} is damaged: {error}", f"delete {target} and run again: its steps rebuild it"
+            ) from error
     manifest_path(target, PENDING).unlink()
     shutil.rmtree(staging)
     return version

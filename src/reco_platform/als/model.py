@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
+from reco_platform.digests import short
 from reco_platform.fingerprint import arrow_sums, fingerprint
 
 Ids = npt.NDArray[np.int32]
 Factors = npt.NDArray[np.float32]
+
+DEFAULT_PARAMS = {
+    "blockSize": 4096,
+    "coldStartStrategy": "nan",
+    "itemCol": "item",
+    "predictionCol": "prediction",
+    "userCol": "user",
+}
+"""Spark's, which a saved model repeats."""
+
+ROW_GROUP = 65_536
+"""Rows written at once; an Arrow list column counts its values in 32 bits."""
+
 FACTORS = pa.schema([("id", pa.int32()), ("features", pa.list_(pa.float32()))])
 
 
@@ -48,6 +66,47 @@ class Model:
 def read_model(folder: Path) -> Model:
     """The model in a folder of Spark's format."""
     return Model(read_side(folder / "userFactors"), read_side(folder / "itemFactors"))
+
+
+def write_model(model: Model, folder: Path, params: Mapping[str, Any]) -> None:
+    """Writes a model as Spark 4.2 does, for `pyspark.ml.recommendation.ALSModel.load`; the same bytes every time.
+
+    Args:
+        model: what to write.
+        folder: an existing folder.
+        params: Spark's parameters of the model, such as userCol, itemCol and coldStartStrategy; also hashed as its uid.
+    """
+    metadata = {
+        "class": "org.apache.spark.ml.recommendation.ALSModel",
+        "timestamp": 0,
+        "sparkVersion": "4.2.0",
+        "uid": f"ALS_{short(params)}",
+        "paramMap": dict(params),
+        "defaultParamMap": DEFAULT_PARAMS,
+        "rank": model.users.factors.shape[1],
+    }
+    text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
+    (folder / "metadata").mkdir()
+    (folder / "metadata" / "part-00000").write_text(text + "\n", encoding="utf-8")
+    write_side(model.users, folder / "userFactors")
+    write_side(model.movies, folder / "itemFactors")
+
+
+def write_side(side: Side, folder: Path) -> None:
+    folder.mkdir()
+    with pq.ParquetWriter(
+        folder / "part-00000.snappy.parquet", FACTORS, compression="snappy", use_dictionary=False
+    ) as out:
+        for first in range(0, len(side.ids), ROW_GROUP):
+            part = slice(first, first + ROW_GROUP)
+            out.write_table(factors_table(side.ids[part], side.factors[part]))
+
+
+def factors_table(ids: Ids, factors: Factors) -> pa.Table:
+    rows, rank = factors.shape
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * rank)
+    features = pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(factors).reshape(-1)))
+    return pa.table([pa.array(ids, pa.int32()), features], schema=FACTORS)
 
 
 def read_side(folder: Path) -> Side:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,4 +44,6 @@ def train(spark: SparkSession, files: Sequence[Path], rows: int, params: Mapping
         numItemBlocks=params["num_blocks"],
         coldStartStrategy="drop",
     )
-    als.fit(ratings).write().overwrite().save(str(target))
+    with tempfile.TemporaryDirectory(prefix="als-checkpoints-") as checkpoints:  # cut the lineage every ten iterations
+        spark.sparkContext.setCheckpointDir(checkpoints)
+        als.fit(ratings).write().overwrite().save(str(target))

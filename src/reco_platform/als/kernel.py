@@ -1,0 +1,302 @@
+"""One half-step of alternating least squares, compiled: each row's factors from the other side's, which stay fixed.
+
+A row with n ratings r and the factors V of what it rated, shape (n, width), has the objective
+
+    f(x) = |r - V x|^2 + penalty |x|^2,    penalty = reg_param n    (ALS-WR: Zhou et al. 2008, section 3.1)
+
+whose minimum solves (V'V + penalty I) x = V'r. Every way to it starts from the row's present factors and looks for the
+correction, so that the right side is g = V'(r - V x) - penalty x, half the descent direction. Then float32 errors of
+V'V touch the correction alone, and the objective needs no pass of its own: it is what the present factors leave, less
+what the correction takes off.
+
+Factors are padded with zeros to a width that is a multiple of the CPU's vectors. Each row is computed by one thread
+in one order, so the result does not depend on how rows are shared out.
+"""
+
+# ruff: noqa: PLR0917 - compiled functions take no keyword-only arguments
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import binding  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.extending import get_cython_function_address
+
+BLOCK = 512
+"""Ratings whose factors an update of V'V takes at once; at rank 500 they take 1 MiB, a core's L2 cache."""
+
+GROUP = 4
+"""Ratings that share one pass over a vector; the loops below are written out for four."""
+
+DAMPING = np.float32(1e-6)
+"""Added to the diagonal of V'V before it is factorised, as a share of the diagonal's mean."""
+
+TINY = np.float32(1e-20)
+"""Below this, the diagonal of V'V counts as zero: padding, for one, when there is no penalty."""
+
+# BLAS and LAPACK are called by symbol: numba keeps no code on disk that holds an address of this process, as ctypes
+# function pointers would.
+for _module, _name in (("cython_blas", "ssyrk"), ("cython_lapack", "spotrf"), ("cython_lapack", "spotrs")):
+    binding.add_symbol(f"reco_platform_{_name}", get_cython_function_address(f"scipy.linalg.{_module}", _name))
+_ssyrk: Any = types.ExternalFunction("reco_platform_ssyrk", types.void(*[types.intp] * 10))
+_spotrf: Any = types.ExternalFunction("reco_platform_spotrf", types.void(*[types.intp] * 5))
+_spotrs: Any = types.ExternalFunction("reco_platform_spotrs", types.void(*[types.intp] * 8))
+
+# Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning, so that they can be found.
+# A function called by another is always inlined. Otherwise there would be two copies of it, optimised and so rounded
+# differently, and the linker's choice depends on what this process compiled and what it read from the disk.
+_FAST: dict[str, Any] = {
+    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
+    "error_model": "numpy",
+    "forceinline": True,
+}
+_compiled = njit(cache=True, nogil=True, **_FAST)
+_inlined = njit(**_FAST)
+
+
+@_compiled
+def solve_rows(
+    starts: Any,
+    columns: Any,
+    values: Any,
+    fixed: Any,
+    solved: Any,
+    first: Any,
+    last: Any,
+    reg_param: Any,
+    heavy: Any,
+    tolerance: Any,
+    most_steps: Any,
+) -> Any:
+    """Corrects the factors of the rows [first, last) in place; returns the sum of their objectives.
+
+    Rows with more than `heavy` ratings go by Cholesky's factorisation of V'V, the others by conjugate gradients.
+
+    Args:
+        starts, columns, values: the ratings by row; see `ratings.Rows`. No row is without ratings.
+        fixed: the other side's factors, float32, shape (columns, width).
+        solved: this side's, float32, shape (rows, width).
+        first, last: the rows.
+        reg_param: float32.
+        heavy: ratings.
+        tolerance: conjugate gradients stop when the preconditioned residual has fallen to this share, float32.
+        most_steps: conjugate gradient steps of a row at most.
+    """
+    width = solved.shape[1]
+    longest = min(starts[first + 1] - starts[first], heavy)
+    gathered = np.empty((longest + GROUP, width), np.float32)
+    gram = np.empty((width, width), np.float32)
+    g, diagonal = np.empty(width, np.float32), np.empty(width, np.float32)
+    p, q = np.empty(width, np.float32), np.empty(width, np.float32)
+    total = 0.0
+    for row in range(first, last):
+        start, end = starts[row], starts[row + 1]
+        penalty = reg_param * np.float32(end - start)
+        x = solved[row]
+        total += penalty_of(penalty, x, g, diagonal)
+        if end - start > heavy:
+            gram[:, :] = 0
+            total += accumulate(columns, values, fixed, x, start, end, gram, g)
+            total -= correct(gram, g, penalty, x)
+        else:
+            _gather(fixed, columns, start, end, gathered)
+            total += _residual(gathered, values, start, end, x, g, diagonal)
+            total -= _descend(gathered, end - start, penalty, x, g, diagonal, p, q, tolerance, most_steps)
+    return total
+
+
+@_compiled
+def penalty_of(penalty: Any, x: Any, g: Any, diagonal: Any) -> Any:
+    """Sets g and the diagonal to the penalty's part; returns penalty |x|^2."""
+    square = 0.0
+    for d in range(len(x)):
+        g[d] = -penalty * x[d]
+        diagonal[d] = penalty + TINY
+        square += np.float64(x[d]) * x[d]
+    return penalty * square
+
+
+@_compiled
+def accumulate(columns: Any, values: Any, fixed: Any, x: Any, first: Any, last: Any, gram: Any, g: Any) -> Any:
+    """Adds V'V to gram and V'(r - V x) to g for the ratings [first, last), block by block; returns |r - V x|^2."""
+    gathered = np.empty((min(BLOCK, last - first) + GROUP, len(x)), np.float32)
+    diagonal = np.zeros(len(x), np.float32)
+    squares = 0.0
+    for start in range(first, last, BLOCK):
+        end = min(start + BLOCK, last)
+        _gather(fixed, columns, start, end, gathered)
+        squares += _residual(gathered, values, start, end, x, g, diagonal)
+        _multiply(gathered, end - start, gram)
+    return squares
+
+
+@_compiled
+def correct(gram: Any, g: Any, penalty: Any, x: Any) -> Any:
+    """Corrects x by Cholesky's factorisation; returns what that takes off the objective.
+
+    The damping shortens the correction and moves no minimum; it keeps the factorisation possible in float32 when the
+    penalty is next to nothing, and grows until it succeeds. If anything is not finite, x becomes NaN.
+
+    Args:
+        gram: V'V, the upper triangle in Fortran's order, shape (width, width).
+        g: as above.
+        penalty: float32.
+        x: the row's factors.
+    """
+    width = len(x)
+    mean = penalty
+    for d in range(width):
+        mean += gram[d, d] / np.float32(width)
+    if mean <= TINY:
+        return 0.0
+    factor, correction = np.empty_like(gram), np.empty_like(g)
+    damping = DAMPING * mean
+    while damping < mean:
+        for row in range(width):
+            for d in range(row + 1):
+                factor[row, d] = gram[row, d]
+            factor[row, row] += penalty + damping
+            correction[row] = g[row]
+        if _solved(factor, correction):
+            gain = 0.0
+            for d in range(width):
+                x[d] += correction[d]
+                gain += np.float64(correction[d]) * (g[d] + damping * correction[d])
+            return gain
+        damping *= np.float32(10)
+    return _broken(x)
+
+
+@_inlined
+def _broken(x: Any) -> Any:
+    for d in range(len(x)):
+        x[d] = np.nan
+    return np.nan
+
+
+@_inlined
+def _solved(matrix: Any, right: Any) -> Any:
+    """Solves in place by spotrf and spotrs; False if the matrix is not positive definite."""
+    upper, sizes = np.empty(1, np.int8), np.empty(3, np.int32)
+    upper[0], sizes[0], sizes[1] = ord("U"), len(right), 1
+    size, one, info = sizes.ctypes.data, sizes.ctypes.data + 4, sizes.ctypes.data + 8
+    _spotrf(upper.ctypes.data, size, matrix.ctypes.data, size, info)
+    if sizes[2] != 0:
+        return False
+    _spotrs(upper.ctypes.data, size, one, matrix.ctypes.data, size, right.ctypes.data, size, info)
+    return True
+
+
+@_inlined
+def _multiply(gathered: Any, rows: Any, gram: Any) -> None:
+    """Adds V'V to the upper triangle, in Fortran's order, by ssyrk."""
+    letters, sizes, one = np.empty(2, np.int8), np.empty(2, np.int32), np.ones(1, np.float32)
+    letters[0], letters[1], sizes[0], sizes[1] = ord("U"), ord("N"), gram.shape[0], rows
+    upper, plain, width = letters.ctypes.data, letters.ctypes.data + 1, sizes.ctypes.data
+    factor, target = one.ctypes.data, gram.ctypes.data
+    _ssyrk(upper, plain, width, width + 4, factor, gathered.ctypes.data, width, factor, target, width)
+
+
+@_inlined
+def _gather(fixed: Any, columns: Any, first: Any, last: Any, gathered: Any) -> None:
+    """Copies the factors of the columns [first, last), and zeros up to a whole group."""
+    width = fixed.shape[1]
+    for rating in range(first, last):
+        column = columns[rating]
+        for d in range(width):
+            gathered[rating - first, d] = fixed[column, d]
+    for row in range(last - first, last - first + GROUP - 1):
+        for d in range(width):
+            gathered[row, d] = 0
+
+
+@_inlined
+def _residual(gathered: Any, values: Any, first: Any, last: Any, x: Any, g: Any, diagonal: Any) -> Any:
+    """Adds V'(r - V x) to g and the diagonal of V'V to diagonal; returns |r - V x|^2."""
+    width, count = len(x), last - first
+    squares = 0.0
+    for j in range(0, count, GROUP):
+        a, b, c, e = gathered[j], gathered[j + 1], gathered[j + 2], gathered[j + 3]
+        s, t, u, v = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for d in range(width):
+            s += a[d] * x[d]
+            t += b[d] * x[d]
+            u += c[d] * x[d]
+            v += e[d] * x[d]
+        s = values[first + j] - s
+        t = values[first + j + 1] - t if j + 1 < count else np.float32(0)
+        u = values[first + j + 2] - u if j + 2 < count else np.float32(0)
+        v = values[first + j + 3] - v if j + 3 < count else np.float32(0)
+        squares += np.float64(s) * s + np.float64(t) * t + np.float64(u) * u + np.float64(v) * v
+        for d in range(width):
+            g[d] += s * a[d] + t * b[d] + u * c[d] + v * e[d]
+            diagonal[d] += a[d] * a[d] + b[d] * b[d] + c[d] * c[d] + e[d] * e[d]
+    return squares
+
+
+@_inlined
+def _descend(
+    gathered: Any,
+    count: Any,
+    penalty: Any,
+    x: Any,
+    g: Any,
+    diagonal: Any,
+    p: Any,
+    q: Any,
+    tolerance: Any,
+    most_steps: Any,
+) -> Any:
+    """Corrects x by conjugate gradients preconditioned by the diagonal (Saad 2003, algorithm 9.1).
+
+    Returns what that takes off the objective: a step of length s along p takes off s g'z, where z is the preconditioned
+    residual, since p'g = z'g. If anything is not finite, x becomes NaN.
+    """
+    width = len(x)
+    left = np.float32(0)
+    for d in range(width):
+        p[d] = g[d] / diagonal[d]
+        left += g[d] * p[d]
+    if not np.isfinite(left):
+        return _broken(x)
+    enough = left * tolerance * tolerance
+    gain = 0.0
+    for _ in range(most_steps):
+        if left <= enough:
+            break
+        for d in range(width):
+            q[d] = penalty * p[d]
+        _multiply_vector(gathered, count, p, q)
+        curvature = np.float32(0)
+        for d in range(width):
+            curvature += p[d] * q[d]
+        if curvature <= 0:
+            break
+        step = left / curvature
+        gain += np.float64(step) * left
+        before = left
+        left = np.float32(0)
+        for d in range(width):
+            x[d] += step * p[d]
+            g[d] -= step * q[d]
+            left += g[d] * g[d] / diagonal[d]
+        for d in range(width):
+            p[d] = g[d] / diagonal[d] + left / before * p[d]
+    return gain
+
+
+@_inlined
+def _multiply_vector(gathered: Any, count: Any, p: Any, q: Any) -> None:
+    """Adds V'V p to q."""
+    width = len(p)
+    for j in range(0, count, GROUP):
+        a, b, c, e = gathered[j], gathered[j + 1], gathered[j + 2], gathered[j + 3]
+        s, t, u, v = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for d in range(width):
+            s += a[d] * p[d]
+            t += b[d] * p[d]
+            u += c[d] * p[d]
+            v += e[d] * p[d]
+        for d in range(width):
+            q[d] += s * a[d] + t * b[d] + u * c[d] + v * e[d]

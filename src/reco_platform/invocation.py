@@ -1,0 +1,207 @@
+"""One invocation of Snakemake: its lock, receipts that tell the truth, its journal, and what it says at the end."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from reco_platform import journal, receipts, reporting, steps, storage
+from reco_platform.digests import SOURCE
+from reco_platform.errors import RecoError
+from reco_platform.layout import TABLES
+from reco_platform.registry import MAKERS, STEPS
+from reco_platform.workflow import GOLD, SILVER, Workflow
+
+LOCK = ".lock"
+OVERRIDES = "RECO_OVERRIDES"
+TARGETS = {"bronze_files": ("bronze",), "silver": ("bronze", *SILVER), "gold": ("bronze", *SILVER, *GOLD)}
+LOOKING = (
+    "--lint",
+    "--list",
+    "-l",
+    "--dag",
+    "--rulegraph",
+    "--filegraph",
+    "--d3dag",
+    "--summary",
+    "-S",
+    "-D",
+    "--unlock",
+)
+DRY = ("-n", "--dry-run", "--dryrun")
+
+
+def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> IO[str] | None:
+    """Begins a run as its command line asks: a real one, a dry one, or a mere look at the workflow.
+
+    Returns:
+        The lock of a real run, held as long as it is open: it ends with the process, however that ends.
+    """
+    if any(word in LOOKING for word in argv):
+        return None
+    if any(word in DRY or re.fullmatch(r"-[a-z]*n[a-z]*", word) for word in argv):
+        glance(workflow)
+        return None
+    return begin(workflow, given)
+
+
+def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> IO[str]:
+    """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
+    root = Path(workflow.house.root)
+    lock = take_lock(root)
+    if lock is None:
+        message = f"another run holds {root} (process {holder(root)})"
+        print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
+        os._exit(1)
+    refuse_other_format(workflow)
+    pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in given.items())
+    environ[OVERRIDES] = f" --config {pairs}" if pairs else ""
+    drop_stale(workflow)
+    environ["PYTHONPATH"] = str(SOURCE.parent)  # this project's code in every script, and nothing of the user's
+    environ[journal.VARIABLE] = str(journal.start(root / "_runs").resolve())
+    saved = json.dumps(workflow.config.model_dump(), indent=1) + "\n"
+    receipts.write_text(root / "config.resolved.json", saved)
+    return lock
+
+
+def refuse_other_format(workflow: Workflow) -> None:
+    """Ends the process where the lakehouse holds tables of the other format."""
+    try:
+        for name in (*TABLES, "interactions", "recommendations"):
+            storage.refuse_other_format(
+                workflow.house.local(workflow.house.artifact(name)), workflow.config.storage_format
+            )
+    except RecoError as error:
+        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
+
+
+def glance(workflow: Workflow) -> None:
+    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
+    root = Path(workflow.house.root)
+    if not root.is_dir():
+        return
+    lock = take_lock(root)
+    if lock is None:
+        print(f"[INFO] process {holder(root)} is at work here: this list may age", file=sys.stderr)
+        return
+    with lock:
+        drop_stale(workflow)
+
+
+def take_lock(folder: Path) -> IO[str] | None:
+    """The lock of a lakehouse; None where another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    lock.seek(0)
+    lock.truncate()
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def holder(folder: Path) -> str:
+    """The process that holds a lakehouse."""
+    return (folder / LOCK).read_text(encoding="utf-8").strip() or "unknown"
+
+
+def drop_stale(workflow: Workflow) -> None:
+    """Removes receipts that no longer tell the truth, so that their steps run; says which and why."""
+    for path in map(Path, workflow.all_receipts):
+        if not path.is_file():
+            continue
+        try:
+            receipt = receipts.read(path)
+            found = stale(workflow, receipt, path)
+        except RecoError as error:
+            found = error.what
+        if found:
+            print(f"[stale] {path}: {found}", file=sys.stderr, flush=True)
+            path.unlink()
+        else:
+            warn_of_damage(workflow, receipt)
+
+
+def stale(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
+    """Why a receipt no longer holds, as far as a quick look can tell."""
+    content = workflow.house.local(receipt.path)
+    if receipt.kind == "absent":
+        return None
+    if not content.exists():
+        return f"{content} is gone"
+    if receipt.made_from.get("step") == "bronze":
+        return changed_csv(content, receipt, path)
+    if receipt.version is not None and not storage.head_is(content, receipt):
+        return f"{content} was written by something else: its newest version is not {receipt.version}"
+    return None
+
+
+def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
+    """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
+    if receipt.kind in {"table", "model"}:
+        found = storage.problem(Path(workflow.house.root), receipt)
+        if found:
+            print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
+
+
+def changed_csv(content: Path, receipt: receipts.Receipt, path: Path) -> str | None:
+    """Whether a bronze file differs; it is read only where its size or time of change does."""
+    stat = [content.stat().st_size, content.stat().st_mtime_ns]
+    side = steps.provenance_path(path)
+    try:
+        known = reporting.read_json(side)
+    except (OSError, ValueError):
+        known = {}
+    if known.get("stat") == stat:
+        return None
+    if storage.file_fingerprint(content) != receipt.fingerprint:
+        return f"{content} was changed"
+    receipts.write_text(side, json.dumps({**known, "stat": stat}, indent=1) + "\n")
+    return None
+
+
+def closing(workflow: Workflow, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
+    """What each step of the target did, and after `gold` what it holds."""
+    events = journal.read(Path(environ.get(journal.VARIABLE, "")))
+    target = next((word for word in argv if word in TARGETS), "gold")
+    names = [MAKERS[name].name for name in TARGETS[target]]
+    happened = {event["step"] for event in events}
+    text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in {*names, *happened}])
+    return text + (f"\n{gold_summary(workflow)}" if target == "gold" else "")
+
+
+def gold_summary(workflow: Workflow) -> str:
+    """What gold holds, for people; empty where it is not all there."""
+    house = workflow.house
+    try:
+        read = {name: receipts.read(workflow.receipt(name)) for name in (*GOLD, *SILVER)}
+        opened = {name: storage.open_table(Path(house.root), read[name], "") for name in ("recommendations", "movies")}
+    except RecoError:
+        return ""
+    files = {name: house.local(read[name].path) for name in ("run_metrics", "etl_report", "report")}
+    best = reporting.suggestions(
+        opened["recommendations"].read(["user_id", "recommendations"]),
+        opened["movies"].read(["movie_id", "title"]),
+        users=3,
+        count=5,
+    )
+    where = {
+        "tables": f"{house.root}/silver, {house.root}/gold",
+        "metrics": str(files["run_metrics"]),
+        "report": str(files["report"]),
+        "rejected rows": f"{house.root}/silver/_quarantine",
+    }
+    metrics, etl = reporting.read_json(files["run_metrics"]), reporting.read_json(files["etl_report"])
+    return reporting.summary(house.root, metrics, etl, best, where)
