@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
+WORKERS ?= 2
 CORES ?= all
 ARGS ?=
 BIN := .venv/bin
@@ -10,7 +11,12 @@ SOURCES := src scripts tools tests benchmarks
 # The user's own Spark and Python settings have no say here.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON
 
-.PHONY: help setup gold silver bronze validate test test-fast lint format docs lock sql clean
+SIZE ?= 1m
+DATASET ?= generated-$(SIZE)
+REPEATS ?= 3
+
+.PHONY: help setup gold silver bronze validate explain reproduce test test-fast lint format docs lock sql clean
+.PHONY: bench bench-growth bench-overhead
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,8 +35,14 @@ gold silver bronze:
 validate: setup ## check every layer of the lakehouse
 	@$(BIN)/python tools/run_pipeline.py validate $(ARGS)
 
+explain: setup ## what a result was made from, and what differs now: make explain ARGS=model
+	@$(BIN)/python tools/explain.py $(ARGS)
+
+reproduce: setup ## rebuild an earlier run in a scratch folder and compare: make reproduce ARGS=MODEL_VERSION
+	@$(BIN)/python tools/reproduce.py $(ARGS)
+
 test: setup ## every test
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
 	@$(BIN)/python -m pytest -q -m "not spark and not pipeline" $(ARGS)
@@ -52,6 +64,15 @@ docs: setup ## write what is generated: config.yaml, config.schema.json, docs/co
 
 sql: setup ## Spark SQL over the Delta tables: make sql ARGS='"SELECT count(*) FROM ratings"'
 	@$(BIN)/python tools/sql.py $(ARGS)
+
+bench: setup ## beside plain PySpark, LensKit and implicit: make bench SIZE=1m|5m|25m, or DATASET=ml-25m
+	@$(BIN)/python benchmarks/run.py --dataset $(DATASET) --repeats $(REPEATS) $(ARGS)
+
+bench-growth: setup ## growth with the number of ratings and with rank
+	@$(BIN)/python benchmarks/growth.py $(ARGS)
+
+bench-overhead: setup ## what receipts and fingerprints cost
+	@$(BIN)/python benchmarks/overhead.py $(ARGS)
 
 lock: setup ## pin the packages of envs/*.in anew
 	@tools/lock.sh

@@ -5,7 +5,7 @@
 rule bronze:
     """Generates, downloads or copies the CSV files, and describes each by its checksum."""
     input:
-        FLOW.sources,
+        ancient(FLOW.sources),  # a changed file is found before the first job, by its content
     output:
         [FLOW.bronze(table) for table in pipeline.TABLES],
     log:

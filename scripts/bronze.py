@@ -52,9 +52,9 @@ def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) ->
                 f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {house.dataset}", flush=True
             )
         path = Path(house.receipt(receipt.artifact))
-        csv = house.local(receipt.path)
-        stat = [csv.stat().st_size, csv.stat().st_mtime_ns] if csv.is_file() else None
-        write_text(provenance_path(path), json.dumps({**provenance(started), "stat": stat}, indent=1) + "\n")
+        files = [house.local(receipt.path), datasets.source(dataset, table)]
+        looks = {str(file): bronze.seen(file) for file in files if file}
+        write_text(provenance_path(path), json.dumps({**provenance(started), "seen": looks}, indent=1) + "\n")
         write_text(path, receipt.text())
     return changed
 

@@ -1,7 +1,10 @@
 """The top N movies of every user of the training data, as a table."""
 
+from __future__ import annotations
+
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +16,14 @@ from reco_platform.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME
 from reco_platform.fingerprint import arrow_sums, fingerprint
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run, stage_arrow
-from reco_platform.topn import TopN, seen_rows, top_n
+
+if TYPE_CHECKING:
+    from reco_platform.topn import TopN
 
 
 def work(task: Task) -> Receipt:
+    from reco_platform.topn import seen_rows, top_n  # noqa: PLC0415  # a restore needs no compiled code
+
     model = read_model(task.path("model"))
     train = task.open("interactions").dataset().to_table(["user_id", "movie_id"], filter=pc.field("fold") != "test")
     columns = [train["user_id"].to_numpy(), train["movie_id"].to_numpy()]

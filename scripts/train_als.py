@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reco_platform import layout, storage
-from reco_platform.als import engine, native, spark
+from reco_platform.als import engine, spark
 from reco_platform.als.model import Model, Side, model_fingerprint, read_model, write_model
-from reco_platform.als.ratings import ratings
 from reco_platform.digests import short
 from reco_platform.receipts import Receipt
 from reco_platform.session import spark_session
@@ -56,6 +55,9 @@ def train_by_spark(task: Task, staging: Path) -> None:
 
 
 def train_natively(task: Task, staging: Path) -> None:
+    from reco_platform.als import native  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.als.ratings import ratings  # noqa: PLC0415
+
     columns = ["user_id", "movie_id", "user_index", "movie_index", "rating"]
     train = task.open("interactions").dataset().to_table(columns, filter=pc.field("fold") != "test")
     users, movies = train["user_index"].to_numpy(), train["movie_index"].to_numpy()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,17 @@ from project import Project, Run
 from reco_platform import datasets, demo, session
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the Spark session go to one process, and first; the quick ones fill the gaps at the end."""
+    for item in items:
+        if item.get_closest_marker("spark"):
+            item.add_marker(pytest.mark.xdist_group("spark"))
+    order = ("spark", "pipeline")
+    items.sort(
+        key=lambda item: next((at for at, mark in enumerate(order) if item.get_closest_marker(mark)), len(order))
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,9 +89,16 @@ def spark(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
 
 @pytest.fixture(scope="session")
 def built_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
-    """A project after its first `gold`, and that run; not to be changed."""
-    project = Project.create(tmp_path_factory.mktemp("built") / "project")
-    return project, project.gold()
+    """A project after its first `gold`, and that run; not to be changed. Test processes side by side share it."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
+    project, saved = Project(shared / "built"), shared / "built.json"
+    with (shared / "built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not saved.is_file():
+            run = Project.create(project.root).gold()
+            saved.write_text(json.dumps(asdict(run)), "utf-8")
+    return project, Run(**json.loads(saved.read_text("utf-8")))
 
 
 @pytest.fixture

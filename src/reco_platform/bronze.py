@@ -51,6 +51,11 @@ def describe(dataset: datasets.Dataset, house: Lakehouse, table: str) -> Receipt
     return Receipt(artifact, "file", f"{artifact}.csv", "csv", None, 0, "", checksum[:16], facts, {"step": "bronze"})
 
 
+def seen(path: Path) -> list[int] | None:
+    """What a look at a file shows without reading it: its size and its time of change; None where there is none."""
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
+
+
 def registered_sha256(dataset: datasets.Dataset, table: str) -> str | None:
     known = getattr(dataset, "sha256", None)
     return known.get(table) if isinstance(known, dict) else None

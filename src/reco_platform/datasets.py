@@ -141,6 +141,11 @@ def tables(dataset: Dataset) -> tuple[str, ...]:
             return tuple(table for table in TABLES if _has(dataset.path, table))
 
 
+def source(dataset: Dataset, table: str) -> Path | None:
+    """The user's own CSV file of a table; None where the data set is no folder."""
+    return dataset.path / f"{table}.csv" if isinstance(dataset, DirectoryDataset) else None
+
+
 def source_identity(dataset: Dataset) -> str:
     """Canonical JSON that is equal exactly when the CSV files are made from the same thing; no path is part of it.
 

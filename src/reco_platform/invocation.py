@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from reco_platform import journal, receipts, reporting, steps, storage
+from reco_platform import bronze, datasets, journal, receipts, reporting, steps, storage
 from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES
@@ -136,15 +136,36 @@ def drop_stale(workflow: Workflow) -> None:
 
 def stale(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
     """Why a receipt no longer holds, as far as a quick look can tell."""
+    if receipt.artifact.startswith("bronze/"):
+        return changed_csv(workflow, receipt, path)
     content = workflow.house.local(receipt.path)
     if receipt.kind == "absent":
         return None
     if not content.exists():
         return f"{content} is gone"
-    if receipt.made_from.get("step") == "bronze":
-        return changed_csv(content, receipt, path)
     if receipt.version is not None and not storage.head_is(content, receipt):
         return f"{content} was written by something else: its newest version is not {receipt.version}"
+    return None
+
+
+def changed_csv(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
+    """Whether a CSV file, or the user's own that it came from, differs; read only where its size or time does."""
+    side = steps.provenance_path(path)
+    try:
+        known = reporting.read_json(side)
+    except (OSError, ValueError):
+        known = {}
+    files = [workflow.house.local(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
+    looks = {str(file): bronze.seen(file) for file in files if file}
+    for name, look in looks.items():
+        if known.get("seen", {}).get(name) == look or (look is None and receipt.kind == "absent"):
+            continue
+        if look is None:
+            return f"{name} is gone"
+        if storage.file_fingerprint(Path(name)) != receipt.fingerprint:
+            return f"{name} was changed"
+    if known.get("seen") != looks:
+        receipts.write_text(side, json.dumps({**known, "seen": looks}, indent=1) + "\n")
     return None
 
 
@@ -154,22 +175,6 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
         found = storage.problem(Path(workflow.house.root), receipt)
         if found:
             print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
-
-
-def changed_csv(content: Path, receipt: receipts.Receipt, path: Path) -> str | None:
-    """Whether a bronze file differs; it is read only where its size or time of change does."""
-    stat = [content.stat().st_size, content.stat().st_mtime_ns]
-    side = steps.provenance_path(path)
-    try:
-        known = reporting.read_json(side)
-    except (OSError, ValueError):
-        known = {}
-    if known.get("stat") == stat:
-        return None
-    if storage.file_fingerprint(content) != receipt.fingerprint:
-        return f"{content} was changed"
-    receipts.write_text(side, json.dumps({**known, "stat": stat}, indent=1) + "\n")
-    return None
 
 
 def closing(workflow: Workflow, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:

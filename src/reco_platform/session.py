@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,9 +166,14 @@ def java_options(light: bool) -> list[str]:
 
 
 def class_archive() -> Path:
-    """Where Spark's loaded classes are kept ready for the next JVM (warmup.py makes it); of one Java and one Spark."""
-    release = (find_java() / "release").read_bytes() if (find_java() / "release").is_file() else b""
-    key = hashlib.sha256(release + str(spark_home()).encode() + metadata.version("pyspark").encode()).hexdigest()[:12]
+    """Where Spark's loaded classes are kept ready for the next JVM (warmup.py makes it).
+
+    A JVM takes only an archive of its own build and of the very same jar files, times of change included.
+    """
+    release = find_java() / "release"
+    jars = spark_home() / "jars"
+    java = release.read_text(encoding="utf-8") if release.is_file() else ""
+    key = hashlib.sha256(f"{java} {jars} {jars.stat().st_mtime_ns}".encode()).hexdigest()[:12]
     return ARCHIVES.resolve() / f"spark-{key}.jsa"
 
 

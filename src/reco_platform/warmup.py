@@ -6,6 +6,7 @@ Class-data sharing of the JVM (JEP 350); without the archive everything works, o
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,8 @@ STEP = "silver_ratings"
 
 def archive(target: Path) -> None:
     """Runs one real step on a few rows, and has its JVM write down the classes that it loaded."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target.parent, ignore_errors=True)  # those of other jars are of no use any more
+    target.parent.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="warmup-") as folder:
         house = Lakehouse(folder, "warmup")
         csv = house.local(house.bronze("ratings")).parent

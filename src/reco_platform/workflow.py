@@ -43,9 +43,7 @@ class Workflow:
     @property
     def sources(self) -> list[str]:
         """The user's own CSV files, where the data set is a folder."""
-        if not isinstance(self.dataset, datasets.DirectoryDataset):
-            return []
-        return [str(self.dataset.path / f"{table}.csv") for table in datasets.tables(self.dataset)]
+        return [str(path) for table in datasets.tables(self.dataset) if (path := datasets.source(self.dataset, table))]
 
     def bronze(self, table: str) -> str:
         return self.house.receipt(self.house.bronze(table))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
+
 from project import Project, Run, wait_for
 
 pytestmark = pytest.mark.pipeline
@@ -98,7 +99,7 @@ def fake_version(package: str) -> Callable[[Project], Any]:
     """Another version of a package, as far as its metadata say."""
 
     def make(project: Project) -> None:
-        info = project.path(f"fake/{package}-99.0.dist-info")
+        info = project.path(f"src/{package}-99.0.dist-info")
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99.0\n")
 
@@ -139,8 +140,7 @@ CHANGES = [
         "a_changed_cleaning_rule_reruns_its_table_and_what_depends_on_its_content",
         code("src/reco_platform/cleaning/ratings.py", "stars < 0.5", "stars < 1.0"),
         FROM_RATINGS,
-        {"max_reject_share": 0.5},
-        "cleaning/ratings.py",
+        says="cleaning/ratings.py",
     ),
     Change(
         "changed_code_with_the_same_result_reruns_one_step",
@@ -174,14 +174,12 @@ CHANGES = [
         "another_pyspark_reruns_the_steps_that_use_it",
         fake_version("pyspark"),
         {"silver_ratings", "silver_movies", "silver_tags", "train_als"},
-        {"env": {"PYTHONPATH": "fake"}},
-        "code changed: pyspark",
+        says="code changed: pyspark",
     ),
     Change(
         "another_matplotlib_reruns_no_step_that_does_not_use_it",
         fake_version("matplotlib"),
         set(),
-        {"env": {"PYTHONPATH": "fake"}},
     ),
     Change(
         "a_deleted_silver_table_is_rebuilt_and_nothing_behind_it",
@@ -189,7 +187,7 @@ CHANGES = [
         {"silver_ratings"},
         says="silver/ratings is gone",
     ),
-    Change("a_deleted_model_is_rebuilt", remove("results/small/gold/models"), {"train_als"}, says="is gone"),
+    Change("a_deleted_model_is_rebuilt", remove("results/small/gold/models/als"), {"train_als"}, says="is gone"),
     Change("a_deleted_receipt_is_restored", remove("results/small/gold/interactions.receipt.json"), set()),
     Change("a_receipt_edited_by_hand_is_named_and_restored", edit_receipt, set(), says="was edited by hand"),
 ]
@@ -202,9 +200,10 @@ def test_only_what_is_stale_works(built: Project, change: Change) -> None:
     run = built.gold(**change.options)
     assert run.worked == change.works, run.output
     assert change.says in run.output
-    if not change.works and "lakehouse" not in change.options:
-        assert built.receipts() == before
-    assert built.gold(**change.options).worked == set(), "a second run found work"
+    if not change.works:
+        assert "lakehouse" in change.options or built.receipts() == before
+    else:
+        assert built.gold(**change.options).worked == set(), "a second run found work"
 
 
 def test_the_first_run_does_everything(built_run: tuple[Project, Run]) -> None:

@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import oracle
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+import oracle
 from project import QUICK, Project, Run
 from reco_platform import storage
 from reco_platform.als.model import read_model
