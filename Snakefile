@@ -1,6 +1,5 @@
 """MovieLens CSV (bronze) to checked tables (silver) to an ALS model, top-N lists, metrics and a report (gold)."""
 
-import shlex
 import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
@@ -10,9 +9,6 @@ FLOW = pipeline.prepare_or_exit(config)
 if workflow.is_main_process:
     LOCK = invocation.start(FLOW, config, sys.argv)
 
-COMMON = f"--lakehouse {shlex.quote(FLOW.house.root)} --dataset {shlex.quote(FLOW.house.dataset)}"
-SPARK = f"--memory {FLOW.config.driver_memory} --log-level {FLOW.config.log_level}"
-PYTHON = shlex.quote(sys.executable)
 LOGS = f"{FLOW.house.root}/_logs"
 
 

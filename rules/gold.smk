@@ -17,7 +17,7 @@ rule interactions:
     params:
         step=FLOW.params("interactions"),
     shell:
-        "{PYTHON} scripts/interactions.py {COMMON} --threads {threads}"
+        "python scripts/interactions.py --threads {threads}"
         " --ratings {input.ratings:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
@@ -38,7 +38,7 @@ rule train_als:
     params:
         step=FLOW.params("train_als"),
     shell:
-        "{PYTHON} scripts/train_als.py {COMMON} {SPARK} --threads {threads}"
+        "python scripts/train_als.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
@@ -60,7 +60,7 @@ rule recommend:
     params:
         step=FLOW.params("recommend"),
     shell:
-        "{PYTHON} scripts/recommend.py {COMMON} --threads {threads}"
+        "python scripts/recommend.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
@@ -83,7 +83,7 @@ rule evaluate:
     params:
         step=FLOW.params("evaluate"),
     shell:
-        "{PYTHON} scripts/evaluate.py {COMMON} --threads {threads}"
+        "python scripts/evaluate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
@@ -108,7 +108,7 @@ rule run_metrics:
     params:
         step=FLOW.params("run_metrics"),
     shell:
-        "{PYTHON} scripts/run_metrics.py {COMMON} --threads {threads}"
+        "python scripts/run_metrics.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --evaluation {input.evaluation:q}"

@@ -22,7 +22,7 @@ rule report:
     params:
         step=FLOW.params("report"),
     shell:
-        "{PYTHON} scripts/report.py {COMMON} --threads {threads}"
+        "python scripts/report.py --threads {threads}"
         " --etl-report {input.etl_report:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"

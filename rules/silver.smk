@@ -17,7 +17,7 @@ rule silver_ratings:
     params:
         step=FLOW.params("silver_ratings"),
     shell:
-        "{PYTHON} scripts/silver_ratings.py {COMMON} {SPARK} --threads {threads}"
+        "python scripts/silver_ratings.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
@@ -38,7 +38,7 @@ rule silver_movies:
     params:
         step=FLOW.params("silver_movies"),
     shell:
-        "{PYTHON} scripts/silver_movies.py {COMMON} {SPARK} --threads {threads}"
+        "python scripts/silver_movies.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
@@ -59,7 +59,7 @@ rule silver_tags:
     params:
         step=FLOW.params("silver_tags"),
     shell:
-        "{PYTHON} scripts/silver_tags.py {COMMON} {SPARK} --threads {threads}"
+        "python scripts/silver_tags.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
@@ -82,7 +82,7 @@ rule etl_report:
     params:
         step=FLOW.params("etl_report"),
     shell:
-        "{PYTHON} scripts/etl_report.py {COMMON} --threads {threads}"
+        "python scripts/etl_report.py --threads {threads}"
         " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"

@@ -10,13 +10,12 @@ from reco_platform import bronze, datasets, journal
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.receipts import write_text
-from reco_platform.steps import provenance, provenance_path
+from reco_platform.steps import add_place, provenance, provenance_path
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
-    parser.add_argument("--lakehouse", required=True, help="root of the lakehouse")
-    parser.add_argument("--dataset", default="demo", help="name of the data set")
+    add_place(parser)
     parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
     parser.add_argument("--params", default="{}", help="ignored; what the rule is filed under")
     arguments = parser.parse_args()

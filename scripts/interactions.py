@@ -5,9 +5,10 @@ import sys
 import pyarrow as pa
 
 from reco_platform import layout, splitting
+from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import INTERACTIONS
 from reco_platform.errors import DataError
-from reco_platform.fingerprint import arrow_sums, fingerprint
+from reco_platform.fingerprint import fingerprint
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run, stage_arrow
 

@@ -11,10 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reco_platform import layout
-from reco_platform.als.model import Model, read_model
+from reco_platform.als.model import Ids, Model, read_model
+from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME
-from reco_platform.fingerprint import arrow_sums, fingerprint
+from reco_platform.errors import DataError
+from reco_platform.fingerprint import fingerprint
 from reco_platform.receipts import Receipt
+from reco_platform.session import spark_session
 from reco_platform.steps import Task, run, stage_arrow
 
 if TYPE_CHECKING:
@@ -22,16 +25,16 @@ if TYPE_CHECKING:
 
 
 def work(task: Task) -> Receipt:
-    from reco_platform.topn import seen_rows, top_n  # noqa: PLC0415  # a restore needs no compiled code
-
-    model = read_model(task.path("model"))
     train = task.open("interactions").dataset().to_table(["user_id", "movie_id"], filter=pc.field("fold") != "test")
-    columns = [train["user_id"].to_numpy(), train["movie_id"].to_numpy()]
-    if not task.params["exclude_seen"]:
-        columns = [column[:0] for column in columns]
+    users, movies = train["user_id"].to_numpy(), train["movie_id"].to_numpy()
+    model = read_model(task.path("model")).with_support(movies, task.params["min_support"])
+    if len(model.movies.ids) == 0:
+        raise DataError(
+            f"no movie has min_support={task.params['min_support']} training ratings", "set a smaller min_support"
+        )
+    seen = (users, movies) if task.params["exclude_seen"] else (users[:0], movies[:0])
     version = task.path("model").name
-    best = top_n(model, task.params["top_n"], seen_rows(model, *columns), task.threads)
-    table = recommendations(model, best, version)
+    table = recommendations(model, best_of_all(task, model, seen), version)
     stable = [name for name in RECOMMENDATIONS.names if name != "generated_ts"]
     content = fingerprint(RECOMMENDATIONS.schema_hash, arrow_sums(table, stable))
     staging = stage_arrow(task, layout.RECOMMENDATIONS, table)
@@ -39,6 +42,21 @@ def work(task: Task) -> Receipt:
     return task.publish(
         staging, RECOMMENDATIONS, layout.RECOMMENDATIONS, fingerprint=content, rows=len(table), facts=facts
     )
+
+
+def needs_spark(task: Task) -> bool:
+    """A model that took a cluster has its lists made there too."""
+    return task.inputs["model"].format == "spark-ml"
+
+
+def best_of_all(task: Task, model: Model, seen: tuple[Ids, Ids]) -> TopN:
+    """The lists of every user, `seen` pairs of user and movie ids left out."""
+    from reco_platform import topn, topn_spark  # noqa: PLC0415  # a restore needs no compiled code
+
+    rows = topn.seen_rows(model, *seen)
+    if needs_spark(task):
+        return topn_spark.top_n_by_spark(spark_session("recommend", task.log_level), model, task.params["top_n"], rows)
+    return topn.top_n(model, task.params["top_n"], rows, task.threads)
 
 
 def recommendations(model: Model, best: TopN, version: str) -> pa.Table:
@@ -59,4 +77,4 @@ def recommendations(model: Model, best: TopN, version: str) -> pa.Table:
 
 
 if __name__ == "__main__":
-    sys.exit(run("recommend", __doc__, work))
+    sys.exit(run("recommend", __doc__, work, needs_spark))

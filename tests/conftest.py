@@ -18,15 +18,14 @@ from reco_platform import datasets, demo, session
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share the Spark session go to one process, and first; the quick ones fill the gaps at the end."""
     for item in items:
-        if item.get_closest_marker("spark"):
+        if "spark" in getattr(item, "fixturenames", ()):
+            assert item.get_closest_marker("spark"), f"{item.nodeid} needs the mark spark"
             item.add_marker(pytest.mark.xdist_group("spark"))
-    order = ("spark", "pipeline")
-    items.sort(
-        key=lambda item: next((at for at, mark in enumerate(order) if item.get_closest_marker(mark)), len(order))
-    )
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in ("spark", "pipeline")])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -82,6 +81,7 @@ def spark(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
             patch.delenv(name, raising=False)
         for name, value in session.spark_environment().items():
             patch.setenv(name, value)
+        patch.setenv("PYSPARK_SUBMIT_ARGS", "--properties-file config/spark-defaults.conf pyspark-shell")
         started = builder.getOrCreate()
     yield started
     started.stop()

@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform import storage
+from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import RATINGS
-from reco_platform.fingerprint import arrow_sums, fingerprint
+from reco_platform.fingerprint import fingerprint
 from reco_platform.receipts import Receipt
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp"

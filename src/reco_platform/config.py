@@ -86,6 +86,9 @@ class Config(BaseModel):
     )
 
     top_n: int = Field(10, ge=1, le=1000, description="Recommendations for each user")
+    min_support: int = Field(
+        1, ge=1, le=1_000_000, description="Least number of training ratings of a movie that may be recommended"
+    )
     exclude_seen: bool = Field(True, description="Leave out what the user has rated in the training data")
 
     driver_memory: str = Field(

@@ -1,5 +1,6 @@
-"""Content fingerprints of tables, whatever the order of their rows: from Arrow data, and the same by Spark
-(spark_fingerprint.py).
+"""Content fingerprints of tables, whatever the order of their rows: what they are.
+
+arrow_fingerprint.py and spark_fingerprint.py compute the same sums from Arrow data and by Spark.
 
 A row is hashed as a chain of 32-bit, 64-bit and string values by XXH64 (https://github.com/Cyan4973/xxHash, file
 doc/xxhash_spec.md) with seed 42, where the hash of one value is the seed of the next and nulls are passed over, as in
@@ -14,12 +15,11 @@ So every chain can be read in one way only: nulls, sizes and values that move fr
 What the schema says of nullability changes nothing. A table is the sum of its rows' hashes modulo 2^64.
 """
 
-# ruff: noqa: PLC0415 - pyarrow and numba start slowly, and not every caller needs them
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def arrow_type(kind: pa.DataType) -> str:
     Raises:
         TypeError: a type that cannot be hashed: decimal, binary, unsigned, map and others.
     """
-    from pyarrow import types
+    from pyarrow import types  # noqa: PLC0415  # the Snakefile's parsing needs none of it
 
     if types.is_dictionary(kind):
         return arrow_type(kind.value_type)
@@ -102,29 +102,3 @@ def arrow_type(kind: pa.DataType) -> str:
     if str(kind) not in SCALARS:
         raise TypeError(f"no fingerprint of the Arrow type {kind}")
     return SCALARS[str(kind)]
-
-
-def arrow_sums(data: Iterable[pa.RecordBatch] | pa.Table, columns: Sequence[str]) -> RowSums:
-    """The same sums as `spark_sums`, from Arrow data and without a JVM. One thread, without the GIL in the kernels.
-
-    Spark's INT96 timestamps come as nanoseconds, which overflow outside 1677 to 2262: where such can be, read Parquet
-    files with `coerce_int96_timestamp_unit="us"`.
-
-    Raises:
-        KeyError: a column that the data lack.
-        TypeError: a column of a type that cannot be hashed.
-        pyarrow.ArrowInvalid: a timestamp that is no whole number of microseconds.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    from reco_platform._xxhash import SLICE_ROWS, slice_hashes
-
-    rows = low = high = 0
-    for batch in data.to_batches() if isinstance(data, pa.Table) else data:
-        for first in range(0, batch.num_rows, SLICE_ROWS):
-            hashes = slice_hashes(batch.slice(first, SLICE_ROWS), columns)
-            rows += len(hashes)
-            low += int(np.sum(hashes & np.uint64(0xFFFFFFFF)))
-            high += int(np.sum(hashes >> np.uint64(32)))
-    return RowSums(rows, low, high)

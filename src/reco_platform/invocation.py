@@ -20,7 +20,6 @@ from reco_platform.registry import MAKERS, STEPS
 from reco_platform.workflow import GOLD, SILVER, Workflow
 
 LOCK = ".lock"
-OVERRIDES = "RECO_OVERRIDES"
 TARGETS = {"bronze_files": ("bronze",), "silver": ("bronze", *SILVER), "gold": ("bronze", *SILVER, *GOLD)}
 LOOKING = (
     "--lint",
@@ -61,14 +60,26 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
         print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
         os._exit(1)
     refuse_other_format(workflow)
-    pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in given.items())
-    environ[OVERRIDES] = f" --config {pairs}" if pairs else ""
+    environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
-    environ["PYTHONPATH"] = str(SOURCE.parent)  # this project's code in every script, and nothing of the user's
     environ[journal.VARIABLE] = str(journal.start(root / "_runs").resolve())
     saved = json.dumps(workflow.config.model_dump(), indent=1) + "\n"
     receipts.write_text(root / "config.resolved.json", saved)
     return lock
+
+
+def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
+    """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
+    pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in given.items())
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
+        "PYTHONPATH": str(SOURCE.parent),
+        steps.LAKEHOUSE: workflow.house.root,
+        steps.DATASET: workflow.house.dataset,
+        steps.MEMORY: workflow.config.driver_memory,
+        steps.LOG_LEVEL: workflow.config.log_level,
+        steps.OVERRIDES: f" --config {pairs}" if pairs else "",
+    }
 
 
 def refuse_other_format(workflow: Workflow) -> None:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform import csvfile, layout, silver, storage
+from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.errors import DataError
-from reco_platform.fingerprint import arrow_fields, arrow_sums, fingerprint, schema_hash
+from reco_platform.fingerprint import arrow_fields, fingerprint, schema_hash
 from reco_platform.receipts import Receipt, write_text
 from reco_platform.session import spark_session
 from reco_platform.steps import Task

@@ -25,6 +25,10 @@ from reco_platform.errors import ConfigError, RecoError, TableError
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS, Step
 
+# What Snakemake's main process tells every script of a run.
+LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_MEMORY", "RECO_LOG_LEVEL"
+OVERRIDES = "RECO_OVERRIDES"
+
 LAST = "last"
 LIGHT_BYTES = 64_000_000
 
@@ -127,7 +131,7 @@ def memo_folder(step: Step, root: Path, artifact: str) -> Path:
 def rebuild_command(receipt: Receipt) -> str:
     """The command that rebuilds exactly what a receipt stands for."""
     rule = receipt.made_from.get("step", "bronze")
-    return f"snakemake --cores 2 gold --forcerun {rule}{os.environ.get('RECO_OVERRIDES', '')}"
+    return f"snakemake --cores 2 gold --forcerun {rule}{os.environ.get(OVERRIDES, '')}"
 
 
 # --- command line
@@ -138,16 +142,23 @@ def parser(step: Step, description: str) -> argparse.ArgumentParser:
     shape = argparse.ArgumentParser(
         prog=step.script, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    shape.add_argument("--lakehouse", required=True, help="root of the lakehouse")
-    shape.add_argument("--dataset", default="demo", help="name of the data set")
+    add_place(shape)
     shape.add_argument("--receipt", required=True, help="receipt to write; its name says which artifact is made")
     shape.add_argument("--params", default="{}", help=f"JSON over the defaults; keys: {', '.join(step.keys) or 'none'}")
     shape.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads; never changes the result")
-    shape.add_argument("--memory", default="2g", help="Java heap of the driver; never changes the result")
-    shape.add_argument("--log-level", default="warn", help="Spark's log level")
+    memory, level = os.environ.get(MEMORY, "2g"), os.environ.get(LOG_LEVEL, "warn")
+    shape.add_argument("--memory", default=memory, help="Java heap of the driver; never changes the result")
+    shape.add_argument("--log-level", default=level, help="Spark's log level")
     for name in step.reads:
         shape.add_argument(f"--{name.replace('_', '-')}", required=True, help=f"receipt of {name}")
     return shape
+
+
+def add_place(shape: argparse.ArgumentParser) -> None:
+    """Options that say where a script works; within a run of Snakemake the environment says it."""
+    house = os.environ.get(LAKEHOUSE)
+    shape.add_argument("--lakehouse", required=house is None, default=house, help="root of the lakehouse")
+    shape.add_argument("--dataset", default=os.environ.get(DATASET, "demo"), help="name of the data set")
 
 
 def task_from(step: Step, arguments: argparse.Namespace) -> Task:

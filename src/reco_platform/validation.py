@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from reco_platform import fingerprint, layout, receipts, reporting, storage
+from reco_platform import layout, receipts, reporting, storage
 from reco_platform.als.model import model_fingerprint
+from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import CONTRACTS
 from reco_platform.errors import RecoError
+from reco_platform.fingerprint import fingerprint
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.receipts import Receipt
 
@@ -136,7 +138,7 @@ def table_problem(root: Path, receipt: Receipt, deep: bool) -> str | None:
         contract = CONTRACTS[path.name]
         names = [field.name for field in contract.fields if field.name not in storage.VOLATILE_KEYS]
         table = opened_table.read(contract.names).cast(contract.schema)
-        found = fingerprint.fingerprint(contract.schema_hash, fingerprint.arrow_sums(table, names))
+        found = fingerprint(contract.schema_hash, arrow_sums(table, names))
         if found != receipt.fingerprint:
             return f"the rows of {path} have fingerprint {found}, its receipt says {receipt.fingerprint}"
     return None

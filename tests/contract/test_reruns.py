@@ -173,7 +173,7 @@ CHANGES = [
     Change(
         "another_pyspark_reruns_the_steps_that_use_it",
         fake_version("pyspark"),
-        {"silver_ratings", "silver_movies", "silver_tags", "train_als"},
+        {"silver_ratings", "silver_movies", "silver_tags", "train_als", "recommend"},
         says="code changed: pyspark",
     ),
     Change(

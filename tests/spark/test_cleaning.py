@@ -18,11 +18,11 @@ import pytest
 import oracle
 from helpers import MOVIES_HEADER, RATINGS_HEADER, TAGS_HEADER, csv_line, small_dataset, write_lines
 from reco_platform import csvfile, layout, silver, silver_step
+from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.cleaning import movies, ratings, tags
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.contracts import RATINGS
 from reco_platform.errors import DataError
-from reco_platform.fingerprint import arrow_sums
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS
 from reco_platform.steps import Task
@@ -424,3 +424,9 @@ def test_a_data_set_without_tags_is_noted_as_absent(tmp_path: Path) -> None:
     assert (receipt.kind, receipt.rows) == ("absent", 0)
     report = json.loads((tmp_path / "silver/_reports/quality_tags_own.json").read_text(encoding="utf-8"))
     assert report == {"table": "tags", "absent": True, "passed": True}
+
+
+def test_ratings_that_differ_only_in_writing_are_exact_duplicates(clean: Clean, tmp_path: Path) -> None:
+    lines = ["1,10,4,1000000000", "1,10,4.0,1000000000", "2,10,5,1000000000", "2,10,4.50,1000000000"]
+    source = write_lines(tmp_path / "source" / "ratings.csv", RATINGS_HEADER, lines)
+    assert clean(source, "ratings").cleaned.duplicates == {"exact": 1, "conflicting": 1}

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reco_platform.fingerprint import RowSums, arrow_fields, arrow_sums, fingerprint, schema_hash
+from reco_platform.arrow_fingerprint import arrow_sums
+from reco_platform.fingerprint import RowSums, arrow_fields, fingerprint, schema_hash
 from reco_platform.spark_fingerprint import row_sums, spark_fields, spark_sums
 
 M64 = 2**64 - 1

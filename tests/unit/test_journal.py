@@ -34,7 +34,7 @@ def test_only_the_newest_journals_are_kept(tmp_path: Path) -> None:
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert new.name in kept
     assert "note.txt" in kept
-    assert [name for name in kept if name.startswith("2020")] == [f"2020010{n}T000000Z-1.jsonl" for n in (6, 7, 8)]
+    assert [name for name in kept if name.startswith("2020")] == [f"2020010{n}T000000Z-1.jsonl" for n in (7, 8)]
 
 
 def test_a_journal_that_is_not_there_has_no_events(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from reco_platform import layout
 from reco_platform.layout import Lakehouse
 
@@ -14,13 +12,6 @@ def test_a_receipt_lies_beside_what_it_stands_for() -> None:
     house = Lakehouse("results/demo", "demo")
     assert house.receipt("silver/ratings") == "results/demo/silver/ratings.receipt.json"
     assert house.local("silver/ratings") == Path("results/demo/silver/ratings")
-
-
-@pytest.mark.parametrize("root", ["s3a://bucket/lake", "hdfs://host:8020/lake", "file:///lake"])
-def test_receipts_of_a_remote_lakehouse_stay_on_this_machine(root: str) -> None:
-    house = Lakehouse(root, "ml-25m")
-    assert house.remote
-    assert house.receipt("silver/ratings") == "results/ml-25m/silver/ratings.receipt.json"
 
 
 def test_bronze_and_reports_of_two_data_sets_never_meet() -> None:

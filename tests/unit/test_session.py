@@ -111,7 +111,7 @@ def test_the_users_own_spark_java_and_python_stay_out(tmp_path: Path, root: Path
     assert found["PYSPARK_PYTHON"] == found["PYSPARK_DRIVER_PYTHON"] == sys.executable
     assert found["SPARK_LOCAL_IP"] == "127.0.0.1"
     assert Path(found["SPARK_HOME"], "bin", "spark-submit").is_file()
-    assert Path(found["SPARK_CONF_DIR"]) == root / "config"
+    assert Path(found["PYTHONPATH"]) == root / "src"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from reco_platform.topn import (
     top_n,
     whole,
 )
+from reco_platform.topn_spark import top_n_by_spark
 
 Lists = list[list[tuple[int, float]]]
 Pairs = Sequence[tuple[int, int]]
@@ -260,3 +262,20 @@ def cases(draw: st.DrawFn) -> tuple[Model, int, Pairs]:
 @settings(max_examples=150, deadline=None)
 def test_lists_are_those_of_all_products_for_whatever_small_model(case: tuple[Model, int, Pairs]) -> None:
     assert_all_ways_agree(*case)
+
+
+def test_movies_with_too_few_ratings_are_not_recommended() -> None:
+    model = drawn(20, 6, 3)
+    ids = model.movies.ids
+    train = np.repeat(ids, [3, 1, 2, 0, 3, 2]).astype(np.int32)
+    kept = model.with_support(train, 2)
+    assert kept.movies.ids.tolist() == ids[[0, 2, 4, 5]].tolist()
+    best = topn.top_n(kept, 10, seen_of(kept, []), 1)
+    assert set(best.movie_ids.tolist()) == set(kept.movies.ids.tolist())
+
+
+@pytest.mark.spark
+def test_tasks_of_spark_find_the_same_bits(spark: Any) -> None:
+    model = drawn(300, 90, 12, skew=2.0)
+    seen = seen_of(model, some_pairs(model, 0.2))
+    assert same_bits(top_n_by_spark(spark, model, 7, seen, block_users=70), topn.top_n(model, 7, seen, 2))

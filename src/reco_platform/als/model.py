@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.digests import short
-from reco_platform.fingerprint import arrow_sums, fingerprint
+from reco_platform.fingerprint import fingerprint
 
 Ids = npt.NDArray[np.int32]
 Factors = npt.NDArray[np.float32]
@@ -54,6 +55,12 @@ class Model:
 
     users: Side
     movies: Side
+
+    def with_support(self, movie_ids: Ids, least: int) -> Model:
+        """Without the movies that come fewer than `least` times in `movie_ids`, the movies of the training ratings."""
+        at, known = self.movies.positions(movie_ids)
+        kept = np.bincount(at[known], minlength=len(self.movies.ids)) >= least
+        return Model(self.users, Side(self.movies.ids[kept], self.movies.factors[kept]))
 
     def predict(self, user_ids: Ids, movie_ids: Ids) -> npt.NDArray[np.float64]:
         """Predicted ratings, shape as given; NaN where the user or the movie was not in training."""

@@ -22,9 +22,9 @@ def deduplicate(rows: DataFrame) -> DataFrame:
     from pyspark.sql import functions as f  # noqa: PLC0415
 
     placed = rows.repartition("year", "month")
-    window = Window.partitionBy(*KEY).orderBy(f.col("rating").desc())
-    earlier = f.lag("rating").over(window)
-    kind = f.when(earlier == f.col("rating"), "exact").when(earlier.isNotNull(), "conflicting")
+    window = Window.partitionBy(*KEY).orderBy(f.col("stars").desc())
+    earlier = f.lag("stars").over(window)
+    kind = f.when(earlier == f.col("stars"), "exact").when(earlier.isNotNull(), "conflicting")
     return placed.withColumn("duplicate", kind)
 
 
