@@ -36,8 +36,9 @@ def main() -> int:
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
     arguments = parser.parse_args()
     if not session.submitted():
+        threads, large = os.cpu_count() or 1, session.LIGHT_BYTES
         options = session.delta_options()
-        session.submit("tools/sql.py", sys.argv[1:], threads=os.cpu_count() or 1, memory="2g", options=options)
+        session.submit("tools/sql.py", sys.argv[1:], threads=threads, memory="2g", input_bytes=large, options=options)
     house = workflow.prepare(workflow.overrides(arguments.config)).house
     places = tables(house)
     spark = session.spark_session("sql", "error")

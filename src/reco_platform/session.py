@@ -35,6 +35,8 @@ RESULT_SETTINGS = {
 
 # For small data: the quick compiler alone and the simplest collector halve the processor time of a job of seconds.
 LIGHT_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+LIGHT_BYTES = 64_000_000
+PARTITION_BYTES = 32_000_000  # of CSV for a piece of a shuffle, so that it is sorted in memory
 DEEP_STACK = "-Xss32m"  # ALS's lineage grows with its iterations, and is read by recursion
 
 # The user's own Spark, Hadoop and Python settings, which would otherwise leak in.
@@ -129,7 +131,13 @@ def spark_home() -> Path:
 
 
 def submit_command(
-    script: str, arguments: Sequence[str], *, threads: int, memory: str, light: bool = True, options: Sequence[str] = ()
+    script: str,
+    arguments: Sequence[str],
+    *,
+    threads: int,
+    memory: str,
+    input_bytes: int = 0,
+    options: Sequence[str] = (),
 ) -> list[str]:
     """The spark-submit command line for a script.
 
@@ -138,29 +146,29 @@ def submit_command(
         arguments: its own.
         threads: local threads of Spark.
         memory: the driver's heap.
-        light: whether the data are so small that starting costs more than running.
+        input_bytes: size of the data, which decides how many pieces a shuffle has and how the JVM compiles.
         options: more of spark-submit's own.
     """
     return [
         str(spark_home() / "bin" / "spark-submit"),
         "--master", f"local[{threads}]",
         "--driver-memory", memory,
-        "--driver-java-options", " ".join(java_options(light)),
+        "--driver-java-options", " ".join(java_options(input_bytes)),
         "--properties-file", "config/spark-defaults.conf",
-        "--conf", f"spark.sql.shuffle.partitions={threads}",
+        "--conf", f"spark.sql.shuffle.partitions={max(threads, input_bytes // PARTITION_BYTES)}",
         *options,
         script,
         *arguments,
     ]  # fmt: skip
 
 
-def java_options(light: bool) -> list[str]:
+def java_options(input_bytes: int) -> list[str]:
     """Options of the driver's JVM."""
     archive = class_archive()
     return [
         DEEP_STACK,
         f"-Dlog4j.configurationFile={LOGGING.resolve().as_uri()}",
-        *(LIGHT_JVM if light else ()),
+        *(LIGHT_JVM if input_bytes < LIGHT_BYTES else ()),
         *([f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else ()),
     ]
 
@@ -178,14 +186,22 @@ def class_archive() -> Path:
 
 
 def submit(
-    script: str, arguments: Sequence[str], *, threads: int, memory: str, light: bool = True, options: Sequence[str] = ()
+    script: str,
+    arguments: Sequence[str],
+    *,
+    threads: int,
+    memory: str,
+    input_bytes: int = 0,
+    options: Sequence[str] = (),
 ) -> None:
     """Goes on as spark-submit running the script; does not return.
 
     Raises:
         EnvironmentProblemError: if there is no suitable Java.
     """
-    command = submit_command(script, arguments, threads=threads, memory=memory, light=light, options=options)
+    command = submit_command(
+        script, arguments, threads=threads, memory=memory, input_bytes=input_bytes, options=options
+    )
     environment = spark_environment()
     sys.stdout.flush()
     sys.stderr.flush()

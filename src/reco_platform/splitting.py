@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Array = npt.NDArray[np.int64]
+LARGEST_TABLE = 1 << 24  # ids up to this are numbered by a table, larger ones by sorting
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,13 @@ def microseconds(column: pa.ChunkedArray) -> Array:
 
 
 def dense(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Ids numbered from 0 in their order, shape as given."""
-    return np.unique(ids, return_inverse=True)[1].astype(np.int32)
+    """Ids, none negative, numbered from 0 in their order, shape as given."""
+    largest = int(ids.max(initial=0))
+    if largest > max(LARGEST_TABLE, len(ids)):
+        return np.unique(ids, return_inverse=True)[1].astype(np.int32)
+    present = np.zeros(largest + 1, bool)
+    present[ids] = True
+    return (np.cumsum(present, dtype=np.int32) - 1)[ids]
 
 
 def time_cuts(moments: Array, test_fraction: float, validation_fraction: float) -> TimeCuts:
@@ -56,11 +62,14 @@ def time_cuts(moments: Array, test_fraction: float, validation_fraction: float) 
         test_fraction: share of all rows, the latest, for the test fold.
         validation_fraction: share of the others, the latest, for the validation fold.
     """
-    ordered = np.sort(moments)
-    test = ordered[upto(len(ordered), test_fraction) - 1]
-    training = ordered[: np.searchsorted(ordered, test, side="right")]
-    train = training[upto(len(training), validation_fraction) - 1]
-    return TimeCuts(train=int(train), test=int(test))
+    test = nth(moments, upto(len(moments), test_fraction))
+    training = moments[moments <= test]
+    return TimeCuts(train=nth(training, upto(len(training), validation_fraction)), test=test)
+
+
+def nth(moments: Array, number: int) -> int:
+    """The moment at a place in the order of time, counted from 1."""
+    return int(np.partition(moments, number - 1)[number - 1])
 
 
 def upto(rows: int, last_fraction: float) -> int:

@@ -30,7 +30,6 @@ LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_
 OVERRIDES = "RECO_OVERRIDES"
 
 LAST = "last"
-LIGHT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -229,7 +228,8 @@ def run(
         why += [lost] if lost and lost not in why else []
         if needs_spark(task) and not session.submitted():
             task.log(f"works: {'; '.join(why)}")
-            session.submit(step.script, arguments, threads=task.threads, memory=namespace.memory, light=light(task))
+            memory, size = namespace.memory, input_bytes(task)
+            session.submit(step.script, arguments, threads=task.threads, memory=memory, input_bytes=size)
         receipt = work(task)
         finish(task, receipt, started)
         journal.record(name, "worked", why, time.time() - started)
@@ -243,9 +243,9 @@ def run(
     return 0
 
 
-def light(task: Task) -> bool:
-    """Whether the inputs are so small that starting Spark costs more than running it."""
-    return sum(storage.content_bytes(task.root, receipt) for receipt in task.inputs.values()) < LIGHT_BYTES
+def input_bytes(task: Task) -> int:
+    """The size of everything that a step reads."""
+    return sum(storage.content_bytes(task.root, receipt) for receipt in task.inputs.values())
 
 
 def memo_problem(task: Task) -> str | None:

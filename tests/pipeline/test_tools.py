@@ -71,6 +71,16 @@ def test_validate_one_layer_as_json(built: Project) -> None:
     assert (gold.code, json.loads(gold.output)["passed"]) == (0, True)
 
 
+def test_spark_with_deltas_own_jars_reads_the_tables_and_their_history(built: Project) -> None:
+    run = built.tool(
+        "sql", "DESCRIBE HISTORY {ratings}", "SELECT count(*) AS n, 'rows' AS what FROM recommendations_als"
+    )
+    assert run.code == 0, run.output
+    assert "delta-rs" in run.output
+    users = built.receipt("gold/recommendations_als")["rows"]
+    assert any(line.split("|")[1:3] == [str(users), "rows"] for line in run.output.splitlines()), run.output
+
+
 def test_etl_and_train_print_the_command_and_run_it_only_when_told(built: Project) -> None:
     printed = built.tool("run_pipeline", "train", top_n=7)
     assert printed.code == 0

@@ -119,3 +119,10 @@ def test_moments_are_microseconds_whatever_the_unit(unit: str) -> None:
 
 def test_a_moment_is_written_in_utc() -> None:
     assert splitting.timestamp(1_582_979_401_000_001) == "2020-02-29T12:30:01.000001Z"
+
+
+@pytest.mark.parametrize("largest", [9, 2**31 - 1], ids=["by a table", "by sorting"])
+def test_ids_are_numbered_in_their_order_however_large_they_are(largest: int) -> None:
+    ids = np.array([largest, 3, 3, 0, 7, largest], np.int32)
+    assert splitting.dense(ids).tolist() == [3, 1, 1, 0, 2, 3]
+    assert splitting.dense(ids).dtype == np.int32

@@ -33,6 +33,8 @@ DEFAULT_PARAMS = {
 ROW_GROUP = 65_536
 """Rows written at once; an Arrow list column counts its values in 32 bits."""
 
+PREDICTED_AT_ONCE = 1 << 16  # rows whose factors fit the cache
+
 FACTORS = pa.schema([("id", pa.int32()), ("features", pa.list_(pa.float32()))])
 
 
@@ -64,10 +66,15 @@ class Model:
 
     def predict(self, user_ids: Ids, movie_ids: Ids) -> npt.NDArray[np.float64]:
         """Predicted ratings, shape as given; NaN where the user or the movie was not in training."""
-        at_user, user_known = self.users.positions(user_ids)
-        at_movie, movie_known = self.movies.positions(movie_ids)
-        left, right = self.users.factors[at_user].astype(np.float64), self.movies.factors[at_movie]
-        return np.where(user_known & movie_known, (left * right).sum(axis=1), np.nan)
+        predicted = np.full(len(user_ids), np.nan)
+        for first in range(0, len(user_ids), PREDICTED_AT_ONCE):
+            part = slice(first, first + PREDICTED_AT_ONCE)
+            at_user, user_known = self.users.positions(user_ids[part])
+            at_movie, movie_known = self.movies.positions(movie_ids[part])
+            warm = user_known & movie_known
+            left, right = self.users.factors[at_user[warm]], self.movies.factors[at_movie[warm]]
+            predicted[part][warm] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+        return predicted
 
 
 def read_model(folder: Path) -> Model:
