@@ -28,4 +28,4 @@ def row_count(columns: Sequence[str], schema: Any) -> list[Any]:
 
 if __name__ == "__main__":
     leave_out_receipts()
-    sys.exit(steps.run("silver_ratings", __doc__, lambda task: silver_step.make(task, CLEANING)))
+    sys.exit(steps.run("silver_ratings", __doc__, lambda task: silver_step.make(task, CLEANING), steps.always))

@@ -118,7 +118,8 @@ def silver_command(script: str, dataset: str, house: Path, arguments: argparse.N
         "--threads": str(arguments.cores),
     }
     flat = [part for option in options.items() for part in option]
-    return session.submit_command(script, flat, threads=arguments.cores, memory=arguments.memory)
+    size = Path(house, f"bronze/movielens/{dataset}/ratings.csv").stat().st_size
+    return session.submit_command(script, flat, threads=arguments.cores, memory=arguments.memory, input_bytes=size)
 
 
 def shares(found: Mapping[str, Any]) -> dict[str, float]:
