@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 def work(task: Task) -> Receipt:
     train = task.open("interactions").dataset().to_table(["user_id", "movie_id"], filter=pc.field("fold") != "test")
     users, movies = train["user_id"].to_numpy(), train["movie_id"].to_numpy()
-    model = read_model(task.path("model")).with_support(movies, task.params["min_support"])
+    model = read_model(task.path("model")).with_support(movies, task.params["min_item_ratings"])
     if len(model.movies.ids) == 0:
         raise DataError(
-            f"no movie has min_support={task.params['min_support']} training ratings", "set a smaller min_support"
+            f"no movie has min_item_ratings={task.params['min_item_ratings']} training ratings",
+            "set a smaller min_item_ratings",
         )
     seen = (users, movies) if task.params["exclude_seen"] else (users[:0], movies[:0])
     version = task.path("model").name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,12 @@ ENVIRONMENT = {
     "ALS_COLD_START_STRATEGY": "cold_start_strategy",
     "TOP_N": "top_n",
 }
+
+
+DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
+
+
+MOST_RECOMMENDED = 1000
 
 
 class Config(BaseModel):
@@ -58,11 +65,40 @@ class Config(BaseModel):
         0.05, ge=0, le=1, description="Largest share of rows that cleaning may reject before the job stops"
     )
 
+    etl_engine: Literal["auto", "native", "spark"] = Field(
+        "auto",
+        description="What cleans: threads of one machine (native), Spark, or whichever suits the size; "
+        "never changes a result",
+    )
+
+    split: Literal["global_time", "user_time", "random"] = Field(
+        "global_time",
+        description="How folds are cut: one moment for all, the last ratings of each user, or at random",
+    )
     test_fraction: float = Field(
-        0.2, gt=0, lt=1, description="Share of the interactions, the latest ones, that form the test fold"
+        0.2, gt=0, lt=1, description="Share of the interactions (user_time: of each user's) that form the test fold"
     )
     validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the train fold, its latest rows, that sweeps validate on"
+        0.1, gt=0, lt=1, description="Share of the others that form the validation fold, which sweeps choose by"
+    )
+    validation_from: str | None = Field(
+        None, pattern=DATE, description="global_time by date: first day, UTC, of the validation fold; with test_from"
+    )
+    test_from: str | None = Field(
+        None, pattern=DATE, description="global_time by date: first day, UTC, of the test fold; with validation_from"
+    )
+    last_k: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="user_time: so many last ratings of each user are the test fold, as many before them validation",
+    )
+    split_seed: int = Field(42, ge=0, lt=2**31, description="random: its seed")
+    min_user_ratings: int = Field(
+        1, ge=1, le=1_000_000, description="Least training ratings of a user to be trained on and recommended to"
+    )
+    min_item_ratings: int = Field(
+        1, ge=1, le=1_000_000, description="Least training ratings of a movie to be trained on and recommended"
     )
 
     engine: Literal["auto", "native", "spark-ml"] = Field(
@@ -70,6 +106,12 @@ class Config(BaseModel):
     )
     solver: Literal["cg", "cholesky"] = Field(
         "cg", description="How the native engine solves a row: conjugate gradients, or exactly and slower"
+    )
+    biased: bool = Field(
+        True, description="Train on what the mean and the biases of users and movies leave; false is plain ALS"
+    )
+    bias_damping: float = Field(
+        5.0, ge=0, le=1_000_000, description="Ratings of value zero that are added to each user and movie in biases"
     )
     rank: int = Field(50, ge=1, le=500, description="Number of latent factors of the ALS model")
     max_iter: int = Field(10, ge=1, le=200, description="ALS iterations")
@@ -86,10 +128,25 @@ class Config(BaseModel):
     )
 
     top_n: int = Field(10, ge=1, le=1000, description="Recommendations for each user")
-    min_support: int = Field(
-        1, ge=1, le=1_000_000, description="Least number of training ratings of a movie that may be recommended"
-    )
     exclude_seen: bool = Field(True, description="Leave out what the user has rated in the training data")
+
+    refit: bool = Field(False, description="Train the served model on all ratings once more, after the evaluation")
+    fallback_lists: bool = Field(
+        False, description="Also make gold/recommendations_fallback: popular movies for users without training ratings"
+    )
+
+    evaluation_k: tuple[int, ...] = Field(
+        (5, 10, 20), min_length=1, description="Lengths of lists at which ranking is judged, such as 5,10,20"
+    )
+    relevance: Literal["threshold", "user_mean"] = Field(
+        "threshold", description="Which test ratings count as relevant: from relevant_rating, or from the user's mean"
+    )
+    relevant_rating: float = Field(4.0, ge=0, le=100, description="Least relevant rating, with relevance=threshold")
+    popular_days: int = Field(
+        90, ge=1, le=36_500, description="Days before the cut over which the recent baseline counts ratings"
+    )
+    bootstrap_samples: int = Field(1000, ge=100, le=100_000, description="Resamples of users behind each interval")
+    bootstrap_seed: int = Field(42, ge=0, lt=2**31, description="Seed of those resamples")
 
     driver_memory: str = Field(
         "2g",
@@ -109,6 +166,23 @@ class Config(BaseModel):
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise ValueError("true or false where something else is wanted")
         return value
+
+    @field_validator("evaluation_k", mode="before")
+    @classmethod
+    def _words_are_a_list(cls, value: Any) -> Any:
+        return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("evaluation_k")
+    @classmethod
+    def _lengths_rise(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 1 <= k <= MOST_RECOMMENDED for k in value):
+            raise ValueError("a length out of bounds")
+        return tuple(sorted(set(value)))
+
+    @field_validator("validation_from", "test_from", mode="before")
+    @classmethod
+    def _yaml_reads_dates(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else value
 
     @property
     def root(self) -> str:
@@ -176,7 +250,8 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
     axes = [
         key
         for key, value in values.items()
-        if isinstance(value, list) or (isinstance(value, str) and "," in value and key in HYPERPARAMETERS)
+        if (isinstance(value, list) and key != "evaluation_k")
+        or (isinstance(value, str) and "," in value and key in HYPERPARAMETERS)
     ]
     if axes:
         raise ConfigError(
@@ -185,13 +260,43 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
             "give one value; a list is an axis of a sweep",
         )
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
+        problems = contradictions(config)
     except ValidationError as error:
         problems = [describe(problem, sources) for problem in error.errors()]
-    raise ConfigError("\n".join(problems), "docs/configuration.md lists every key with what it allows")
+    if problems:
+        raise ConfigError("\n".join(problems), "docs/configuration.md lists every key with what it allows")
+    return config
 
 
-HYPERPARAMETERS = ("engine", "solver", "rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
+HYPERPARAMETERS = (
+    "biased", "bias_damping", "engine", "solver", "rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks",
+)  # fmt: skip
+
+
+def contradictions(config: Config) -> list[str]:
+    """Values that are allowed alone and not together."""
+    first, second = config.validation_from, config.test_from
+    problems = []
+    if (first is None) != (second is None):
+        problems.append("validation_from and test_from are given together or not at all")
+    if first and second and (first >= second or not (is_day(first) and is_day(second))):
+        problems.append(f"validation_from={first} and test_from={second} must be two days, the first one earlier")
+    if first and config.split != "global_time":
+        problems.append(f"validation_from and test_from need split=global_time, and it is {config.split}")
+    if config.last_k and config.split != "user_time":
+        problems.append(f"last_k needs split=user_time, and it is {config.split}")
+    if config.nonnegative and config.biased:
+        problems.append("nonnegative=true needs biased=false: what biases leave is negative as often as not")
+    return problems
+
+
+def is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]]) -> str:
@@ -219,6 +324,8 @@ def allowed(key: str) -> str:
     option = options[0]
     if "enum" in option:
         return "one of " + ", ".join(map(str, option["enum"]))
+    if option["type"] == "array":
+        return f"whole numbers from 1 to {MOST_RECOMMENDED:,}, joined by commas"
     words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}[
         option["type"]
     ]
@@ -245,8 +352,17 @@ def defaults_yaml() -> str:
         "# Override for one run: snakemake --cores 2 gold --config rank=20",
     ]
     for key, field in Config.model_fields.items():
-        lines += ["", f"# {field.description} ({allowed(key)})", yaml.safe_dump({key: field.default}).strip()]
+        lines += ["", f"# {field.description} ({allowed(key)})", yaml.safe_dump({key: plain(field.default)}).strip()]
     return "\n".join(lines) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """A default as config.yaml writes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def shown(value: Any) -> str:
+    return str(yaml.safe_dump(plain(value)).splitlines()[0])
 
 
 def docs_table() -> str:
@@ -254,7 +370,7 @@ def docs_table() -> str:
     variables = {key: variable for variable, key in ENVIRONMENT.items()}
     rows = ["| Key | Default | Allowed | Environment | Meaning |", "|---|---|---|---|---|"]
     for key, field in Config.model_fields.items():
-        default = "" if field.default is None else f"`{yaml.safe_dump(field.default).splitlines()[0]}`"
+        default = "" if field.default is None else f"`{shown(field.default)}`"
         pattern_safe = allowed(key).replace("|", "\\|")
         variable = f"`{variables[key]}`" if key in variables else ""
         rows.append(f"| `{key}` | {default} | {pattern_safe} | {variable} | {field.description} |")

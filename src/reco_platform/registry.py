@@ -40,7 +40,7 @@ class Step:
 QUALITY = ("sample_size", "sample_seed", "max_reject_share", "storage_format")
 SPLIT = ("test_fraction", "validation_fraction", "storage_format")
 MODEL = ("engine", "solver", "rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
-LISTS = ("top_n", "min_support", "exclude_seen", "storage_format")
+LISTS = ("top_n", "min_item_ratings", "exclude_seen", "storage_format")
 SHOWN = (*MODEL, "cold_start_strategy", "top_n", "storage_format")
 
 RUN = ("interactions", "model", "evaluation", "recommendations")
