@@ -56,9 +56,9 @@ def ratings(path: Path) -> Found:
             key = (int(row["userId"]), int(row["movieId"]), int(row["timestamp"]))
             stars[key].append(single(row["rating"]))
     for (user, movie, moment), given in stars.items():
-        different = len(set(given))
-        found.duplicates["exact"] += len(given) - different
-        found.duplicates["conflicting"] += different - 1
+        equal = given.count(max(given))
+        found.duplicates["exact"] += equal - 1
+        found.duplicates["conflicting"] += len(given) - equal
         found.good.append((user, movie, max(given), moment, *month(moment)))
     return found
 

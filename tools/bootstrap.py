@@ -30,7 +30,6 @@ def main():
     make_venv()
     step("byte-compiling packages", [python(), "-m", "compileall", "-q", "-j", "0", site_packages()], check=False)
     step("Delta's jars", [python(), "-m", "reco_platform.jars"])
-    step("Spark's classes (half a minute, once)", [python(), "-m", "reco_platform.warmup"])
     with open(STAMP, "w") as stamp:
         stamp.write(key)
     print("[setup] ready", flush=True)

@@ -1,4 +1,4 @@
-"""CSV files to Parquet of plain text: one reader for every table, in which no row is lost."""
+"""CSV files as records of plain text: one reader for every table, in which no row is lost."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import difflib
 import io
 import mmap
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
@@ -69,18 +70,21 @@ def unclosed_quote(path: Path) -> int | None:
     return None
 
 
-def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: bool) -> list[str]:
-    """Writes a CSV file's records to Parquet as text; lines with too few or too many fields go into `_line`.
+def schema(required: Sequence[str]) -> pa.Schema:
+    """Of records: `required` (text, as in the file), `_line` (text, null in good records) and `_row` (int64)."""
+    return pa.schema([*((name, pa.string()) for name in required), (LINE, pa.string()), (ROW, pa.int64())])
+
+
+def records(path: Path, required: Sequence[str], *, multiline: bool) -> Iterator[pa.RecordBatch]:
+    """A CSV file's records as text; lines with too few or too many fields come last, in `_line`.
 
     Args:
         path: the CSV file.
         required: columns to keep.
-        target: a file to write. Its columns are `required` (string, as in the file), `_line` (string, null in good
-            rows) and `_row` (int64, a running number: good rows in file order, then the malformed lines).
         multiline: whether quoted values may hold newlines.
 
-    Returns:
-        Names of columns that the file has beyond the required ones.
+    Yields:
+        Batches of `schema`. `_row` is a running number: good records in file order, then the malformed lines.
 
     Raises:
         DataError: if the file cannot be read as CSV, or has no rows.
@@ -96,8 +100,7 @@ def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: 
         malformed.extend(re.split(r"[\r\n]+", row.text.strip("\r\n")))
         return "skip"
 
-    schema = pa.schema([*((name, pa.string()) for name in required), (LINE, pa.string()), (ROW, pa.int64())])
-    rows = 0
+    shape, rows = schema(required), 0
     try:
         reader = pc.open_csv(
             path,
@@ -110,17 +113,29 @@ def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: 
                 strings_can_be_null=False,
             ),
         )
-        with pq.ParquetWriter(target, schema, compression="lz4") as writer:
-            for batch in reader:
-                numbers = pa.array(range(rows, rows + batch.num_rows), pa.int64())
-                lines = pa.nulls(batch.num_rows, pa.string())
-                writer.write_batch(pa.record_batch([*batch.columns, lines, numbers], schema=schema))
-                rows += batch.num_rows
-            nulls = [pa.nulls(len(malformed), pa.string()) for _ in required]
-            numbers = pa.array(range(rows, rows + len(malformed)), pa.int64())
-            writer.write_batch(pa.record_batch([*nulls, pa.array(malformed, pa.string()), numbers], schema=schema))
+        for batch in reader:
+            yield numbered([*batch.columns, pa.nulls(batch.num_rows, pa.string())], rows, shape)
+            rows += batch.num_rows
     except pa.ArrowInvalid as error:
         raise DataError(f"{path} cannot be read as CSV: {error}", "mend the file, or leave the line out") from error
     if rows + len(malformed) == 0:
         raise DataError(f"{path} has a header but no rows", "give a file with data, or delete it if it is tags.csv")
-    return [name for name in names if name not in required]
+    nulls = [pa.nulls(len(malformed), pa.string()) for _ in required]
+    yield numbered([*nulls, pa.array(malformed, pa.string())], rows, shape)
+
+
+def numbered(columns: Sequence[pa.Array], first: int, shape: pa.Schema) -> pa.RecordBatch:
+    numbers = pa.array(np.arange(first, first + len(columns[0])))
+    return pa.record_batch([*columns, numbers], schema=shape)
+
+
+def extra_columns(path: Path, required: Sequence[str]) -> list[str]:
+    """Names of the columns that a file has beyond the required ones. Raises DataError as `header` does."""
+    return [name for name in header(path, required) if name not in required]
+
+
+def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: bool) -> None:
+    """Writes what `records` gives into one Parquet file, for readers that share the work."""
+    with pq.ParquetWriter(target, schema(required), compression="lz4") as writer:
+        for batch in records(path, required, multiline=multiline):
+            writer.write_batch(batch)

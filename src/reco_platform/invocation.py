@@ -78,6 +78,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         steps.DATASET: workflow.house.dataset,
         steps.MEMORY: workflow.config.driver_memory,
         steps.LOG_LEVEL: workflow.config.log_level,
+        steps.ETL_ENGINE: workflow.config.etl_engine,
         steps.OVERRIDES: f" --config {pairs}" if pairs else "",
     }
 

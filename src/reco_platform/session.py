@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 JAVA_VERSIONS = (17, 21)
 JARS = Path(".cache/jars")
-ARCHIVES = Path(".cache/classes")
 LOGGING = Path("config/log4j2.properties")
 JAVA_HINT = "install Java 17 or 21 (Debian, Ubuntu: apt install openjdk-17-jre-headless), or set JAVA_HOME to one"
 
@@ -164,25 +162,11 @@ def submit_command(
 
 def java_options(input_bytes: int) -> list[str]:
     """Options of the driver's JVM."""
-    archive = class_archive()
     return [
         DEEP_STACK,
         f"-Dlog4j.configurationFile={LOGGING.resolve().as_uri()}",
         *(LIGHT_JVM if input_bytes < LIGHT_BYTES else ()),
-        *([f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else ()),
     ]
-
-
-def class_archive() -> Path:
-    """Where Spark's loaded classes are kept ready for the next JVM (warmup.py makes it).
-
-    A JVM takes only an archive of its own build and of the very same jar files, times of change included.
-    """
-    release = find_java() / "release"
-    jars = spark_home() / "jars"
-    java = release.read_text(encoding="utf-8") if release.is_file() else ""
-    key = hashlib.sha256(f"{java} {jars} {jars.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    return ARCHIVES.resolve() / f"spark-{key}.jsa"
 
 
 def submit(

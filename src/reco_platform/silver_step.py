@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform import csvfile, layout, silver, storage
+from reco_platform import csvfile, layout, silver, silver_native, storage
 from reco_platform.arrow_fingerprint import arrow_sums
-from reco_platform.cleaning.rules import Cleaning
+from reco_platform.cleaning.rules import Cleaning, rejected_schema
 from reco_platform.errors import DataError
 from reco_platform.fingerprint import arrow_fields, fingerprint, schema_hash
 from reco_platform.receipts import Receipt, write_text
 from reco_platform.session import spark_session
-from reco_platform.steps import Task
+from reco_platform.silver import Cleaned
+from reco_platform.steps import ETL_ENGINE, Task
 
 
 def make(task: Task, cleaning: Cleaning) -> Receipt:
@@ -33,12 +37,9 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     source = task.path("bronze")
     staging = storage.staging_folder(task.root / layout.silver(table))
     rejected = storage.staging_folder(task.root / layout.quarantine(table))
-    parsed = staging.with_name(f"staging-{table}.csv.parquet")  # Spark passes over names that begin with _
-    try:
-        extra = csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
-        cleaned = silver.clean(spark_session(task.step.name, task.log_level), parsed, cleaning, staging, rejected)
-    finally:
-        parsed.unlink(missing_ok=True)
+    extra = csvfile.extra_columns(source, cleaning.source)
+    work = clean_by_spark if needs_spark(task) else clean_natively
+    cleaned = work(task, source, cleaning, staging, rejected)
     sampled, broken = silver.check_sample(
         cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
     )
@@ -58,13 +59,36 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     )
 
 
+def needs_spark(task: Task) -> bool:
+    """Whether Spark cleans: as configured, or where the CSV file is too large for this machine's memory."""
+    wanted = os.environ.get(ETL_ENGINE, "auto")
+    if wanted != "auto" or task.inputs["bronze"].kind == "absent":
+        return wanted == "spark"
+    needed = silver_native.BYTES_PER_CSV_BYTE * (task.root / task.inputs["bronze"].path).stat().st_size
+    return bool(needed > psutil.virtual_memory().available)
+
+
+def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Path, rejected: Path) -> Cleaned:
+    records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
+    return silver_native.clean(records, cleaning, staging, rejected, task.threads)
+
+
+def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Path, rejected: Path) -> Cleaned:
+    from reco_platform import silver_spark  # noqa: PLC0415
+
+    parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
+    try:
+        csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
+        return silver_spark.clean(spark_session(task.step.name, task.log_level), parsed, cleaning, staging, rejected)
+    finally:
+        parsed.unlink(missing_ok=True)
+
+
 def publish_quarantine(task: Task, cleaning: Cleaning) -> str:
     """Publishes the rejected rows, also where there are none; gives their fingerprint."""
     folder = task.root / layout.quarantine(cleaning.contract.name)
     staged = storage.staging_name(folder)
-    schema = pa.schema(
-        [*((name, pa.string()) for name in (*cleaning.source, "line")), ("reasons", pa.list_(pa.string()))]
-    )
+    schema = rejected_schema(cleaning)
     files = storage.data_files(staged)
     if not files:
         files = [staged / "part-00000.parquet"]

@@ -27,7 +27,7 @@ from reco_platform.registry import STEPS, Step
 
 # What Snakemake's main process tells every script of a run.
 LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_MEMORY", "RECO_LOG_LEVEL"
-OVERRIDES = "RECO_OVERRIDES"
+OVERRIDES, ETL_ENGINE = "RECO_OVERRIDES", "RECO_ETL_ENGINE"
 
 LAST = "last"
 
@@ -187,10 +187,6 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
 
 def never(_: Task) -> bool:
     return False
-
-
-def always(_: Task) -> bool:
-    return True
 
 
 def run(

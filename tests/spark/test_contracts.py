@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import oracle
+from cleaned import CLEANINGS, natively
 from helpers import small_dataset
-from reco_platform import csvfile, silver, storage
-from reco_platform.cleaning import movies, ratings, tags
+from reco_platform import silver, storage
 from reco_platform.contracts import CONTRACTS, MOVIES, RATINGS, TAGS, Contract, violations
 from reco_platform.spark_fingerprint import spark_fields
 
-CLEANINGS = {"ratings": ratings.CLEANING, "movies": movies.CLEANING, "tags": tags.CLEANING}
 MOMENT = datetime(2020, 2, 29, 12, 30, tzinfo=UTC)
 MODEL_VERSION = "0a1b2c3d-4e5f6071"
 
@@ -49,13 +48,10 @@ def sample(contract: Contract) -> pd.DataFrame:
 @pytest.mark.spark
 @pytest.mark.parametrize("table", CLEANINGS)
 def test_what_is_written_has_exactly_the_contracts_schema(spark: Any, tmp_path: Path, table: str) -> None:
-    cleaning, contract = CLEANINGS[table], CONTRACTS[table]
+    contract, target = CONTRACTS[table], tmp_path / "silver" / table
     source = small_dataset(tmp_path) / f"{table}.csv"
-    parsed, target = tmp_path / "parsed.parquet", tmp_path / "silver" / table
-    csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
-    staging, quarantine = storage.staging_folder(target), tmp_path / "quarantine"
-    quarantine.mkdir()
-    counts = silver.clean(spark, parsed, cleaning, staging, quarantine)
+    outcome = natively(source, table, tmp_path / "made")
+    counts, staging = outcome.cleaned, outcome.staging
     in_files = [field for field in contract.schema if field.name not in contract.partition_by]
     for path in storage.data_files(staging):
         schema = pq.read_schema(path)
@@ -73,16 +69,12 @@ def test_what_is_written_has_exactly_the_contracts_schema(spark: Any, tmp_path: 
     assert len(opened) == len(oracle.TABLES[table](source).good)
 
 
-@pytest.mark.spark
-def test_delta_readers_see_the_contracts_schema_and_rows(spark: Any, tmp_path: Path) -> None:
+def test_delta_readers_see_the_contracts_schema_and_rows(tmp_path: Path) -> None:
     from deltalake import DeltaTable
 
     source = small_dataset(tmp_path) / "ratings.csv"
-    parsed, target = tmp_path / "parsed.parquet", tmp_path / "silver" / "ratings"
-    csvfile.to_parquet(source, ratings.CLEANING.source, parsed, multiline=False)
-    staging, quarantine = storage.staging_folder(target), tmp_path / "quarantine"
-    quarantine.mkdir()
-    silver.clean(spark, parsed, ratings.CLEANING, staging, quarantine)
+    target = tmp_path / "silver" / "ratings"
+    staging = natively(source, "ratings", tmp_path / "made").staging
     storage.publish_table(
         staging, target, storage_format="delta", schema=RATINGS.schema, partition_by=RATINGS.partition_by,
         fingerprint="0", rows=2,

@@ -21,7 +21,8 @@ def read(folder: Path, content: bytes, *, multiline: bool = True) -> tuple[list[
     """Good records, malformed lines, and names of the columns left out."""
     source, target = folder / "tags.csv", folder / "tags.parquet"
     source.write_bytes(content)
-    extra = csvfile.to_parquet(source, COLUMNS, target, multiline=multiline)
+    extra = csvfile.extra_columns(source, COLUMNS)
+    csvfile.to_parquet(source, COLUMNS, target, multiline=multiline)
     rows = pq.read_table(target).to_pylist()
     good = [{name: row[name] for name in COLUMNS} for row in rows if row[csvfile.LINE] is None]
     malformed = [row[csvfile.LINE] for row in rows if row[csvfile.LINE] is not None]

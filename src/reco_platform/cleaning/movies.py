@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
-from reco_platform.cleaning.rules import ROW, Cleaning, missing, not_a_number
+import numpy as np
+import pyarrow as pa
+
+from reco_platform.cleaning.rules import (
+    INT_BOUNDS,
+    ROW,
+    Cleaning,
+    Marked,
+    blank,
+    identifier,
+    not_utf8,
+    valid_text,
+    whole_numbers,
+)
 from reco_platform.contracts import MOVIES
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+RELEASE_YEAR = re.compile(r"\(([0-9]{4})\)[ \t\n\r\f\v]*\Z")
+NO_GENRES = ("", "(no genres listed)")
 
 
-def deduplicate(rows: DataFrame) -> DataFrame:
-    """Marks all but the first row of each movie in the file."""
-    from pyspark.sql import Window  # noqa: PLC0415
-    from pyspark.sql import functions as f  # noqa: PLC0415
+def mark(text: pa.RecordBatch) -> Marked:
+    movies = whole_numbers(text["movieId"], INT_BOUNDS)
+    title, genres = text["title"], text["genres"]
+    broken = {
+        **identifier("movie", movies),
+        "null_title": blank(title),
+        "invalid_utf8": not_utf8(title) | not_utf8(genres),
+    }
+    columns = {
+        "movie_id": pa.array(movies.values.astype(np.int32)),
+        "title": title,
+        "genres_string": genres,
+        "genres": pa.array(map(split, valid_text(genres).to_pylist()), pa.list_(pa.string())),
+        "release_year": pa.array(map(release_year, valid_text(title).to_pylist()), pa.int32()),
+    }
+    return Marked(columns, broken)
 
-    window = Window.partitionBy("movie_id").orderBy(ROW)
-    first = f.first(f.struct("title", "genres")).over(window)
-    kind = f.when(first == f.struct("title", "genres"), "exact").otherwise("conflicting")
-    return rows.withColumn("duplicate", f.when(f.row_number().over(window) > 1, kind))
+
+def split(genres: str | None) -> list[str]:
+    return [] if genres is None or genres.strip(" ") in NO_GENRES else genres.split("|")
 
 
+def release_year(title: str | None) -> int | None:
+    """The year in brackets at a title's end."""
+    found = RELEASE_YEAR.search(title or "")
+    return int(found[1]) if found else None
+
+
+# Of the rows of one movie the first in the file stays.
 CLEANING = Cleaning(
-    contract=MOVIES,
-    source=("movieId", "title", "genres"),
-    typed={
-        "movie_id": "try_cast(movieId AS INT)",
-        "genres_string": "genres",
-        "genre_list": (
-            "CASE WHEN trim(genres) IN ('', '(no genres listed)') THEN CAST(array() AS ARRAY<STRING>)"
-            " ELSE split(genres, '[|]') END"
-        ),
-        "release_year": r"CAST(nullif(regexp_extract(title, r'\((\d{4})\)\s*$', 1), '') AS INT)",
-    },
-    rules={
-        "null_movie": missing("movieId"),
-        "movie_not_a_number": not_a_number("movieId", "movie_id"),
-        "negative_movie": "movie_id < 0",
-        "null_title": missing("title"),
-        "invalid_utf8": "NOT is_valid_utf8(title) OR NOT is_valid_utf8(genres)",
-    },
-    deduplicate=deduplicate,
-    multiline=True,
+    contract=MOVIES, source=("movieId", "title", "genres"), mark=mark, keep=((ROW, "ascending"),), multiline=True
 )

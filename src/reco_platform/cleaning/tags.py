@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pyarrow as pa
 
-from reco_platform.cleaning.rules import SECONDS, Cleaning, event_columns, event_rules, missing
+from reco_platform.cleaning.rules import Cleaning, Marked, blank, event, not_utf8
 from reco_platform.contracts import TAGS
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+
+def mark(text: pa.RecordBatch) -> Marked:
+    shared, tag = event(text, "tag_ts"), text["tag"]
+    broken = {**shared.broken, "null_tag": blank(tag), "invalid_utf8": not_utf8(tag)}
+    return Marked({**shared.columns, "tag": tag}, broken)
 
 
-def deduplicate(rows: DataFrame) -> DataFrame:
-    from pyspark.sql.functions import expr  # noqa: PLC0415
-
-    return rows.repartition("year", "month").withColumn("duplicate", expr("CAST(NULL AS STRING)"))
-
-
-CLEANING = Cleaning(
-    contract=TAGS,
-    source=("userId", "movieId", "tag", "timestamp"),
-    typed=event_columns("tag_ts"),
-    rules={**event_rules(SECONDS), "null_tag": missing("tag"), "invalid_utf8": "NOT is_valid_utf8(tag)"},
-    deduplicate=deduplicate,
-    multiline=True,
-)
+CLEANING = Cleaning(contract=TAGS, source=("userId", "movieId", "tag", "timestamp"), mark=mark, keep=(), multiline=True)
