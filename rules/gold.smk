@@ -1,4 +1,4 @@
-# Gold: interactions with folds, the ALS model, recommendations, evaluation, metrics.
+# Gold: interactions with folds, the ALS model and its baseline, recommendations, evaluation, metrics.
 
 
 rule interactions:
@@ -43,11 +43,53 @@ rule train_als:
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
 
-rule recommend:
-    """The top N movies of every user of the training data."""
+rule train_plain:
+    """Plain ALS on the same folds: a baseline where the model has biases."""
     input:
         interactions=FLOW.receipt("interactions"),
-        model=FLOW.receipt("model"),
+    output:
+        FLOW.receipt("als_plain"),
+    log:
+        f"{LOGS}/train_plain.log",
+    benchmark:
+        f"{LOGS}/train_plain.benchmark.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=3000,
+    params:
+        step=FLOW.params("train_plain"),
+    shell:
+        "python scripts/train_plain.py --threads {threads}"
+        " --interactions {input.interactions:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+
+
+rule refit:
+    """The model that is served, trained on all folds; part of gold with refit=true."""
+    input:
+        interactions=FLOW.receipt("interactions"),
+    output:
+        FLOW.receipt("als_refit"),
+    log:
+        f"{LOGS}/refit.log",
+    benchmark:
+        f"{LOGS}/refit.benchmark.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=3000,
+    params:
+        step=FLOW.params("refit"),
+    shell:
+        "python scripts/refit.py --threads {threads}"
+        " --interactions {input.interactions:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+
+
+rule recommend:
+    """The top N movies of every user whom the served model knows."""
+    input:
+        interactions=FLOW.receipt("interactions"),
+        served_model=FLOW.receipt("served_model"),
     output:
         FLOW.receipt("recommendations"),
     log:
@@ -62,7 +104,30 @@ rule recommend:
     shell:
         "python scripts/recommend.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --model {input.model:q}"
+        " --served-model {input.served_model:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+
+
+rule fallback:
+    """The most popular movies for all other users; part of gold with fallback_lists=true."""
+    input:
+        interactions=FLOW.receipt("interactions"),
+        served_model=FLOW.receipt("served_model"),
+    output:
+        FLOW.receipt("fallback"),
+    log:
+        f"{LOGS}/fallback.log",
+    benchmark:
+        f"{LOGS}/fallback.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        step=FLOW.params("fallback"),
+    shell:
+        "python scripts/fallback.py --threads {threads}"
+        " --interactions {input.interactions:q}"
+        " --served-model {input.served_model:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
 
@@ -71,13 +136,15 @@ rule evaluate:
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
+        plain_model=FLOW.receipt("plain_model"),
+        movies=FLOW.receipt("movies"),
     output:
         FLOW.receipt("evaluation"),
     log:
         f"{LOGS}/evaluate.log",
     benchmark:
         f"{LOGS}/evaluate.benchmark.tsv"
-    threads: 1
+    threads: workflow.cores
     resources:
         mem_mb=1500,
     params:
@@ -86,6 +153,8 @@ rule evaluate:
         "python scripts/evaluate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
+        " --plain-model {input.plain_model:q}"
+        " --movies {input.movies:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
 
 
@@ -94,6 +163,7 @@ rule run_metrics:
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
+        served_model=FLOW.receipt("served_model"),
         evaluation=FLOW.receipt("evaluation"),
         recommendations=FLOW.receipt("recommendations"),
     output:
@@ -111,6 +181,28 @@ rule run_metrics:
         "python scripts/run_metrics.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
+        " --served-model {input.served_model:q}"
         " --evaluation {input.evaluation:q}"
         " --recommendations {input.recommendations:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+
+
+rule metrics_table:
+    """The same metrics as CSV, one a line."""
+    input:
+        run_metrics=FLOW.receipt("run_metrics"),
+    output:
+        FLOW.receipt("metrics_table"),
+    log:
+        f"{LOGS}/metrics_table.log",
+    benchmark:
+        f"{LOGS}/metrics_table.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        step=FLOW.params("metrics_table"),
+    shell:
+        "python scripts/metrics_table.py --threads {threads}"
+        " --run-metrics {input.run_metrics:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"

@@ -1,24 +1,55 @@
-"""Judges the model on the test fold."""
+"""Judges the model on the test fold, beside the baselines: rating error, ranking, and what the lists are like."""
+
+from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from reco_platform import layout
+from reco_platform import layout, splitting
 from reco_platform.als.model import read_model
-from reco_platform.evaluation import rating_metrics
+from reco_platform.als.training import EVALUATED
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
 
+if TYPE_CHECKING:
+    from reco_platform.evaluation import Rows
+
+COLUMNS = ["user_id", "movie_id", "user_index", "movie_index", "rating", "rating_ts"]
+
 
 def work(task: Task) -> Receipt:
+    from reco_platform import evaluation  # noqa: PLC0415  # a restore needs no compiled code
+
     folder = task.path("model")
-    columns = ["user_id", "movie_id", "rating"]
-    test = task.open("interactions").dataset().to_table(columns, filter=pc.field("fold") == "test")
-    predicted = read_model(folder).predict(test["user_id"].to_numpy(), test["movie_id"].to_numpy())
-    found = rating_metrics(test["rating"].to_numpy(), predicted, task.params["cold_start_strategy"])
-    return task.publish_file(layout.evaluation(folder.name), json.dumps(found, indent=1) + "\n")
+    model, plain = read_model(folder), task.path("plain_model")
+    interactions = task.open("interactions").dataset()
+    test = rows_of(interactions.to_table(COLUMNS, filter=pc.field("fold") == "test"))
+    train = rows_of(interactions.to_table(COLUMNS, filter=EVALUATED))
+    predicted = model.predict(test.users, test.movies)
+    settings = evaluation.settings_from(task.params, task.threads)
+    found = {
+        **evaluation.rating_metrics(test.ratings, predicted, task.params["cold_start_strategy"]),
+        **evaluation.evaluate(
+            model,
+            None if plain == folder else read_model(plain),
+            train,
+            test,
+            genres=task.open("movies").read(["movie_id", "genres"]),
+            settings=settings,
+        ),
+    }
+    return task.publish_file(layout.evaluation(folder.name), json.dumps(found, indent=1, allow_nan=False) + "\n")
+
+
+def rows_of(table: pa.Table) -> Rows:
+    from reco_platform.evaluation import Rows  # noqa: PLC0415  # a restore needs no compiled code
+
+    ids = (table[name].to_numpy() for name in COLUMNS[:5])
+    return Rows(*ids, splitting.microseconds(table["rating_ts"]))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ from reco_platform.steps import Task, run
 
 def work(task: Task) -> Receipt:
     model = task.inputs["model"]
-    version = model.facts["model_version"]
+    version, served = model.facts["model_version"], task.inputs["served_model"].facts["model_version"]
     split = task.inputs["interactions"].facts
     metrics = {
         "model_version": version,
+        "served_version": served,
+        "refit": served != version,
         "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "hyperparameters": {
             **engine.shaping(task.params, model.facts["engine"]),
@@ -27,6 +29,7 @@ def work(task: Task) -> Receipt:
             "interactions_fingerprint": task.inputs["interactions"].fingerprint,
             "split_info": {**split, "total_count": split["train_count"] + split["test_count"]},
         },
+        "training": {key: value for key, value in model.facts.items() if key not in {"model_version", "engine"}},
         "evaluation": json.loads(task.path("evaluation").read_text(encoding="utf-8")),
         "recommendations": {"top_n": task.params["top_n"], "users": task.inputs["recommendations"].rows},
     }

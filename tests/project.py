@@ -68,8 +68,7 @@ class Project:
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, root / name, **({"ignore": ignored} if source.is_dir() else {}))  # type: ignore[operator]
         (root / ".cache").mkdir()
-        for name in ("jars", "classes"):
-            (root / ".cache" / name).symlink_to(ROOT / ".cache" / name)
+        (root / ".cache" / "jars").symlink_to(ROOT / ".cache" / "jars")
         demo.generate(root / "data", SMALL)
         return cls(root)
 

@@ -133,7 +133,21 @@ RECOMMENDATIONS = Contract(
         Field("generated_ts", TIME, "When they were written; not part of the fingerprint"),
     ),
 )
-CONTRACTS = {contract.name: contract for contract in (RATINGS, MOVIES, TAGS, INTERACTIONS, RECOMMENDATIONS)}
+RECOMMENDATIONS_FALLBACK = Contract(
+    "recommendations_fallback",
+    "the most popular movies for one user whom the model does not know",
+    RECOMMENDATIONS.key,
+    (
+        USER,
+        Field("recommendations", pa.list_(RECOMMENDATION), "Best first; the score is the number of recent ratings"),
+        Field("model_version", TEXT, "popular-<days>d-<version of the model that does not know the user>"),
+        Field("generated_ts", TIME, "When they were written; not part of the fingerprint"),
+    ),
+)
+CONTRACTS = {
+    contract.name: contract
+    for contract in (RATINGS, MOVIES, TAGS, INTERACTIONS, RECOMMENDATIONS, RECOMMENDATIONS_FALLBACK)
+}
 
 
 def violations(contract: Contract, sample: pd.DataFrame) -> list[str]:

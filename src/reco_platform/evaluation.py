@@ -1,16 +1,32 @@
-"""How good a model is on the test fold."""
+"""How good a model is on a fold that it was not trained on, beside baselines, with intervals. docs/metrics.md has every
+definition.
+
+All systems are judged on the same rows, users and resamples by the same code: the model itself (`als`), ALS without
+biases (`als_plain`), the damped biases, the global mean, the most popular movies, and those most popular of late.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from reco_platform import beyond, biases, bootstrap, ranking
+from reco_platform.als.model import Model
+from reco_platform.errors import DataError
+from reco_platform.ratingmetrics import clipped, rating_sums
+from reco_platform.scene import Doubles, Mask, Rows, Scene, Settings, lists_of, predicted, relevant_rows, scene_of
+from reco_platform.usersums import Figure, UserSums, figures, joined
+
+RATING_BASELINES = ("als_plain", "biases", "global_mean")
+RANKING_BASELINES = ("als_plain", "biases", "popular", "popular_recent")
 
 
-def rating_metrics(
-    truth: npt.NDArray[np.float32], predicted: npt.NDArray[np.float64], cold_start_strategy: str
-) -> dict[str, Any]:
+def rating_metrics(truth: npt.NDArray[np.float32], predicted: Doubles, cold_start_strategy: str) -> dict[str, Any]:
     """RMSE over the predicted test rows, with the share of rows that it covers.
 
     RMSE is the square root of the mean squared difference (Herlocker et al. 2004, section 4.1.1).
@@ -38,3 +54,289 @@ def rating_metrics(
         "cold_count": cold,
         "cold_share": cold / max(len(truth), 1),
     }
+
+
+def evaluate(
+    model: Model, plain: Model | None, train: Rows, test: Rows, *, genres: pa.Table, settings: Settings
+) -> dict[str, Any]:
+    """Every metric of every system, as plain values.
+
+    Args:
+        model: judged.
+        plain: ALS without biases, trained alike; None where the model itself is that.
+        train: the rows that both were trained on.
+        test: the rows that judge.
+        genres: movie_id and genres (list of text) of the movies.
+        settings: see there.
+
+    Raises:
+        DataError: if the catalogue is smaller than every evaluation_k.
+    """
+    settings, left_out = fitting(settings, len(model.movies.ids))
+    scene = scene_of(model, train, test, genres)
+    models = {"als": model, **({"als_plain": plain} if plain else {})}
+    fitted = biases.fit(train.user_index, train.movie_index, train.ratings, settings.bias_damping)
+    relevant = relevant_rows(scene, settings)
+    predictions = predicted(models, fitted, scene)
+    rating = {name: rating_of(predictions[name], predictions["biases"], scene) for name in predictions}
+    lists = lists_of(models, fitted, scene, settings)
+    wanted = ranking.relevant_from(
+        scene.user_of_row[relevant].astype(np.int32), scene.movie_of_row[relevant].astype(np.int32),
+        len(scene.users), len(scene.movies),
+    )  # fmt: skip
+    ranked = {name: ranked_of(found, wanted, scene, settings) for name, found in lists.items()}
+    judged = resampled(rating, ranked, settings)
+    return {
+        "folds": fold_counts(scene, relevant, wanted),
+        "systems": {name: with_nulls(intervals_of(found), settings, left_out) for name, found in judged.items()},
+        "catalogue": {
+            name: with_nulls(catalogue_of(found, scene, settings), settings, left_out) for name, found in lists.items()
+        },
+        "strata": strata_of(predictions, lists, wanted, scene, settings),
+        "differences": {name: differences_of(judged["als"], judged[name]) for name in judged if name != "als"},
+        "verdicts": verdicts(judged, settings),
+        "headline_k": settings.headline_k,
+    }
+
+
+def settings_from(params: Mapping[str, Any], threads: int) -> Settings:
+    """From a step's parameters, of which it has every key of the settings but the threads."""
+    keys = [field.name for field in fields(Settings) if field.name != "threads"]
+    return Settings(
+        **{**{key: params[key] for key in keys}, "evaluation_k": tuple(params["evaluation_k"])}, threads=threads
+    )
+
+
+def fitting(settings: Settings, catalogue: int) -> tuple[Settings, dict[int, str]]:
+    """The settings with those lengths of lists that the catalogue can fill, and why the others are left out.
+
+    Raises:
+        DataError: if none is left.
+    """
+    kept = tuple(k for k in settings.evaluation_k if k <= catalogue)
+    if not kept:
+        raise DataError(
+            f"the model knows only {catalogue:,} movies, and the shortest list to be judged has "
+            f"{settings.evaluation_k[0]:,}",
+            f"set a shorter one: --config evaluation_k={catalogue}",
+        )
+    reason = f"the catalogue has only {catalogue:,} movies"
+    return replace(settings, evaluation_k=kept), {k: reason for k in settings.evaluation_k if k > catalogue}
+
+
+def with_nulls(found: dict[str, Any], settings: Settings, left_out: Mapping[int, str]) -> dict[str, Any]:
+    """With the metrics at the lengths that were left out, each null with its reason."""
+    longest = f"@{settings.evaluation_k[-1]}"
+    names = [name.removesuffix(longest) for name in found if name.endswith(longest)]
+    nulls = dict.fromkeys(next(iter(found.values()))) if found else {}
+    return found | {f"{name}@{k}": {**nulls, "missing_because": why} for k, why in left_out.items() for name in names}
+
+
+# --- metrics
+
+
+def rating_of(values: Doubles, fallback: Doubles, scene: Scene, rows: Mask | None = None) -> UserSums:
+    """RMSE, MAE and per-user RMSE on warm rows and on all, the latter with the biases where a system has nothing.
+
+    `_clipped` brings predictions into the range of the training ratings first.
+    """
+    chosen = slice(None) if rows is None else rows
+    truth, users = scene.test.ratings[chosen], scene.user_of_row[chosen]
+    warm = np.where(scene.known_rows, values, np.nan)[chosen]
+    whole = np.where(np.isnan(values), fallback, values)[chosen]
+    low, high = float(scene.train.ratings.min()), float(scene.train.ratings.max())
+    forms = {
+        "warm": warm,
+        "warm_clipped": clipped(warm, low, high),
+        "all": whole,
+        "all_clipped": clipped(whole, low, high),
+    }
+    return joined([named(rating_sums(truth, found, users, len(scene.users)), form) for form, found in forms.items()])
+
+
+def named(sums: UserSums, form: str) -> UserSums:
+    return replace(sums, metrics=tuple(replace(metric, name=f"{metric.name}_{form}") for metric in sums.metrics))
+
+
+def ranked_of(lists: ranking.Positions, wanted: ranking.Relevant, scene: Scene, settings: Settings) -> UserSums:
+    """Ranking metrics, and what the lists are like apart from being right."""
+    ks = settings.evaluation_k
+    return joined(
+        [
+            ranking.ranking_sums(lists, wanted, ks),
+            beyond.list_sums(lists, ks, scene.counts, len(scene.activity), scene.genres),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A system's metrics on all resamples; None where it does not rate, or does not rank."""
+
+    rating: bootstrap.Resamples | None
+    ranked: bootstrap.Resamples | None
+
+    @property
+    def parts(self) -> list[bootstrap.Resamples]:
+        return [part for part in (self.rating, self.ranked) if part]
+
+
+def resampled(rating: Mapping[str, UserSums], ranked: Mapping[str, UserSums], settings: Settings) -> dict[str, Judged]:
+    """Every system on the same resamples of the test users, the model first."""
+    systems = {
+        **{f"rating {name}": sums for name, sums in rating.items()},
+        **{f"ranked {n}": s for n, s in ranked.items()},
+    }
+    found = bootstrap.resample(systems, settings.bootstrap_samples, settings.bootstrap_seed)
+    names = list(dict.fromkeys([*rating, *ranked]))
+    return {name: Judged(found.get(f"rating {name}"), found.get(f"ranked {name}")) for name in names}
+
+
+def intervals_of(judged: Judged) -> dict[str, Any]:
+    return {
+        name: without_none(asdict(interval))
+        for part in judged.parts
+        for name, interval in bootstrap.intervals(part).items()
+    }
+
+
+def differences_of(ours: Judged, theirs: Judged) -> dict[str, Any]:
+    pairs = ((ours.rating, theirs.rating), (ours.ranked, theirs.ranked))
+    return {
+        name: without_none(asdict(difference))
+        for one, other in pairs
+        if one and other
+        for name, difference in bootstrap.differences(one, other).items()
+    }
+
+
+def catalogue_of(lists: ranking.Positions, scene: Scene, settings: Settings) -> dict[str, Any]:
+    """What is a matter of all lists together."""
+    ks = settings.evaluation_k
+    found = beyond.catalogue_figures(lists, ks, len(scene.movies), len(scene.users))
+    shares = beyond.stratum_shares(lists, settings.headline_k, beyond.item_strata(scene.counts))
+    return {name: plain_figure(figure) for name, figure in found.items()} | {
+        f"share_of_{name}@{settings.headline_k}": plain_figure(figure) for name, figure in shares.items()
+    }
+
+
+def strata_of(
+    predictions: Mapping[str, Doubles],
+    lists: Mapping[str, ranking.Positions],
+    wanted: ranking.Relevant,
+    scene: Scene,
+    settings: Settings,
+) -> dict[str, Any]:
+    """RMSE and ranking at the headline k by the popularity of movies and by the activity of users, warm ones alone."""
+    k = (settings.headline_k,)
+    items = beyond.item_strata(scene.counts)
+    activity = beyond.activity_quartiles(scene.activity_of_users[scene.known_users])
+    quartile = np.full(len(scene.users), -1, np.int8)
+    quartile[scene.known_users] = activity
+
+    def by_movie(name: str, label: int) -> list[UserSums]:
+        rows = scene.known_rows & (items[scene.movie_of_row] == label)
+        return [
+            *([rating_of(predictions[name], predictions["biases"], scene, rows)] if name in predictions else []),
+            *([ranking.ranking_sums(lists[name], wanted.among(items == label), k)] if name in lists else []),
+        ]
+
+    def by_user(name: str, label: int) -> list[UserSums]:
+        rows = scene.known_rows & (quartile[scene.user_of_row] == label)
+        return [
+            *([rating_of(predictions[name], predictions["biases"], scene, rows)] if name in predictions else []),
+            *([ranking.ranking_sums(lists[name], wanted, k).of_group(quartile == label)] if name in lists else []),
+        ]
+
+    return {
+        "movies": stratified(by_movie, beyond.ITEM_STRATA, (predictions, lists)),
+        "users": stratified(by_user, beyond.USER_STRATA, (predictions, lists)),
+        "test_rows": {
+            **{name: int((scene.known_rows & (items[scene.movie_of_row] == label)).sum())
+               for label, name in enumerate(beyond.ITEM_STRATA)},
+            **{name: int((scene.known_rows & (quartile[scene.user_of_row] == label)).sum())
+               for label, name in enumerate(beyond.USER_STRATA)},
+        },
+    }  # fmt: skip
+
+
+STRATUM_METRICS = ("rmse_warm", "mae_warm", "precision", "recall", "ndcg", "map", "mrr", "hit_rate")
+
+
+def stratified(
+    sums_of: Callable[[str, int], list[UserSums]], strata: tuple[str, ...], systems: tuple[Mapping[str, Any], ...]
+) -> dict[str, Any]:
+    names = dict.fromkeys(name for part in systems for name in part)
+    return {
+        stratum: {
+            name: {
+                metric: plain_figure(figure)
+                for sums in sums_of(name, label)
+                for metric, figure in figures(sums).items()
+                if metric.partition("@")[0] in STRATUM_METRICS
+            }
+            for name in names
+        }
+        for label, stratum in enumerate(strata)
+    }
+
+
+def plain_figure(figure: Figure) -> dict[str, Any]:
+    return without_none(asdict(figure))
+
+
+def without_none(found: dict[str, Any]) -> dict[str, Any]:
+    """A reason is named only where a value is missing."""
+    return {key: value for key, value in found.items() if key != "missing_because" or value is not None}
+
+
+def fold_counts(scene: Scene, relevant: Mask, wanted: ranking.Relevant) -> dict[str, Any]:
+    """How much of the test fold each kind of metric is about."""
+    rows, users = len(scene.test.ratings), len(scene.users)
+    warm_rows, warm_users = int(scene.known_rows.sum()), int(scene.known_users.sum())
+    judged = int((wanted.counts > 0).sum())
+    return {
+        "rows": rows,
+        "warm_rows": warm_rows,
+        "cold_row_share": 1 - warm_rows / rows if rows else None,
+        "users": users,
+        "warm_users": warm_users,
+        "cold_user_share": 1 - warm_users / users if users else None,
+        "relevant_rows": int(relevant.sum()),
+        "ranked_users": judged,
+        "warm_users_without_relevant": warm_users - judged,
+        "catalogue": len(scene.movies),
+    }
+
+
+# --- judgement
+
+
+def headline(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The metrics that systems are compared by, and the baselines of each."""
+    return {
+        "rmse_warm": RATING_BASELINES,
+        "rmse_all": RATING_BASELINES,
+        f"ndcg@{settings.headline_k}": RANKING_BASELINES,
+    }
+
+
+def verdicts(judged: Mapping[str, Judged], settings: Settings) -> list[dict[str, Any]]:
+    """For each headline metric and baseline whether the model is better, worse, or not to be told apart."""
+    found = []
+    for metric, names in headline(settings).items():
+        for name in names:
+            if name not in judged:
+                continue
+            difference = differences_of(judged["als"], judged[name]).get(metric)
+            if difference:
+                found.append({"metric": metric, "baseline": name, "verdict": verdict(metric, difference), **difference})
+    return found
+
+
+def verdict(metric: str, difference: Mapping[str, Any]) -> str:
+    """better or worse where the interval of the difference leaves out 0, else undecided."""
+    low, high = difference["low"], difference["high"]
+    if low is None or low <= 0 <= high:
+        return "undecided"
+    return "better" if (high < 0) == metric.startswith("rmse") else "worse"

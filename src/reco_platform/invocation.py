@@ -17,10 +17,10 @@ from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES
 from reco_platform.registry import MAKERS, STEPS
-from reco_platform.workflow import GOLD, SILVER, Workflow
+from reco_platform.workflow import SILVER, Workflow
 
 LOCK = ".lock"
-TARGETS = {"bronze_files": ("bronze",), "silver": ("bronze", *SILVER), "gold": ("bronze", *SILVER, *GOLD)}
+TARGETS = ("bronze_files", "silver", "gold")
 LOOKING = (
     "--lint",
     "--list",
@@ -193,17 +193,23 @@ def closing(workflow: Workflow, argv: Sequence[str], environ: Mapping[str, str] 
     """What each step of the target did, and after `gold` what it holds."""
     events = journal.read(Path(environ.get(journal.VARIABLE, "")))
     target = next((word for word in argv if word in TARGETS), "gold")
-    names = [MAKERS[name].name for name in TARGETS[target]]
+    names = [MAKERS[name].name for name in parts(workflow, target)]
     happened = {event["step"] for event in events}
     text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in {*names, *happened}])
     return text + (f"\n{gold_summary(workflow)}" if target == "gold" else "")
+
+
+def parts(workflow: Workflow, target: str) -> tuple[str, ...]:
+    """What a target consists of, as configured."""
+    layers = (("bronze",), SILVER, workflow.gold)[: TARGETS.index(target) + 1]
+    return tuple(name for layer in layers for name in layer)
 
 
 def gold_summary(workflow: Workflow) -> str:
     """What gold holds, for people; empty where it is not all there."""
     house = workflow.house
     try:
-        read = {name: receipts.read(workflow.receipt(name)) for name in (*GOLD, *SILVER)}
+        read = {name: receipts.read(workflow.receipt(name)) for name in (*workflow.gold, *SILVER)}
         opened = {name: storage.open_table(Path(house.root), read[name], "") for name in ("recommendations", "movies")}
     except RecoError:
         return ""

@@ -52,18 +52,26 @@ def quarantine(table: str) -> str:
 
 INTERACTIONS = "gold/interactions"
 MODELS = "gold/models/als"
+REFITS = "gold/models/als_refit"
+PLAIN_MODELS = "gold/baselines/als_plain"
 RECOMMENDATIONS = "gold/recommendations_als"
+FALLBACK = "gold/recommendations_fallback"
 EVALUATION = "gold/metrics/_evaluation/evaluation"
 RUN_METRICS = "gold/metrics/run_metrics"
+METRICS_TABLE = "gold/metrics/_table/run_metrics"
 REPORT = "reports/report"
 
 ARTIFACTS = {
     **{table: silver(table) for table in TABLES},
     "interactions": INTERACTIONS,
     "model": MODELS,
+    "als_refit": REFITS,
+    "als_plain": PLAIN_MODELS,
     "recommendations": RECOMMENDATIONS,
+    "fallback": FALLBACK,
     "evaluation": EVALUATION,
     "run_metrics": RUN_METRICS,
+    "metrics_table": METRICS_TABLE,
     "report": REPORT,
 }
 
@@ -72,12 +80,24 @@ def model(model_version: str) -> str:
     return f"{MODELS}/{model_version}"
 
 
+def als_refit(model_version: str) -> str:
+    return f"{REFITS}/{model_version}"
+
+
+def als_plain(model_version: str) -> str:
+    return f"{PLAIN_MODELS}/{model_version}"
+
+
 def evaluation(model_version: str) -> str:
     return f"{EVALUATION}_{model_version}.json"
 
 
 def run_metrics(model_version: str) -> str:
     return f"{RUN_METRICS}_{model_version}.json"
+
+
+def metrics_table(model_version: str) -> str:
+    return f"{RUN_METRICS}_{model_version}.csv"
 
 
 def report(model_version: str) -> str:

@@ -22,6 +22,7 @@ class Step:
         files: files other than Python modules that shape its result.
         reads_facts: whether it reads the facts in its inputs' receipts, and not their content alone.
         makes_file: whether its result is one file (otherwise a folder).
+        only_if: the config key that must be true for the step to be part of the workflow; None for always.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Step:
     files: tuple[str, ...] = ()
     reads_facts: bool = False
     makes_file: bool = False
+    only_if: str | None = None
+
+    def is_part(self, config: Config) -> bool:
+        """Whether a run with this configuration has the step."""
+        return self.only_if is None or bool(getattr(config, self.only_if))
 
     @property
     def script(self) -> str:
@@ -38,12 +44,24 @@ class Step:
 
 
 QUALITY = ("sample_size", "sample_seed", "max_reject_share", "storage_format")
-SPLIT = ("test_fraction", "validation_fraction", "storage_format")
-MODEL = ("engine", "solver", "rank", "max_iter", "reg_param", "nonnegative", "seed", "num_blocks")
-LISTS = ("top_n", "min_item_ratings", "exclude_seen", "storage_format")
+SPLIT = (
+    "split", "test_fraction", "validation_fraction", "validation_from", "test_from", "last_k", "split_seed",
+    "storage_format",
+)  # fmt: skip
+ALS = ("solver", "rank", "max_iter", "reg_param", "seed", "min_user_ratings", "min_item_ratings")
+MODEL = ("engine", *ALS, "biased", "bias_damping", "nonnegative", "num_blocks")
+LISTS = ("top_n", "exclude_seen", "refit", "storage_format")
+FALLBACK = (*LISTS, "popular_days")
 SHOWN = (*MODEL, "cold_start_strategy", "top_n", "storage_format")
 
-RUN = ("interactions", "model", "evaluation", "recommendations")
+EVALUATION = (
+    "cold_start_strategy", "evaluation_k", "relevance", "relevant_rating", "popular_days", "bias_damping",
+    "bootstrap_samples", "bootstrap_seed",
+)  # fmt: skip
+
+SERVING = ("interactions", "served_model")
+JUDGED = ("interactions", "model", "plain_model", "movies")
+RUN = ("interactions", "model", "served_model", "evaluation", "recommendations")
 PAGE = ("etl_report", "movies", "tags", "interactions", "recommendations", "run_metrics")
 TEMPLATE = "src/reco_platform/templates/report.html.j2"
 
@@ -57,21 +75,43 @@ STEPS = {
         Step("etl_report", "etl_report", TABLES, ("storage_format",), reads_facts=True, makes_file=True),
         Step("interactions", "interactions", ("ratings",), SPLIT),
         Step("train_als", "model", ("interactions",), MODEL),
-        Step("recommend", "recommendations", ("interactions", "model"), LISTS),
-        Step("evaluate", "evaluation", ("interactions", "model"), ("cold_start_strategy",), makes_file=True),
+        Step("train_plain", "als_plain", ("interactions",), ALS, only_if="biased"),
+        Step("refit", "als_refit", ("interactions",), MODEL, only_if="refit"),
+        Step("recommend", "recommendations", SERVING, LISTS),
+        Step("fallback", "fallback", SERVING, FALLBACK, only_if="fallback_lists"),
+        Step("evaluate", "evaluation", JUDGED, EVALUATION, makes_file=True),
         Step("run_metrics", "run_metrics", RUN, SHOWN, makes_file=True),
+        Step("metrics_table", "metrics_table", ("run_metrics",), makes_file=True),
         Step("report", "report", PAGE, files=(TEMPLATE,), makes_file=True),
     )
 }
 MAKERS = {step.makes: step for step in STEPS.values()}
 
+INSTEAD = {"served_model": "als_refit", "plain_model": "als_plain"}
+"""Inputs that are the model itself unless config adds a step that makes this one instead."""
 
-def input_artifacts(step: Step, house: Lakehouse) -> dict[str, str]:
+
+def stands_for(name: str, config: Config) -> str:
+    """The result that is read under a name."""
+    if name not in INSTEAD:
+        return name
+    return INSTEAD[name] if MAKERS[INSTEAD[name]].is_part(config) else "model"
+
+
+def may_stand_for(name: str) -> tuple[str, ...]:
+    """The results that may be read under a name, whatever the configuration."""
+    return ("model", INSTEAD[name]) if name in INSTEAD else (name,)
+
+
+def input_artifacts(step: Step, house: Lakehouse, config: Config) -> dict[str, str]:
     """The artifact behind each of a step's inputs."""
-    return {name: house.bronze(step.makes) if name == "bronze" else house.artifact(name) for name in step.reads}
+    return {
+        name: house.bronze(step.makes) if name == "bronze" else house.artifact(stands_for(name, config))
+        for name in step.reads
+    }
 
 
 def parameters(step: Step, config: Config) -> dict[str, Any]:
     """What shapes a step's result besides its inputs: its config values and the digest of its code."""
-    values = {key: getattr(config, key) for key in step.keys}
+    values = {key: value for key, value in config.model_dump(mode="json").items() if key in step.keys}
     return {**values, "code": code_digest(step.script, step.files)}

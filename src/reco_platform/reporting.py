@@ -55,7 +55,24 @@ def page(metrics: Mapping[str, Any], etl: Mapping[str, Any], best: list[Suggesti
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(metrics=metrics, funnel=funnel(etl), suggestions=best)
+    evaluation = metrics["evaluation"]
+    return template.render(
+        metrics=metrics,
+        funnel=funnel(etl),
+        suggestions=best,
+        systems=system_lines(evaluation),
+        shortcomings=shortcomings(evaluation),
+    )
+
+
+def system_lines(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A line for each system with its headline metrics; a dash where it has none."""
+    names = ("rmse_warm", "rmse_all", f"ndcg@{evaluation['headline_k']}")
+    return [
+        {"name": name, "texts": [interval(found[metric]) if metric in found else "-" for metric in names]}
+        for system, name in SYSTEMS.items()
+        if (found := evaluation["systems"].get(system))
+    ]
 
 
 def summary(
@@ -71,13 +88,10 @@ def summary(
         rejected = f"{line['rejected']:,} rejected" + (f" ({why})" if why else "")
         rows = f"{line['rows_out']:>11,} rows of {line['rows_in']:,}"
         lines.append(f"  {line['table']:<8} {rows}; {rejected}; {line['duplicate_rows']:,} duplicates")
-    found = metrics["evaluation"]
-    rmse = found.get("rmse_missing_because") if found["rmse"] is None else f"{found['rmse']:.4f}"
+    lines += ["Model", f"  version  {metrics['model_version']}", *judgement(metrics["evaluation"])]
+    if metrics["refit"]:
+        lines.append(f"  served   {metrics['served_version']}, trained on all ratings after that evaluation")
     lines += [
-        "Model",
-        f"  version  {metrics['model_version']}",
-        f"  RMSE     {rmse} on {found['predictions_count']:,} of {found['test_count']:,} test rows",
-        f"  coverage {found['coverage']:.1%} (cold rows, whose user or movie is new: {found['cold_share']:.1%})",
         "Recommendations",
     ]
     for item in best:
@@ -92,6 +106,58 @@ def summary(
         "  check it all:    python tools/run_pipeline.py validate",
     ]
     return "\n".join(lines)
+
+
+SYSTEMS = {
+    "als": "this model",
+    "als_plain": "ALS without biases",
+    "biases": "user and movie biases",
+    "global_mean": "mean rating",
+    "popular": "most popular",
+    "popular_recent": "most popular lately",
+}
+
+
+def judgement(evaluation: Mapping[str, Any]) -> list[str]:
+    """The headline metrics beside the baselines, and every baseline that the model does not beat."""
+    folds, k = evaluation["folds"], evaluation["headline_k"]
+    titles = {
+        "rmse_warm": f"RMSE on the {folds['warm_rows']:,} of {folds['rows']:,} test ratings whose user and movie it"
+        f" knows (coverage {evaluation['coverage']:.1%})",
+        "rmse_all": "RMSE on all test ratings, by biases where it knows one of the two or neither",
+        f"ndcg@{k}": f"NDCG@{k} for {folds['ranked_users']:,} of {folds['users']:,} test users (more is better)",
+    }
+    lines = []
+    for metric, title in titles.items():
+        lines.append(f"  {title}")
+        for system, name in SYSTEMS.items():
+            found = evaluation["systems"].get(system, {}).get(metric)
+            if found:
+                lines.append(f"    {name:<22} {interval(found)}")
+    return lines + [f"  [WARNING] {text}" for text in shortcomings(evaluation)]
+
+
+def interval(found: Mapping[str, Any]) -> str:
+    """A metric with its 95% interval, or why there is none."""
+    if found["value"] is None:
+        return str(found["missing_because"])
+    around = "" if found["low"] is None else f"  [{found['low']:.4f}, {found['high']:.4f}]"
+    return f"{found['value']:.4f}{around}"
+
+
+def shortcomings(evaluation: Mapping[str, Any]) -> list[str]:
+    """A sentence for each headline metric and baseline that the model does not surely beat."""
+    words = {"worse": "is worse than", "undecided": "cannot be told from"}
+    return [
+        f"this model {words[one['verdict']]} the baseline '{SYSTEMS[one['baseline']]}' by {one['metric']}"
+        + (
+            ""
+            if one["low"] is None
+            else f" (difference {one['value']:+.4f}, 95% [{one['low']:+.4f}, {one['high']:+.4f}])"
+        )
+        for one in evaluation["verdicts"]
+        if one["verdict"] != "better"
+    ]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -173,7 +173,8 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
         raise ConfigError(f"--params is not JSON: {error}", f"{step.script} --help") from error
     code = given.pop("code", None) or code_digest(step.script, step.files)
     resolved = config.load(given, {})
-    params = {key: getattr(resolved, key) for key in step.keys} | {"code": code}
+    values = resolved.model_dump(mode="json")
+    params = {key: values[key] for key in step.keys} | {"code": code}
     receipt_path = Path(arguments.receipt)
     artifact = str(receipt_path.relative_to(arguments.lakehouse)).removesuffix(".receipt.json")
     inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}

@@ -13,11 +13,14 @@ from reco_platform import config, datasets
 from reco_platform.digests import canonical, sha256
 from reco_platform.errors import ConfigError, RecoError
 from reco_platform.layout import TABLES, Lakehouse
-from reco_platform.registry import STEPS, parameters
+from reco_platform.registry import MAKERS, STEPS, parameters, stands_for
 
 REGISTRY = Path("config/datasets.yaml")
 SILVER = (*TABLES, "etl_report")
-GOLD = ("interactions", "model", "recommendations", "evaluation", "run_metrics", "report")
+GOLD = (
+    "interactions", "model", "als_plain", "als_refit",
+    "recommendations", "fallback", "evaluation", "run_metrics", "metrics_table", "report",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,13 @@ class Workflow:
         return self.house.receipt(self.house.bronze(table))
 
     def receipt(self, name: str) -> str:
-        """The receipt of a step's result."""
-        return self.house.receipt(self.house.artifact(name))
+        """The receipt of a step's result, by any name under which it is read."""
+        return self.house.receipt(self.house.artifact(stands_for(name, self.config)))
+
+    @property
+    def gold(self) -> tuple[str, ...]:
+        """The results that gold consists of, as configured."""
+        return tuple(name for name in GOLD if MAKERS[name].is_part(self.config))
 
     @property
     def silver_receipts(self) -> list[str]:
@@ -58,7 +66,7 @@ class Workflow:
 
     @property
     def gold_receipts(self) -> list[str]:
-        return [self.receipt(name) for name in GOLD]
+        return [self.receipt(name) for name in self.gold]
 
     @property
     def all_receipts(self) -> list[str]:

@@ -138,7 +138,7 @@ CHANGES = [
     Change("comments_docstrings_and_layout_rerun_nothing", comments_everywhere, set()),
     Change(
         "a_changed_cleaning_rule_reruns_its_table_and_what_depends_on_its_content",
-        code("src/reco_platform/cleaning/ratings.py", "stars < 0.5", "stars < 1.0"),
+        code("src/reco_platform/cleaning/ratings.py", "stars.values >= 0.5", "stars.values >= 1.0"),
         FROM_RATINGS,
         says="cleaning/ratings.py",
     ),
@@ -146,8 +146,8 @@ CHANGES = [
         "changed_code_with_the_same_result_reruns_one_step",
         code(
             "src/reco_platform/cleaning/movies.py",
-            '"null_title": missing("title")',
-            '"null_title": "trim(title) = \'\'"',
+            '"null_title": blank(title)',
+            '"null_title": blank(title) | False',
         ),
         {"silver_movies"},
     ),

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
@@ -15,10 +14,13 @@ from reco_platform.als import spark as spark_als
 from reco_platform.als.model import Model, Side, model_fingerprint, read_model, write_model
 from reco_platform.als.native import train
 from reco_platform.als.ratings import ratings
-from reco_platform.splitting import dense
+from reco_platform.als.training import MODEL_PARAMS
 
-PARAMS = {"userCol": "user_id", "itemCol": "movie_id", "coldStartStrategy": "drop"}
 LARGEST_ID = 2**31 - 1
+
+
+def dense(ids: Any) -> Any:
+    return np.unique(ids, return_inverse=True)[1].astype(np.int32)
 
 
 def made() -> tuple[Model, Any]:
@@ -38,7 +40,7 @@ def trained(user: Any, movie: Any, value: Any, **settings: Any) -> Model:
 
 def written(model: Model, folder: Path) -> Path:
     folder.mkdir()
-    write_model(model, folder, PARAMS)
+    write_model(model, folder, MODEL_PARAMS)
     return folder
 
 
@@ -55,6 +57,16 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert again.users.ids[-1] == LARGEST_ID
 
 
+def test_terms_of_users_and_movies_become_two_columns() -> None:
+    model, (user, movie, _) = made()
+    b_u, b_i = np.linspace(3, 4, len(model.users.ids)), np.linspace(-1, 1, len(model.movies.ids))
+    wider = model.plus(b_u, b_i)
+    assert wider.users.factors.shape[1] == wider.movies.factors.shape[1] == 5 + 2
+    assert wider.users.factors.dtype == wider.movies.factors.dtype == np.float32
+    expected = model.predict(user, movie) + b_u[dense(user)] + b_i[dense(movie)]
+    np.testing.assert_allclose(wider.predict(user, movie), expected, atol=1e-6)
+
+
 def test_a_model_has_the_same_bytes_every_time(tmp_path: Path) -> None:
     model, _ = made()
     one, other = written(model, tmp_path / "one"), written(model, tmp_path / "other")
@@ -64,12 +76,15 @@ def test_a_model_has_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.spark
-def test_spark_loads_and_uses_a_native_model(spark: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("biased", [False, True])
+def test_spark_loads_and_uses_a_native_model(spark: Any, tmp_path: Path, biased: bool) -> None:
     from pyspark.ml.recommendation import ALSModel
 
     model, (user, movie, value) = made()
+    if biased:
+        model = model.plus(np.linspace(3, 4, len(model.users.ids)), np.linspace(-1, 1, len(model.movies.ids)))
     loaded = ALSModel.load(str(written(model, tmp_path / "model")))
-    assert loaded.rank == 5
+    assert loaded.rank == model.users.factors.shape[1]
     rows = [*zip(user.tolist(), movie.tolist(), value.tolist(), strict=True), (1, 1, 3.0)]
     pairs = spark.createDataFrame(rows, "user_id int, movie_id int, rating float")
     predicted = loaded.transform(pairs).toPandas()
@@ -83,7 +98,7 @@ def test_spark_loads_and_uses_a_native_model(spark: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.spark
-def test_native_training_predicts_as_well_as_sparks(spark: Any, latest_small: Path, tmp_path: Path) -> None:
+def test_native_training_predicts_as_well_as_sparks(spark: Any, latest_small: Path) -> None:
     table = csv.read_csv(latest_small / "ratings.csv")
     user, movie = (table[name].to_numpy().astype(np.int32) for name in ("userId", "movieId"))
     value = table["rating"].to_numpy().astype(np.float32)
@@ -91,14 +106,10 @@ def test_native_training_predicts_as_well_as_sparks(spark: Any, latest_small: Pa
     settings = {"rank": 10, "max_iter": 10, "reg_param": 0.2}
     # Seeds differ by about 0.001 in RMSE, so several of ours are averaged.
     ours = [trained(user[~test], movie[~test], value[~test], **settings | {"seed": seed}) for seed in range(5)]
-    fold = np.where(test, "test", "train")
-    pq.write_table(
-        pa.table({"user_id": user, "movie_id": movie, "rating": value, "fold": fold}), tmp_path / "interactions.parquet"
-    )
-    params = settings | {"nonnegative": False, "seed": 42, "num_blocks": 2}
-    spark_als.train(spark, [tmp_path / "interactions.parquet"], len(table), params, tmp_path / "model")
+    rows = pa.table({"user_id": user, "movie_id": movie, "rating": value}).filter(pa.array(~test))
+    theirs = spark_als.train(spark, rows, settings | {"nonnegative": False, "seed": 42, "num_blocks": 2})
     rmse = [
         float(np.sqrt(np.nanmean((model.predict(user[test], movie[test]) - value[test]) ** 2)))
-        for model in (*ours, read_model(tmp_path / "model"))
+        for model in (*ours, theirs)
     ]
     assert np.mean(rmse[:-1]) == pytest.approx(rmse[-1], abs=0.002)

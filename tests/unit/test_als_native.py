@@ -271,8 +271,3 @@ def test_the_memory_needed_counts_ratings_and_factors() -> None:
     assert memory_needed(0, 1000, 500, 50, threads=1) - memory_needed(0, 0, 0, 50, threads=1) == 1500 * 4 * (
         64 + 2 * 50
     )
-
-
-def test_nonnegative_factors_are_refused() -> None:
-    with pytest.raises(ConfigError, match="nonnegative"):
-        train(made(), **DEFAULTS, nonnegative=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from reco_platform import baselines
+from reco_platform.als.model import Model, Side
 from reco_platform.topn import Seen
 
 DAY = 24 * 60 * 60 * 1_000_000
@@ -63,3 +65,42 @@ def test_lists_are_those_of_plain_python_for_any_part_of_the_users(k: int) -> No
         assert found[user].tolist() == unseen + [-1] * (k - len(unseen))
     part = seen.part(slice(50, 90))
     assert np.array_equal(lists(order, part, k), found[50:90])
+
+
+# --- lists for users whom no model knows
+
+
+def side(*ids: int) -> Side:
+    return Side(np.array(ids, np.int32), np.zeros((len(ids), 1), np.float32))
+
+
+def rows(*found: tuple[int, int, int]) -> pa.Table:
+    """User, movie, and the day of the rating."""
+    columns = [np.array(column) for column in zip(*found, strict=True)] if found else [np.empty(0, int)] * 3
+    return pa.table(
+        {
+            "user_id": pa.array(columns[0], pa.int32()),
+            "movie_id": pa.array(columns[1], pa.int32()),
+            "rating_ts": pa.array(columns[2] * DAY, pa.int64()).cast(pa.timestamp("us", "UTC")),
+        }
+    )
+
+
+def test_users_without_training_ratings_get_what_is_popular_of_late() -> None:
+    # Recent: movie 30 twice, 40 and 20 once; before that 20 once more, and 10 twice. Movie 99 is in no model.
+    known = rows((1, 30, 100), (2, 30, 99), (1, 40, 98), (3, 20, 98), (3, 99, 97), (4, 20, 5), (2, 10, 4), (3, 10, 3))
+    model, strangers = Model(side(1, 2, 3), side(10, 20, 30, 40)), np.array([4, 7], np.int32)
+    found = baselines.most_popular(model, strangers, known, rows((4, 20, 5)), days=10, n=3)
+    assert found.offsets.tolist() == [0, 3, 6]
+    assert found.movie_ids.tolist() == [30, 40, 10, 30, 20, 40]
+    assert found.scores.tolist() == [2, 1, 0, 2, 1, 1]
+    assert found.scores.dtype == np.float32
+    longer = baselines.most_popular(model, strangers, known, rows((4, 20, 5)), days=10, n=9)
+    assert longer.offsets.tolist() == [0, 3, 7]
+
+
+def test_there_are_no_fallback_lists_where_the_model_knows_everybody() -> None:
+    model = Model(side(1, 2), side(10, 20))
+    found = baselines.most_popular(model, np.empty(0, np.int32), rows((1, 10, 1), (2, 20, 2)), rows(), days=1, n=5)
+    assert found.offsets.tolist() == [0]
+    assert len(found.movie_ids) == len(found.scores) == 0

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reco_platform.errors import ConfigError
+
 Engine = Literal["native", "spark-ml"]
 
+SHAPES_BOTH = ("rank", "max_iter", "reg_param", "seed", "min_user_ratings", "min_item_ratings", "biased")
 SHAPES: Mapping[Engine, tuple[str, ...]] = {
-    "native": ("rank", "max_iter", "reg_param", "seed", "solver"),
-    "spark-ml": ("rank", "max_iter", "reg_param", "seed", "nonnegative", "num_blocks"),
+    "native": (*SHAPES_BOTH, "solver"),
+    "spark-ml": (*SHAPES_BOTH, "nonnegative", "num_blocks"),
 }
 
 LARGEST_NATIVE = 1_000_000_000
@@ -34,7 +37,12 @@ def choose(params: Mapping[str, Any], rows: int) -> Choice:
     Args:
         params: engine (auto, native or spark-ml) and nonnegative.
         rows: ratings, of all folds.
+
+    Raises:
+        ConfigError: if the native engine is to make nonnegative factors.
     """
+    if params["engine"] == "native" and params["nonnegative"]:
+        raise ConfigError("nonnegative factors are not supported by the native engine", "set engine=spark-ml")
     if params["engine"] != "auto":
         return Choice(params["engine"], "engine is set")
     if params["nonnegative"]:
@@ -46,4 +54,5 @@ def choose(params: Mapping[str, Any], rows: int) -> Choice:
 
 def shaping(params: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
     """What decides the model besides the ratings: the engine and those of its parameters that count."""
-    return {"engine": engine, **{key: params[key] for key in SHAPES[engine]}}
+    keys = (*SHAPES[engine], "bias_damping") if params["biased"] else SHAPES[engine]
+    return {"engine": engine, **{key: params[key] for key in keys}}

@@ -20,6 +20,7 @@ from reco_platform.fingerprint import fingerprint
 
 Ids = npt.NDArray[np.int32]
 Factors = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 DEFAULT_PARAMS = {
     "blockSize": 4096,
@@ -47,8 +48,14 @@ class Side:
 
     def positions(self, wanted: Ids) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Where each wanted id stands, and whether it is there at all; both of the shape of `wanted`."""
+        if not len(self.ids):
+            return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
         at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
         return at, self.ids[at] == wanted
+
+    def wider(self, columns: Doubles) -> Side:
+        """With more columns after the factors, shape (n, more)."""
+        return Side(self.ids, np.hstack([self.factors, columns.astype(np.float32)]))
 
 
 @dataclass(frozen=True)
@@ -58,11 +65,18 @@ class Model:
     users: Side
     movies: Side
 
-    def with_support(self, movie_ids: Ids, least: int) -> Model:
-        """Without the movies that come fewer than `least` times in `movie_ids`, the movies of the training ratings."""
-        at, known = self.movies.positions(movie_ids)
-        kept = np.bincount(at[known], minlength=len(self.movies.ids)) >= least
-        return Model(self.users, Side(self.movies.ids[kept], self.movies.factors[kept]))
+    def plus(self, users: Doubles, movies: Doubles) -> Model:
+        """A model whose products are larger by two terms, one of the user and one of the movie: two columns more.
+
+        Args:
+            users: the term of each user, shape (users,); next to it stands a 1.
+            movies: the term of each movie, shape (movies,); before it stands a 1.
+        """
+        ones = np.ones_like
+        return Model(
+            self.users.wider(np.column_stack([users, ones(users)])),
+            self.movies.wider(np.column_stack([ones(movies), movies])),
+        )
 
     def predict(self, user_ids: Ids, movie_ids: Ids) -> npt.NDArray[np.float64]:
         """Predicted ratings, shape as given; NaN where the user or the movie was not in training."""

@@ -103,7 +103,6 @@ def train(
     seed: int,
     threads: int,
     solver: Solver = "cg",
-    nonnegative: bool = False,
     callback: Callback | None = None,
 ) -> Factors:
     """The factors of users and movies.
@@ -117,16 +116,13 @@ def train(
         threads: at least 1; never changes the result.
         solver: `cholesky` solves each row exactly; `cg` corrects rows by a few steps of conjugate gradients from their
             factors of the iteration before (Takács, Pilászy, Tikk 2011), far faster at the same objective.
-        nonnegative: refused.
         callback: called after each iteration with its number, from 1, the objective of the factors as they are then,
             and copies of the users' and movies' factors, as in `Factors`. Training ends early if it returns True.
 
     Raises:
-        ConfigError: if factors are to be nonnegative, or more memory is needed than the machine has left.
+        ConfigError: if more memory is needed than the machine has left.
         DataError: if factors are not finite, at the half-step that made them so.
     """
-    if nonnegative:
-        raise ConfigError("nonnegative factors are not supported by the native engine", "set nonnegative=false")
     by_user, by_movie = ratings.by_user, ratings.by_movie
     check_memory(len(ratings), len(by_user), len(by_movie), rank, threads=threads, held=BYTES_PER_RATING * len(ratings))
     users, movies = start(by_user, rank, (seed, 0)), start(by_movie, rank, (seed, 1))

@@ -1,0 +1,18 @@
+"""Trains plain ALS, a baseline: without biases, by the native engine, on the ratings of the model that is evaluated."""
+
+import sys
+
+from reco_platform import layout
+from reco_platform.als import engine, training
+from reco_platform.receipts import Receipt
+from reco_platform.steps import Task, run
+
+
+def work(task: Task) -> Receipt:
+    rows = training.rows_for(task, training.EVALUATED)
+    shaping = engine.shaping({**task.params, "biased": False}, "native")
+    return training.publish(task, training.natively(task, rows), rows, shaping, layout.als_plain)
+
+
+if __name__ == "__main__":
+    sys.exit(run("train_plain", __doc__, work))

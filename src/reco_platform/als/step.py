@@ -1,0 +1,45 @@
+"""Training as a step: the model that config describes, on some of the folds, by the engine that suits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reco_platform.als import engine, spark, training
+from reco_platform.als.training import Trained
+from reco_platform.receipts import Receipt
+from reco_platform.session import spark_session
+from reco_platform.steps import Task
+
+
+def chosen(task: Task) -> engine.Choice:
+    return engine.choose(task.params, task.inputs["interactions"].rows)
+
+
+def needs_spark(task: Task) -> bool:
+    return chosen(task).engine == "spark-ml"
+
+
+def make(task: Task, folds: pc.Expression | None, place: Callable[[str], str], **trial: Any) -> Receipt:
+    """Trains, saves, and gives the receipt.
+
+    Args:
+        task: with the input interactions.
+        folds: the rows to train on; None is all.
+        place: the folder of a model version, relative to the lakehouse.
+        trial: what tells this model from another of the same parameters.
+    """
+    choice = chosen(task)
+    task.log(f"engine {choice.engine}: {choice.why}")
+    rows = training.rows_for(task, folds)
+    solve = by_spark if choice.engine == "spark-ml" else training.natively
+    trained = training.on_residuals(task, rows, solve) if task.params["biased"] else solve(task, rows)
+    return training.publish(task, trained, rows, engine.shaping(task.params, choice.engine) | trial, place)
+
+
+def by_spark(task: Task, rows: pa.Table) -> Trained:
+    """Training by pyspark.ml."""
+    return Trained(spark.train(spark_session(task.step.name, task.log_level), rows, task.params), [])

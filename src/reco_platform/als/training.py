@@ -1,0 +1,157 @@
+"""What every training has in common: its ratings, what the biases leave of them, and the model as it is published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reco_platform import biases, storage
+from reco_platform.als.model import Ids, Model, Side, model_fingerprint, write_model
+from reco_platform.digests import short
+from reco_platform.errors import DataError
+from reco_platform.receipts import Receipt
+from reco_platform.steps import Task
+
+COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating")
+MODEL_PARAMS = {"userCol": "user_id", "itemCol": "movie_id", "coldStartStrategy": "drop"}
+EVALUATED = pc.field("fold") != "test"
+"""The rows that the model is trained on which the test fold judges."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, and its objective for each rating after each iteration; empty where the engine does not tell it."""
+
+    model: Model
+    objective: list[float]
+
+
+Solve = Callable[[Task, pa.Table], Trained]
+
+
+def rows_for(task: Task, folds: pc.Expression | None) -> pa.Table:
+    """The interactions that a model is trained on, by user and movie.
+
+    Args:
+        task: with the input interactions.
+        folds: which; None is all.
+    """
+    rows = task.open("interactions").dataset().to_table(list(COLUMNS), filter=folds)
+    return supported(rows, task.params["min_user_ratings"], task.params["min_item_ratings"])
+
+
+def supported(rows: pa.Table, least_of_user: int, least_of_movie: int) -> pa.Table:
+    """The ratings of users and movies that have enough of them.
+
+    Both are counted once, over all rows given: a user who is kept may be left with fewer.
+
+    Raises:
+        DataError: if nothing is left.
+    """
+    users, movies = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
+    enough = (np.bincount(users) >= least_of_user)[users] & (np.bincount(movies) >= least_of_movie)[movies]
+    if not enough.any():
+        raise DataError(
+            f"none of {len(rows):,} training ratings has a user with min_user_ratings={least_of_user} of them and "
+            f"a movie with min_item_ratings={least_of_movie}",
+            "set smaller ones",
+        )
+    return rows if enough.all() else rows.filter(pa.array(enough))
+
+
+def on_residuals(task: Task, rows: pa.Table, solve: Solve) -> Trained:
+    """A model of what the biases leave, with the biases in two columns more, so that its products are whole ratings.
+
+    Koren 2010 (Factor in the Neighbors, section 2.1) has the biases; LensKit's BiasedMF trains ALS on the same rest.
+    """
+    users, movies, values = (rows[name].to_numpy() for name in ("user_index", "movie_index", "rating"))
+    found = biases.fit(users, movies, values, task.params["bias_damping"])
+    at = rows.schema.get_field_index("rating")
+    trained = solve(task, rows.set_column(at, "rating", pa.array(found.residuals(users, movies, values))))
+    # Dense indexes rise with the ids, as a model's rows do.
+    own = (found.mean + found.users[present(users)], found.movies[present(movies)])
+    return Trained(trained.model.plus(*own), trained.objective)
+
+
+def present(index: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """The dense indexes that occur, rising."""
+    return np.flatnonzero(np.bincount(index))
+
+
+def natively(task: Task, rows: pa.Table) -> Trained:
+    """Training by threads of this process."""
+    from reco_platform.als import native  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.als.ratings import ratings  # noqa: PLC0415
+
+    users, movies = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
+    started = time.monotonic()
+    task.log(f"{len(rows):,} ratings, {task.threads} threads")
+    factors = native.train(
+        ratings(users, movies, rows["rating"].to_numpy()),
+        rank=task.params["rank"],
+        max_iter=task.params["max_iter"],
+        reg_param=task.params["reg_param"],
+        seed=task.params["seed"],
+        solver=task.params["solver"],
+        threads=task.threads,
+        callback=lambda iteration, objective, *_: report(task, iteration, objective / len(rows), started),
+    )
+    model = Model(
+        Side(ids_of(factors.user_index, users, rows["user_id"]), factors.users),
+        Side(ids_of(factors.movie_index, movies, rows["movie_id"]), factors.movies),
+    )
+    return Trained(model, (factors.objective / len(rows)).tolist())
+
+
+def report(task: Task, iteration: int, loss: float, started: float) -> None:
+    elapsed = time.monotonic() - started
+    left = elapsed / iteration * (task.params["max_iter"] - iteration)
+    at = f"iteration {iteration}/{task.params['max_iter']}"
+    task.log(f"{at}: objective {loss:.5f} a rating, {elapsed:.1f} s, {left:.1f} s left")
+
+
+def ids_of(wanted: npt.NDArray[np.int32], index: npt.NDArray[np.int32], ids: pa.ChunkedArray) -> Ids:
+    """The ids of dense indexes, shape as `wanted`."""
+    found = np.zeros(int(index.max()) + 1, np.int32)
+    found[index] = ids.to_numpy()
+    return found[wanted]
+
+
+def publish(
+    task: Task, trained: Trained, rows: pa.Table, shaping: Mapping[str, Any], place: Callable[[str], str]
+) -> Receipt:
+    """Saves a model under its version, `<trial>-<data>`, and gives its receipt.
+
+    Args:
+        task: with the input interactions.
+        trained: what to save.
+        rows: what it was trained on.
+        shaping: what of the parameters decides it: its trial.
+        place: the folder of a version, relative to the lakehouse.
+    """
+    version = f"{short(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
+    path, model = place(version), trained.model
+    staging = storage.staging_folder(task.root / path)
+    write_model(model, staging, MODEL_PARAMS)
+    found, users = model_fingerprint(staging), len(model.users.ids)
+    storage.publish_folder(staging, task.root / path, fingerprint=found, rows=users)
+    facts = {
+        "model_version": version,
+        "engine": shaping["engine"],
+        "users": users,
+        "movies": len(model.movies.ids),
+        "ratings": len(rows),
+        "mean": float(np.mean(rows["rating"].to_numpy(), dtype=np.float64)),
+        "biased": shaping["biased"],
+        "rank": shaping["rank"],
+        "width": model.users.factors.shape[1],
+        "objective": [float(f"{loss:.10g}") for loss in trained.objective],
+    }
+    return Receipt(task.artifact, "model", path, shaping["engine"], None, users, "", found, facts)

@@ -1,0 +1,51 @@
+"""Lists of recommendations as the tables that their contracts describe."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reco_platform.arrow_fingerprint import arrow_sums
+from reco_platform.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME, Contract
+from reco_platform.fingerprint import fingerprint
+from reco_platform.receipts import Receipt
+from reco_platform.steps import Task, stage_arrow
+
+if TYPE_CHECKING:
+    from reco_platform.als.model import Ids
+    from reco_platform.topn import TopN
+
+
+def known_rows(task: Task, columns: list[str]) -> pa.Table:
+    """The interactions that serving may know: all after a refit, otherwise those outside the test fold."""
+    folds = None if task.params["refit"] else pc.field("fold") != "test"
+    return task.open("interactions").dataset().to_table(columns, filter=folds)
+
+
+def table_of(user_ids: Ids, best: TopN, version: str) -> pa.Table:
+    """A row for each user, shape (users, 4)."""
+    starts = np.repeat(best.offsets[:-1], np.diff(best.offsets))
+    ranks = (np.arange(1, len(starts) + 1) - starts).astype(np.int32)
+    fields = [pa.array(values) for values in (best.movie_ids, best.scores, ranks)]
+    structs = pa.StructArray.from_arrays(fields, fields=list(RECOMMENDATION))
+    now = pa.scalar(int(time.time() * 1e6), pa.int64()).cast(TIME)
+    columns = [
+        pa.array(user_ids),
+        pa.ListArray.from_arrays(pa.array(best.offsets.astype(np.int32)), structs),
+        pa.repeat(version, len(user_ids)),
+        pa.repeat(now, len(user_ids)),
+    ]
+    return pa.table(columns, names=RECOMMENDATIONS.names).cast(RECOMMENDATIONS.schema)
+
+
+def publish(task: Task, contract: Contract, table: pa.Table, version: str) -> Receipt:
+    """Publishes lists where the step's artifact lies; the time of writing is no part of the fingerprint."""
+    stable = [name for name in contract.names if name != "generated_ts"]
+    content = fingerprint(contract.schema_hash, arrow_sums(table, stable))
+    staging = stage_arrow(task, task.artifact, table)
+    facts = {"model_version": version, "top_n": task.params["top_n"]}
+    return task.publish(staging, contract, task.artifact, fingerprint=content, rows=len(table), facts=facts)

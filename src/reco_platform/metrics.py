@@ -1,0 +1,133 @@
+"""The metrics file of a run: its shape, which docs/run_metrics.schema.json repeats, and the same as a flat table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Value(Strict):
+    """A number, or why there is none."""
+
+    value: float | None
+    missing_because: str | None = None
+
+
+class Interval(Value):
+    """With its 95% percentile interval over resamples of users."""
+
+    low: float | None
+    high: float | None
+
+
+class Difference(Interval):
+    """The model's metric less a baseline's, on the same resamples."""
+
+    better_share: Share | None = Field(description="Share of the resamples in which the model is better")
+
+
+class Verdict(Difference):
+    """Whether the model beats a baseline: the interval of the difference leaves out 0, or it does not."""
+
+    metric: str
+    baseline: str
+    verdict: Literal["better", "worse", "undecided"]
+
+
+class Folds(Strict):
+    """What of the test fold each kind of metric is about. Warm: the user and the movie are known to the model."""
+
+    rows: Count
+    warm_rows: Count
+    cold_row_share: Share | None
+    users: Count
+    warm_users: Count
+    cold_user_share: Share | None
+    relevant_rows: Count
+    ranked_users: Count
+    warm_users_without_relevant: Count
+    catalogue: Count
+
+
+class Strata(Strict):
+    """Metrics by the popularity of movies and by the activity of users; by stratum, system and metric."""
+
+    movies: dict[str, dict[str, dict[str, Value]]]
+    users: dict[str, dict[str, dict[str, Value]]]
+    test_rows: dict[str, Count]
+
+
+class Evaluation(Strict):
+    """`systems`, `catalogue` and `differences` go by system, then by metric."""
+
+    rmse: float | None
+    rmse_missing_because: str | None = None
+    test_count: Count
+    predictions_count: Count
+    coverage: Share
+    cold_count: Count
+    cold_share: Share
+    folds: Folds
+    systems: dict[str, dict[str, Interval]]
+    catalogue: dict[str, dict[str, Value]]
+    strata: Strata
+    differences: dict[str, dict[str, Difference]]
+    verdicts: list[Verdict]
+    headline_k: int
+
+
+class RunMetrics(Strict):
+    """One run: what was trained, on what, how good it is, what was recommended."""
+
+    model_version: str
+    served_version: str = Field(description="Of the recommendations: another one after refit")
+    refit: bool = Field(description="Whether the served model was trained on all ratings after the evaluation")
+    execution_ts: str
+    hyperparameters: dict[str, str | int | float | bool | None]
+    dataset_info: dict[str, Any]
+    training: dict[str, Any] = Field(description="What the model's receipt says: users, movies, objective")
+    evaluation: Evaluation
+    recommendations: dict[str, Any]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the metrics file."""
+    return RunMetrics.model_json_schema()
+
+
+COLUMNS = ("model_version", "part", "stratum", "system", "metric", "value", "low", "high")
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """Every metric of a run as CSV, one a line, for those who plot."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for part, stratum, system, metric, found in lines(metrics["evaluation"]):
+        numbers = ("" if (number := found.get(key)) is None else number for key in ("value", "low", "high"))
+        writer.writerow([metrics["model_version"], part, stratum, system, metric, *numbers])
+    return out.getvalue()
+
+
+def lines(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, Mapping[str, Any]]]:
+    """Part, stratum, system, metric and numbers of every line."""
+    for part in ("systems", "catalogue", "differences"):
+        for system, found in evaluation[part].items():
+            for metric, numbers in found.items():
+                yield part, "", system, metric, numbers
+    for side in ("movies", "users"):
+        for stratum, systems in evaluation["strata"][side].items():
+            for system, found in systems.items():
+                for metric, numbers in found.items():
+                    yield "strata", stratum, system, metric, numbers

@@ -1,0 +1,207 @@
+"""What a model is judged in: the rows of both folds seen from the model, and what every system says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reco_platform import baselines, biases, ranking, topn
+from reco_platform.als.model import Ids, Model, Side
+
+Mask = npt.NDArray[np.bool_]
+Longs = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The config keys of the same names, and threads, which never change a result."""
+
+    evaluation_k: tuple[int, ...]
+    relevance: str
+    relevant_rating: float
+    popular_days: int
+    bias_damping: float
+    bootstrap_samples: int
+    bootstrap_seed: int
+    threads: int
+
+    @property
+    def headline_k(self) -> int:
+        """The length of lists at which systems are compared: the middle one."""
+        return self.evaluation_k[len(self.evaluation_k) // 2]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Ratings as arrays of one length.
+
+    Attributes:
+        users, movies: ids.
+        user_index, movie_index: dense numbers over all folds.
+        ratings: in stars.
+        moments: microseconds since 1970.
+    """
+
+    users: Ids
+    movies: Ids
+    user_index: Ids
+    movie_index: Ids
+    ratings: npt.NDArray[np.float32]
+    moments: Longs
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What every system is judged in.
+
+    Attributes:
+        train, test: the rows that the model knows, and those that judge it.
+        users: the distinct users of the test rows, rising ids, shape (n,).
+        user_of_row: which of them each test row is by.
+        known_users: which of them the model knows, shape (n,): the warm users.
+        at_user: their positions in the model, shape (n,); of no meaning for the others.
+        movies: ids of the model's movies, the catalogue, shape (m,).
+        movie_of_row: position in the catalogue of each test row's movie.
+        known_rows: test rows whose user and movie the model knows: the warm rows.
+        counts: training ratings of each movie, shape (m,).
+        activity: training ratings of each user of the model.
+        genres: shape (m, genres).
+    """
+
+    train: Rows
+    test: Rows
+    users: Ids
+    user_of_row: Longs
+    known_users: Mask
+    at_user: Longs
+    movies: Ids
+    movie_of_row: Longs
+    known_rows: Mask
+    counts: Longs
+    activity: Longs
+    genres: Mask
+
+    @property
+    def activity_of_users(self) -> Longs:
+        """Training ratings of each test user, shape (n,); 0 for cold ones."""
+        return np.where(self.known_users, self.activity[self.at_user], 0)
+
+
+def scene_of(model: Model, train: Rows, test: Rows, genres: pa.Table) -> Scene:
+    users, user_of_row = np.unique(test.users, return_inverse=True)
+    at_user, known_users = model.users.positions(users)
+    movie_of_row, known_movies = model.movies.positions(test.movies)
+    train_user, user_there = model.users.positions(train.users)
+    train_movie, movie_there = model.movies.positions(train.movies)
+    there = user_there & movie_there
+    return Scene(
+        train=train,
+        test=test,
+        users=users,
+        user_of_row=user_of_row,
+        known_users=known_users,
+        at_user=at_user,
+        movies=model.movies.ids,
+        movie_of_row=movie_of_row,
+        known_rows=known_users[user_of_row] & known_movies,
+        counts=np.bincount(train_movie[there], minlength=len(model.movies.ids)),
+        activity=np.bincount(train_user[there], minlength=len(model.users.ids)),
+        genres=genre_matrix(model.movies.ids, genres),
+    )
+
+
+def genre_matrix(movie_ids: Ids, genres: pa.Table) -> Mask:
+    """Which genres each movie has, shape (movies, genres); none where the table lacks the movie."""
+    columns: dict[str, int] = {}
+    found = dict(zip(genres["movie_id"].to_pylist(), genres["genres"].to_pylist(), strict=True))
+    pairs = [
+        (row, columns.setdefault(name, len(columns)))
+        for row, movie in enumerate(movie_ids.tolist())
+        for name in found.get(movie) or ()
+    ]
+    matrix = np.zeros((len(movie_ids), max(len(columns), 1)), bool)
+    if pairs:
+        matrix[tuple(np.array(pairs).T)] = True
+    return matrix
+
+
+def relevant_rows(scene: Scene, settings: Settings) -> Mask:
+    """Test rows of warm users and movies that count as liked: from the given rating, or from the user's mean on."""
+    test = scene.test
+    if settings.relevance == "threshold":
+        return scene.known_rows & (test.ratings >= settings.relevant_rating)
+    train = scene.train
+    counts = np.bincount(train.user_index, minlength=int(test.user_index.max(initial=0)) + 1)
+    sums = np.bincount(train.user_index, train.ratings, minlength=len(counts))
+    means = sums / np.maximum(counts, 1)
+    return scene.known_rows & (test.ratings >= means[test.user_index])
+
+
+# --- systems
+
+
+def predicted(models: Mapping[str, Model], fitted: biases.Biases, scene: Scene) -> dict[str, Doubles]:
+    """Each rating system's prediction of every test row; of a model NaN for cold rows."""
+    test = scene.test
+    return {
+        **{name: model.predict(test.users, test.movies) for name, model in models.items()},
+        "biases": fitted.predict(test.user_index, test.movie_index),
+        "global_mean": np.full(len(test.ratings), fitted.mean),
+    }
+
+
+def lists_of(
+    models: Mapping[str, Model], fitted: biases.Biases, scene: Scene, settings: Settings
+) -> dict[str, ranking.Positions]:
+    """Each ranking system's best movies for every test user, seen ones left out; none for cold users."""
+    longest = max(settings.evaluation_k)
+    warm = scene.users[scene.known_users]
+    first = next(iter(models.values()))
+    audience = Model(Side(warm, first.users.factors[scene.at_user[scene.known_users]]), first.movies)
+    seen = topn.seen_rows(audience, scene.train.users, scene.train.movies)
+    found: dict[str, ranking.Positions] = {}
+    for name, model in models.items():
+        at, _ = model.users.positions(warm)
+        best = topn.top_n(Model(Side(warm, model.users.factors[at]), model.movies), longest, seen, settings.threads)
+        found[name] = rectangular(best, scene.movies, longest)
+    at_movie, there = first.movies.positions(scene.train.movies)
+    recent = baselines.recent_popularity(
+        at_movie[there], scene.train.moments[there], settings.popular_days, len(scene.movies)
+    )
+    orders = {
+        "biases": baselines.best_first(of_catalogue(fitted, scene), scene.counts),
+        "popular": baselines.best_first(scene.counts),
+        "popular_recent": baselines.best_first(recent, scene.counts),
+    }
+    for name, order in orders.items():
+        found[name] = baselines.first_unseen(order, seen.bounds, seen.movies, longest)
+    return {name: for_all(lists, scene) for name, lists in found.items()}
+
+
+def rectangular(best: topn.TopN, movies: Ids, longest: int) -> ranking.Positions:
+    """Lists of ids as positions in the catalogue, shape (users, longest), -1 behind the last."""
+    lists = np.full((len(best.offsets) - 1, longest), -1, np.int32)
+    lengths = np.diff(best.offsets)
+    lists[np.arange(longest) < lengths[:, None]] = np.searchsorted(movies, best.movie_ids)
+    return lists
+
+
+def of_catalogue(fitted: biases.Biases, scene: Scene) -> Doubles:
+    """The bias of each movie of the catalogue, shape (m,)."""
+    train = scene.train
+    at, there = np.searchsorted(scene.movies, train.movies), np.isin(train.movies, scene.movies)
+    index = np.zeros(len(scene.movies), np.int32)
+    index[at[there]] = train.movie_index[there]
+    return biases.of(fitted.movies, index)
+
+
+def for_all(lists: ranking.Positions, scene: Scene) -> ranking.Positions:
+    """Lists of the warm test users as lists of all, empty for the others."""
+    full = np.full((len(scene.users), lists.shape[1]), -1, np.int32)
+    full[scene.known_users] = lists
+    return full
