@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reco_platform import layout, splitting
+from reco_platform import layout
 from reco_platform.als.model import read_model
 from reco_platform.als.training import EVALUATED
 from reco_platform.receipts import Receipt
@@ -48,8 +48,9 @@ def work(task: Task) -> Receipt:
 def rows_of(table: pa.Table) -> Rows:
     from reco_platform.evaluation import Rows  # noqa: PLC0415  # a restore needs no compiled code
 
-    ids = (table[name].to_numpy() for name in COLUMNS[:5])
-    return Rows(*ids, splitting.microseconds(table["rating_ts"]))
+    users, movies, user_index, movie_index, ratings = (table[name].to_numpy() for name in COLUMNS[:5])
+    moments = table["rating_ts"].cast(pa.int64()).to_numpy()
+    return Rows(users, movies, user_index, movie_index, ratings, moments)
 
 
 if __name__ == "__main__":

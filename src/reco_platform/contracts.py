@@ -118,7 +118,7 @@ INTERACTIONS = Contract(
         Field("movie_index", INT, "Movies numbered from 0 in order of movie_id", at_least=0),
         Field("rating", FLOAT, "Stars", at_least=0.5, at_most=5.0),
         Field("rating_ts", TIME, "When it was given, UTC"),
-        Field("fold", TEXT, "train, validation (the latest part of the training data) or test"),
+        Field("fold", TEXT, "train, validation or test, as split cuts them; validation is part of the training data"),
     ),
 )
 RECOMMENDATION = pa.struct([("movie_id", INT), ("score", FLOAT), ("rank", INT)])

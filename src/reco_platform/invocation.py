@@ -86,7 +86,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
 def refuse_other_format(workflow: Workflow) -> None:
     """Ends the process where the lakehouse holds tables of the other format."""
     try:
-        for name in (*TABLES, "interactions", "recommendations"):
+        for name in (*TABLES, "interactions", "recommendations", "fallback"):
             storage.refuse_other_format(
                 workflow.house.local(workflow.house.artifact(name)), workflow.config.storage_format
             )

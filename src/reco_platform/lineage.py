@@ -12,7 +12,7 @@ from reco_platform.config import Config
 from reco_platform.errors import RecoError, TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
-from reco_platform.registry import MAKERS, STEPS, Step, input_artifacts, parameters
+from reco_platform.registry import MAKERS, STEPS, Step, input_artifacts, may_stand_for, parameters, stands_for
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def explain(house: Lakehouse, config: Config, name: str) -> Made:
 def made(house: Lakehouse, config: Config, step: Step) -> Made:
     receipt = receipts.read(house.receipt(house.artifact(step.makes)))
     inputs = [
-        bronze_file(house, artifact) if name == "bronze" else made(house, config, MAKERS[name])
-        for name, artifact in input_artifacts(step, house).items()
+        bronze_file(house, artifact) if name == "bronze" else made(house, config, MAKERS[stands_for(name, config)])
+        for name, artifact in input_artifacts(step, house, config).items()
     ]
     now = {name: steps.identity(step, one.receipt) for name, one in zip(step.reads, inputs, strict=True)}
     values = parameters(step, config)
@@ -142,11 +142,18 @@ def chain(house: Lakehouse, run: Receipt) -> dict[str, Receipt]:
         name = todo.pop()
         step = STEPS[found[name].made_from["step"]]
         for source, wanted in found[name].made_from["inputs"].items():
-            if source == "bronze" or source in found:
+            if source == "bronze":
                 continue
-            matching = [one for one in remembered(house, source) if steps.identity(step, one) == wanted]
+            matching = [
+                (maker, one)
+                for maker in may_stand_for(source)
+                for one in remembered(house, maker)
+                if steps.identity(step, one) == wanted
+            ]
             if not matching:
                 raise TableError(f"the memo of {source} no longer holds what {name} was made from", "snakemake gold")
-            found[source] = matching[0]
-            todo.append(source)
+            maker, one = matching[0]
+            if maker not in found:
+                found[maker] = one
+                todo.append(maker)
     return found

@@ -80,7 +80,7 @@ STEPS = {
         Step("recommend", "recommendations", SERVING, LISTS),
         Step("fallback", "fallback", SERVING, FALLBACK, only_if="fallback_lists"),
         Step("evaluate", "evaluation", JUDGED, EVALUATION, makes_file=True),
-        Step("run_metrics", "run_metrics", RUN, SHOWN, makes_file=True),
+        Step("run_metrics", "run_metrics", RUN, SHOWN, reads_facts=True, makes_file=True),
         Step("metrics_table", "metrics_table", ("run_metrics",), makes_file=True),
         Step("report", "report", PAGE, files=(TEMPLATE,), makes_file=True),
     )

@@ -6,19 +6,20 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reco_platform import lineage, receipts, storage
+from reco_platform import lineage, receipts, steps, storage
 from reco_platform.contracts import CONTRACTS
 from reco_platform.digests import code_digest
 from reco_platform.errors import TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
-from reco_platform.registry import MAKERS
+from reco_platform.registry import MAKERS, may_stand_for
 
-REBUILT = ("interactions", "model", "recommendations", "evaluation", "run_metrics")
+PLACED = ("ratings", "movies")
+REBUILT = ("interactions", "model", "als_plain", "als_refit", "recommendations", "evaluation", "run_metrics")
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,12 @@ def reproduce(house: Lakehouse, wanted: str, scratch: Path, report: Callable[[st
     """
     chain = lineage.chain(house, lineage.run_receipt(house, wanted))
     there = Lakehouse(str(scratch), house.dataset)
-    place_ratings(house, chain["ratings"], there)
+    for name in PLACED:
+        place(house, name, chain[name], there)
     compared = []
-    for name in REBUILT:
+    for name in [name for name in REBUILT if name in chain]:
         report(f"rebuilding {name}")
-        rebuild(there, chain[name])
+        rebuild(there, chain, name)
         now = receipts.read(there.receipt(chain[name].artifact))
         step = MAKERS[name]
         changed = chain[name].made_from["code"] != code_digest(step.script, step.files)
@@ -61,53 +63,60 @@ def reproduce(house: Lakehouse, wanted: str, scratch: Path, report: Callable[[st
     return compared
 
 
-def place_ratings(house: Lakehouse, ratings: Receipt, there: Lakehouse) -> None:
-    """Copies the silver ratings, at exactly their version, into the scratch lakehouse.
+def place(house: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None:
+    """Copies a silver table, at exactly its version, into the scratch lakehouse.
 
     Raises:
         TableError: if that version is gone.
     """
     try:
-        opened = storage.open_table(Path(house.root), ratings, "")
+        opened = storage.open_table(Path(house.root), table, "")
     except TableError as error:
         hint = (
             "a Delta version lasts until it is vacuumed, and goes with its table's folder"
-            if ratings.format == "delta"
+            if table.format == "delta"
             else "a Parquet table keeps only its newest content; storage_format=delta keeps every version"
         )
-        raise TableError(f"the silver ratings of that run are gone: {error.what}", hint) from error
-    target = there.local(ratings.path)
+        raise TableError(f"the silver {name} of that run are gone: {error.what}", hint) from error
+    target = there.local(table.path)
     staging = storage.staging_folder(target)
     for path in opened.files:
         copy = staging / path.relative_to(opened.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
-    contract = CONTRACTS["ratings"]
+    contract = CONTRACTS[name]
     version = storage.publish_table(
         staging,
         target,
-        storage_format=ratings.format,
+        storage_format=table.format,
         schema=contract.schema,
         partition_by=contract.partition_by,
-        fingerprint=ratings.fingerprint,
-        rows=ratings.rows,
+        fingerprint=table.fingerprint,
+        rows=table.rows,
     )
-    receipts.write_text(there.receipt(ratings.artifact), replace(ratings, version=version).text())
+    receipts.write_text(there.receipt(table.artifact), replace(table, version=version).text())
 
 
-def rebuild(there: Lakehouse, wanted: Receipt) -> None:
+def rebuild(there: Lakehouse, chain: Mapping[str, Receipt], name: str) -> None:
     """Runs one step's script with the parameters of that time.
+
+    Args:
+        there: the scratch lakehouse, which holds its inputs already.
+        chain: the receipts of that time by name.
+        name: of the result.
 
     Raises:
         TableError: if the script fails.
     """
-    step = MAKERS[next(name for name, maker in MAKERS.items() if maker.name == wanted.made_from["step"])]
+    step, wanted = MAKERS[name], chain[name]
     command = [
         sys.executable, step.script, "--lakehouse", there.root, "--dataset", there.dataset,
         "--receipt", there.receipt(wanted.artifact), "--params", json.dumps(wanted.made_from["params"]),
     ]  # fmt: skip
-    for name in step.reads:
-        command += [f"--{name.replace('_', '-')}", there.receipt(there.artifact(name))]
+    for read in step.reads:
+        seen = wanted.made_from["inputs"][read]
+        source = next(one for one in may_stand_for(read) if one in chain and steps.identity(step, chain[one]) == seen)
+        command += [f"--{read.replace('_', '-')}", there.receipt(there.artifact(source))]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         raise TableError(f"{step.script} failed:\n{run.stdout}{run.stderr}", "see what it says")

@@ -58,7 +58,8 @@ class Opened:
     def dataset(self) -> ds.Dataset:
         if not self.files:
             raise TableError(f"{self.folder} has no data files")
-        kinds = pa.schema([("year", pa.int32()), ("month", pa.int32())])
+        folders = self.files[0].relative_to(self.folder).parts[:-1]
+        kinds = pa.schema([(part.partition("=")[0], pa.int32()) for part in folders])
         return ds.dataset(
             [str(path) for path in self.files],
             format="parquet",

@@ -158,8 +158,12 @@ def consistent(house: Lakehouse) -> Iterator[Finding]:
     if any(receipt is None for receipt in found):
         return
     interactions, model, recommendations, metrics = (receipt for receipt in found if receipt is not None)
-    version = model.facts["model_version"]
-    for receipt in (recommendations, metrics):
+    served = opened(house, layout.REFITS)[0] if recommendations.made_from["params"].get("refit") else model
+    if served is None:
+        yield Finding("error", f"{layout.REFITS}: the model behind the recommendations has no receipt")
+        return
+    for receipt, behind in ((recommendations, served), (metrics, model)):
+        version = behind.facts["model_version"]
         if receipt.facts["model_version"] != version:
             yield Finding(
                 "error", f"{receipt.artifact} is of model {receipt.facts['model_version']}, the model is {version}"
@@ -167,7 +171,7 @@ def consistent(house: Lakehouse) -> Iterator[Finding]:
     yield from counts_agree(
         "rows of interactions", interactions.rows, interactions.facts["train_count"] + interactions.facts["test_count"]
     )
-    yield from counts_agree("users with recommendations", recommendations.rows, model.facts["users"])
+    yield from counts_agree("users with recommendations", recommendations.rows, served.facts["users"])
 
 
 def counts_agree(what: str, found: int, expected: int) -> Iterator[Finding]:

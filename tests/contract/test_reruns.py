@@ -19,9 +19,11 @@ from project import Project, Run, wait_for
 pytestmark = pytest.mark.pipeline
 
 SILVER = {"silver_ratings", "silver_movies", "silver_tags", "etl_report"}
-FROM_LISTS = {"recommend", "run_metrics", "report"}
+FROM_METRICS = {"run_metrics", "metrics_table", "report"}
+FROM_LISTS = {"recommend", *FROM_METRICS}
 FROM_MODEL = {"train_als", "evaluate", *FROM_LISTS}
-FROM_RATINGS = {"silver_ratings", "etl_report", "interactions", *FROM_MODEL}
+FROM_TRAINING = {"train_plain", *FROM_MODEL}
+FROM_RATINGS = {"silver_ratings", "etl_report", "interactions", *FROM_TRAINING}
 EVERYTHING = SILVER | FROM_RATINGS
 
 RATINGS = "data/ratings.csv"
@@ -127,7 +129,7 @@ CHANGES = [
     Change(
         "a_changed_title_reruns_movies_and_what_shows_titles",
         change_title,
-        {"bronze", "silver_movies", "etl_report", "report"},
+        {"bronze", "silver_movies", "etl_report", "evaluate", "report"},
     ),
     Change(
         "a_rejected_row_reruns_ratings_and_reports_and_nothing_behind",
@@ -154,7 +156,7 @@ CHANGES = [
     Change(
         "changed_als_code_reruns_training_and_what_follows",
         code("src/reco_platform/als/native.py", "(seed, 0)", "(seed, 2)"),
-        FROM_MODEL,
+        FROM_TRAINING,
         says="als/native.py",
     ),
     Change(
@@ -213,7 +215,7 @@ def test_the_first_run_does_everything(built_run: tuple[Project, Run]) -> None:
 def test_a_rank_and_back_again_and_swapped_with_max_iter(built: Project) -> None:
     first = built.receipts()
     run = built.gold(rank=3, max_iter=4)
-    assert run.worked == FROM_MODEL
+    assert run.worked == FROM_TRAINING
     assert "rank 4 -> 3" in run.why("train_als")
     assert "max_iter 3 -> 4" in run.why("train_als")
     back = built.gold()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def test_other_variables_set_nothing() -> None:
         ("reg_param", "0", 0.0),
         ("reg_param", 1, 1.0),
         ("reg_param", "1e-2", 0.01),
-        ("nonnegative", "true", True),
+        ("refit", "true", True),
         ("nonnegative", "False", False),
         ("exclude_seen", False, False),
         ("lakehouse", "null", None),
@@ -279,3 +280,34 @@ def test_a_missing_defaults_file_is_named_with_the_way_back(tmp_path: Path, path
 )
 def test_two_formats_and_two_data_sets_never_share_a_root(overrides: dict[str, Any], expected: str) -> None:
     assert load(overrides, {}).root == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"nonnegative": "true"}, "nonnegative=true needs biased=false"),
+        ({"validation_from": "2015-01-01"}, "validation_from and test_from are given together"),
+        ({"validation_from": "2017-04-01", "test_from": "2015-01-01"}, "the first one earlier"),
+        ({"validation_from": "2015-02-30", "test_from": "2015-03-01"}, "must be two days"),
+        ({"validation_from": "2015-01-01", "test_from": "2017-04-01", "split": "random"}, "need split=global_time"),
+        ({"last_k": 3}, "last_k needs split=user_time"),
+        ({"evaluation_k": "5,0"}, "whole numbers from 1 to 1,000"),
+        ({"evaluation_k": ""}, "evaluation_k"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(given, {})
+
+
+def test_lengths_of_lists_are_sorted_and_dates_may_be_yaml_dates() -> None:
+    found = load(
+        {
+            "evaluation_k": [20, 5, 5],
+            "validation_from": datetime.date(2015, 1, 1),
+            "test_from": datetime.date(2017, 4, 1),
+        },
+        {},
+    )
+    assert found.evaluation_k == (5, 20)
+    assert (found.validation_from, found.test_from) == ("2015-01-01", "2017-04-01")

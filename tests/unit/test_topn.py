@@ -264,16 +264,6 @@ def test_lists_are_those_of_all_products_for_whatever_small_model(case: tuple[Mo
     assert_all_ways_agree(*case)
 
 
-def test_movies_with_too_few_ratings_are_not_recommended() -> None:
-    model = drawn(20, 6, 3)
-    ids = model.movies.ids
-    train = np.repeat(ids, [3, 1, 2, 0, 3, 2]).astype(np.int32)
-    kept = model.with_support(train, 2)
-    assert kept.movies.ids.tolist() == ids[[0, 2, 4, 5]].tolist()
-    best = topn.top_n(kept, 10, seen_of(kept, []), 1)
-    assert set(best.movie_ids.tolist()) == set(kept.movies.ids.tolist())
-
-
 @pytest.mark.spark
 def test_tasks_of_spark_find_the_same_bits(spark: Any) -> None:
     model = drawn(300, 90, 12, skew=2.0)
