@@ -64,7 +64,7 @@ class Project:
         root.mkdir(parents=True)
         for name in COPIED:
             source = ROOT / name
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("*.pyc")  # compiled kernels come along
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, root / name, **({"ignore": ignored} if source.is_dir() else {}))  # type: ignore[operator]
         (root / ".cache").mkdir()

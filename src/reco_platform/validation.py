@@ -99,7 +99,7 @@ def check_folder(house: Lakehouse, folder: str, artifact: str, what: str, unit: 
     if finding.level == "error":
         yield finding
         return
-    versions = [path for path in house.local(folder).iterdir() if kept(path)]
+    versions = {path.stem for path in house.local(folder).iterdir() if kept(path)}
     yield Finding("ok", f"{what} directory exists ({len(versions)} {unit})")
 
 

@@ -141,7 +141,7 @@ def test_an_earlier_run_is_reproduced_from_the_versions_it_was_made_from(built: 
     assert built.receipt("silver/ratings")["version"] == 1
     run = built.tool("reproduce", then)
     assert run.code == 0, run.output
-    assert run.output.count("  equal ") == 5
+    assert run.output.count("  equal ") == 6
     assert f"[SUCCESS] {then} was reproduced" in run.output
 
     built.edit("src/reco_platform/als/native.py", "(seed, 0)", "(seed, 2)")
