@@ -7,11 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from reco_platform import layout
+from reco_platform import interactions, layout
 from reco_platform.als.model import read_model
-from reco_platform.als.training import EVALUATED
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
 
@@ -26,9 +24,9 @@ def work(task: Task) -> Receipt:
 
     folder = task.path("model")
     model, plain = read_model(folder), task.path("plain_model")
-    interactions = task.open("interactions").dataset()
-    test = rows_of(interactions.to_table(COLUMNS, filter=pc.field("fold") == "test"))
-    train = rows_of(interactions.to_table(COLUMNS, filter=EVALUATED))
+    table = task.open("interactions")
+    test = rows_of(interactions.read(table, COLUMNS, (interactions.TEST,), task.threads))
+    train = rows_of(interactions.read(table, COLUMNS, interactions.TRAINING, task.threads))
     predicted = model.predict(test.users, test.movies)
     settings = evaluation.settings_from(task.params, task.threads)
     found = {

@@ -2,14 +2,14 @@
 
 import sys
 
-from reco_platform import layout
+from reco_platform import interactions, layout
 from reco_platform.als import step
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
 
 
 def work(task: Task) -> Receipt:
-    return step.make(task, None, layout.als_refit, refit=True)
+    return step.make(task, interactions.ALL, layout.als_refit, refit=True)
 
 
 if __name__ == "__main__":

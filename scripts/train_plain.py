@@ -2,14 +2,14 @@
 
 import sys
 
-from reco_platform import layout
+from reco_platform import interactions, layout
 from reco_platform.als import engine, training
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
 
 
 def work(task: Task) -> Receipt:
-    rows = training.rows_for(task, training.EVALUATED)
+    rows = training.rows_for(task, interactions.TRAINING)
     shaping = engine.shaping({**task.params, "biased": False}, "native")
     return training.publish(task, training.natively(task, rows), rows, shaping, layout.als_plain)
 

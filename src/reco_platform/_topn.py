@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types
+from numba import boolean, float32, float64, int32, int64, njit, types
 
 USER_BLOCK, ITEM_BLOCK = 128, 512  # their estimates (256 KiB) and both sides' factors stay in a core's L2 cache
 CHUNK = 64  # estimates compared with the limit at once
@@ -258,6 +258,15 @@ def search(
         for user in range(first, last):
             _sort_heap(best, bounds[user], bounds[user + 1])
     return products, offered
+
+
+@njit(boolean(_POSITIONS, _POSITIONS), cache=True, nogil=True)
+def pairs_rise(users: Any, items: Any) -> Any:
+    """Whether pairs are in order of user and item already, each once."""
+    for k in range(1, len(users)):
+        if users[k] < users[k - 1] or (users[k] == users[k - 1] and items[k] <= items[k - 1]):
+            return False
+    return True
 
 
 @njit(types.Tuple((_LONGS, _INTS))(_POSITIONS, _POSITIONS, int64, int64), cache=True, nogil=True)

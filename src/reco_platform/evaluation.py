@@ -7,8 +7,8 @@ biases (`als_plain`), the damped biases, the global mean, the most popular movie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ import pyarrow as pa
 from reco_platform import beyond, biases, bootstrap, ranking
 from reco_platform.als.model import Model
 from reco_platform.errors import DataError
-from reco_platform.ratingmetrics import clipped, rating_sums
+from reco_platform.ratingmetrics import rating_sums
 from reco_platform.scene import Doubles, Mask, Rows, Scene, Settings, lists_of, predicted, relevant_rows, scene_of
-from reco_platform.usersums import Figure, UserSums, figures, joined
+from reco_platform.strata import strata_of
+from reco_platform.usersums import UserSums, joined, named, plain
 
 RATING_BASELINES = ("als_plain", "biases", "global_mean")
 RANKING_BASELINES = ("als_plain", "biases", "popular", "popular_recent")
@@ -75,7 +76,8 @@ def evaluate(
     settings, left_out = fitting(settings, len(model.movies.ids))
     scene = scene_of(model, train, test, genres)
     models = {"als": model, **({"als_plain": plain} if plain else {})}
-    fitted = biases.fit(train.user_index, train.movie_index, train.ratings, settings.bias_damping)
+    known = scene.train
+    fitted = biases.fit(known.user_index, known.movie_index, known.ratings, settings.bias_damping)
     relevant = relevant_rows(scene, settings)
     predictions = predicted(models, fitted, scene)
     rating = {name: rating_of(predictions[name], predictions["biases"], scene) for name in predictions}
@@ -92,7 +94,7 @@ def evaluate(
         "catalogue": {
             name: with_nulls(catalogue_of(found, scene, settings), settings, left_out) for name, found in lists.items()
         },
-        "strata": strata_of(predictions, lists, wanted, scene, settings),
+        "strata": strata_of(predictions, lists, wanted, scene, settings.headline_k),
         "differences": {name: differences_of(judged["als"], judged[name]) for name in judged if name != "als"},
         "verdicts": verdicts(judged, settings),
         "headline_k": settings.headline_k,
@@ -135,27 +137,24 @@ def with_nulls(found: dict[str, Any], settings: Settings, left_out: Mapping[int,
 # --- metrics
 
 
-def rating_of(values: Doubles, fallback: Doubles, scene: Scene, rows: Mask | None = None) -> UserSums:
+def rating_of(values: Doubles, fallback: Doubles, scene: Scene) -> UserSums:
     """RMSE, MAE and per-user RMSE on warm rows and on all, the latter with the biases where a system has nothing.
 
     `_clipped` brings predictions into the range of the training ratings first.
     """
-    chosen = slice(None) if rows is None else rows
-    truth, users = scene.test.ratings[chosen], scene.user_of_row[chosen]
-    warm = np.where(scene.known_rows, values, np.nan)[chosen]
-    whole = np.where(np.isnan(values), fallback, values)[chosen]
-    low, high = float(scene.train.ratings.min()), float(scene.train.ratings.max())
-    forms = {
-        "warm": warm,
-        "warm_clipped": clipped(warm, low, high),
-        "all": whole,
-        "all_clipped": clipped(whole, low, high),
-    }
-    return joined([named(rating_sums(truth, found, users, len(scene.users)), form) for form, found in forms.items()])
-
-
-def named(sums: UserSums, form: str) -> UserSums:
-    return replace(sums, metrics=tuple(replace(metric, name=f"{metric.name}_{form}") for metric in sums.metrics))
+    scale = float(scene.train.ratings.min()), float(scene.train.ratings.max())
+    found = {"warm": np.where(scene.known_rows, values, np.nan), "all": np.where(np.isnan(values), fallback, values)}
+    truth, users = scene.test.ratings, scene.user_of_row
+    return joined(
+        [
+            part
+            for form, predicted in found.items()
+            for part in (
+                named(rating_sums(truth, predicted, users, len(scene.users)), form),
+                named(rating_sums(truth, predicted, users, len(scene.users), scale), f"{form}_clipped"),
+            )
+        ]
+    )
 
 
 def ranked_of(lists: ranking.Positions, wanted: ranking.Relevant, scene: Scene, settings: Settings) -> UserSums:
@@ -193,17 +192,13 @@ def resampled(rating: Mapping[str, UserSums], ranked: Mapping[str, UserSums], se
 
 
 def intervals_of(judged: Judged) -> dict[str, Any]:
-    return {
-        name: without_none(asdict(interval))
-        for part in judged.parts
-        for name, interval in bootstrap.intervals(part).items()
-    }
+    return {name: plain(interval) for part in judged.parts for name, interval in bootstrap.intervals(part).items()}
 
 
 def differences_of(ours: Judged, theirs: Judged) -> dict[str, Any]:
     pairs = ((ours.rating, theirs.rating), (ours.ranked, theirs.ranked))
     return {
-        name: without_none(asdict(difference))
+        name: plain(difference)
         for one, other in pairs
         if one and other
         for name, difference in bootstrap.differences(one, other).items()
@@ -215,79 +210,9 @@ def catalogue_of(lists: ranking.Positions, scene: Scene, settings: Settings) -> 
     ks = settings.evaluation_k
     found = beyond.catalogue_figures(lists, ks, len(scene.movies), len(scene.users))
     shares = beyond.stratum_shares(lists, settings.headline_k, beyond.item_strata(scene.counts))
-    return {name: plain_figure(figure) for name, figure in found.items()} | {
-        f"share_of_{name}@{settings.headline_k}": plain_figure(figure) for name, figure in shares.items()
+    return {name: plain(figure) for name, figure in found.items()} | {
+        f"share_of_{name}@{settings.headline_k}": plain(figure) for name, figure in shares.items()
     }
-
-
-def strata_of(
-    predictions: Mapping[str, Doubles],
-    lists: Mapping[str, ranking.Positions],
-    wanted: ranking.Relevant,
-    scene: Scene,
-    settings: Settings,
-) -> dict[str, Any]:
-    """RMSE and ranking at the headline k by the popularity of movies and by the activity of users, warm ones alone."""
-    k = (settings.headline_k,)
-    items = beyond.item_strata(scene.counts)
-    activity = beyond.activity_quartiles(scene.activity_of_users[scene.known_users])
-    quartile = np.full(len(scene.users), -1, np.int8)
-    quartile[scene.known_users] = activity
-
-    def by_movie(name: str, label: int) -> list[UserSums]:
-        rows = scene.known_rows & (items[scene.movie_of_row] == label)
-        return [
-            *([rating_of(predictions[name], predictions["biases"], scene, rows)] if name in predictions else []),
-            *([ranking.ranking_sums(lists[name], wanted.among(items == label), k)] if name in lists else []),
-        ]
-
-    def by_user(name: str, label: int) -> list[UserSums]:
-        rows = scene.known_rows & (quartile[scene.user_of_row] == label)
-        return [
-            *([rating_of(predictions[name], predictions["biases"], scene, rows)] if name in predictions else []),
-            *([ranking.ranking_sums(lists[name], wanted, k).of_group(quartile == label)] if name in lists else []),
-        ]
-
-    return {
-        "movies": stratified(by_movie, beyond.ITEM_STRATA, (predictions, lists)),
-        "users": stratified(by_user, beyond.USER_STRATA, (predictions, lists)),
-        "test_rows": {
-            **{name: int((scene.known_rows & (items[scene.movie_of_row] == label)).sum())
-               for label, name in enumerate(beyond.ITEM_STRATA)},
-            **{name: int((scene.known_rows & (quartile[scene.user_of_row] == label)).sum())
-               for label, name in enumerate(beyond.USER_STRATA)},
-        },
-    }  # fmt: skip
-
-
-STRATUM_METRICS = ("rmse_warm", "mae_warm", "precision", "recall", "ndcg", "map", "mrr", "hit_rate")
-
-
-def stratified(
-    sums_of: Callable[[str, int], list[UserSums]], strata: tuple[str, ...], systems: tuple[Mapping[str, Any], ...]
-) -> dict[str, Any]:
-    names = dict.fromkeys(name for part in systems for name in part)
-    return {
-        stratum: {
-            name: {
-                metric: plain_figure(figure)
-                for sums in sums_of(name, label)
-                for metric, figure in figures(sums).items()
-                if metric.partition("@")[0] in STRATUM_METRICS
-            }
-            for name in names
-        }
-        for label, stratum in enumerate(strata)
-    }
-
-
-def plain_figure(figure: Figure) -> dict[str, Any]:
-    return without_none(asdict(figure))
-
-
-def without_none(found: dict[str, Any]) -> dict[str, Any]:
-    """A reason is named only where a value is missing."""
-    return {key: value for key, value in found.items() if key != "missing_because" or value is not None}
 
 
 def fold_counts(scene: Scene, relevant: Mask, wanted: ranking.Relevant) -> dict[str, Any]:

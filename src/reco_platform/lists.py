@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from reco_platform import interactions
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME, Contract
 from reco_platform.fingerprint import fingerprint
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def known_rows(task: Task, columns: list[str]) -> pa.Table:
     """The interactions that serving may know: all after a refit, otherwise those outside the test fold."""
-    folds = None if task.params["refit"] else pc.field("fold") != "test"
-    return task.open("interactions").dataset().to_table(columns, filter=folds)
+    folds = interactions.ALL if task.params["refit"] else interactions.TRAINING
+    return interactions.read(task.open("interactions"), columns, folds, task.threads)
 
 
 def table_of(user_ids: Ids, best: TopN, version: str) -> pa.Table:

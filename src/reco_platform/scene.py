@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from reco_platform.als.model import Ids, Model, Side
 
 Mask = npt.NDArray[np.bool_]
 Longs = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.integer[Any]]
 Doubles = npt.NDArray[np.float64]
 
 
@@ -54,13 +56,18 @@ class Rows:
     ratings: npt.NDArray[np.float32]
     moments: Longs
 
+    def where(self, chosen: Mask) -> Rows:
+        return self if chosen.all() else Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
 
 @dataclass(frozen=True)
 class Scene:
     """What every system is judged in.
 
     Attributes:
-        train, test: the rows that the model knows, and those that judge it.
+        train: the rows that the model was trained on.
+        train_user, train_movie: positions of their users and movies in the model.
+        test: the rows that judge it.
         users: the distinct users of the test rows, rising ids, shape (n,).
         user_of_row: which of them each test row is by.
         known_users: which of them the model knows, shape (n,): the warm users.
@@ -74,13 +81,15 @@ class Scene:
     """
 
     train: Rows
+    train_user: Positions
+    train_movie: Positions
     test: Rows
     users: Ids
     user_of_row: Longs
     known_users: Mask
-    at_user: Longs
+    at_user: Positions
     movies: Ids
-    movie_of_row: Longs
+    movie_of_row: Positions
     known_rows: Mask
     counts: Longs
     activity: Longs
@@ -93,14 +102,18 @@ class Scene:
 
 
 def scene_of(model: Model, train: Rows, test: Rows, genres: pa.Table) -> Scene:
-    users, user_of_row = np.unique(test.users, return_inverse=True)
+    users, user_of_row = distinct(test)
     at_user, known_users = model.users.positions(users)
     movie_of_row, known_movies = model.movies.positions(test.movies)
     train_user, user_there = model.users.positions(train.users)
     train_movie, movie_there = model.movies.positions(train.movies)
     there = user_there & movie_there
+    if not there.all():
+        train_user, train_movie = train_user[there], train_movie[there]
     return Scene(
-        train=train,
+        train=train.where(there),
+        train_user=train_user,
+        train_movie=train_movie,
         test=test,
         users=users,
         user_of_row=user_of_row,
@@ -109,10 +122,20 @@ def scene_of(model: Model, train: Rows, test: Rows, genres: pa.Table) -> Scene:
         movies=model.movies.ids,
         movie_of_row=movie_of_row,
         known_rows=known_users[user_of_row] & known_movies,
-        counts=np.bincount(train_movie[there], minlength=len(model.movies.ids)),
-        activity=np.bincount(train_user[there], minlength=len(model.users.ids)),
+        counts=np.bincount(train_movie, minlength=len(model.movies.ids)),
+        activity=np.bincount(train_user, minlength=len(model.users.ids)),
         genres=genre_matrix(model.movies.ids, genres),
     )
+
+
+def distinct(rows: Rows) -> tuple[Ids, Longs]:
+    """The distinct users by rising id, and which of them each row is by: np.unique without a sort."""
+    there = np.bincount(rows.user_index) > 0
+    number = np.cumsum(there) - 1
+    user_of_row = number[rows.user_index]
+    users = np.empty(int(there.sum()), np.int32)
+    users[user_of_row] = rows.users
+    return users, user_of_row
 
 
 def genre_matrix(movie_ids: Ids, genres: pa.Table) -> Mask:
@@ -161,17 +184,14 @@ def lists_of(
     """Each ranking system's best movies for every test user, seen ones left out; none for cold users."""
     longest = max(settings.evaluation_k)
     warm = scene.users[scene.known_users]
-    first = next(iter(models.values()))
-    audience = Model(Side(warm, first.users.factors[scene.at_user[scene.known_users]]), first.movies)
-    seen = topn.seen_rows(audience, scene.train.users, scene.train.movies)
+    seen = seen_by(scene)
     found: dict[str, ranking.Positions] = {}
     for name, model in models.items():
         at, _ = model.users.positions(warm)
         best = topn.top_n(Model(Side(warm, model.users.factors[at]), model.movies), longest, seen, settings.threads)
         found[name] = rectangular(best, scene.movies, longest)
-    at_movie, there = first.movies.positions(scene.train.movies)
     recent = baselines.recent_popularity(
-        at_movie[there], scene.train.moments[there], settings.popular_days, len(scene.movies)
+        scene.train_movie, scene.train.moments, settings.popular_days, len(scene.movies)
     )
     orders = {
         "biases": baselines.best_first(of_catalogue(fitted, scene), scene.counts),
@@ -181,6 +201,16 @@ def lists_of(
     for name, order in orders.items():
         found[name] = baselines.first_unseen(order, seen.bounds, seen.movies, longest)
     return {name: for_all(lists, scene) for name, lists in found.items()}
+
+
+def seen_by(scene: Scene) -> topn.Seen:
+    """What each warm test user has seen in training."""
+    known = scene.at_user[scene.known_users]
+    place = np.full(len(scene.activity), -1, np.int32)
+    place[known] = np.arange(len(known), dtype=np.int32)
+    of_row = place[scene.train_user]
+    theirs = of_row >= 0
+    return topn.seen_at(of_row[theirs], scene.train_movie[theirs], len(known), len(scene.movies))
 
 
 def rectangular(best: topn.TopN, movies: Ids, longest: int) -> ranking.Positions:
@@ -193,10 +223,8 @@ def rectangular(best: topn.TopN, movies: Ids, longest: int) -> ranking.Positions
 
 def of_catalogue(fitted: biases.Biases, scene: Scene) -> Doubles:
     """The bias of each movie of the catalogue, shape (m,)."""
-    train = scene.train
-    at, there = np.searchsorted(scene.movies, train.movies), np.isin(train.movies, scene.movies)
     index = np.zeros(len(scene.movies), np.int32)
-    index[at[there]] = train.movie_index[there]
+    index[scene.train_movie] = scene.train.movie_index
     return biases.of(fitted.movies, index)
 
 

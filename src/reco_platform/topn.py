@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ LARGEST_SCORE = float(np.finfo(np.float32).max) / 2
 
 Longs = npt.NDArray[np.int64]
 Norms = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.integer[Any]]
 Probe = Callable[[Factors], Factors]
 
 
@@ -112,8 +114,17 @@ def seen_rows(model: Model, user_ids: Ids, movie_ids: Ids) -> Seen:
     at_user, user_known = model.users.positions(user_ids)
     at_movie, movie_known = model.movies.positions(movie_ids)
     known = user_known & movie_known
-    users, movies = (at[known].astype(np.int32) for at in (at_user, at_movie))
-    return Seen(*_topn.group_pairs(users, movies, len(model.users.ids), len(model.movies.ids)))
+    if not known.all():
+        at_user, at_movie = at_user[known], at_movie[known]
+    return seen_at(at_user, at_movie, len(model.users.ids), len(model.movies.ids))
+
+
+def seen_at(at_user: Positions, at_movie: Positions, users: int, movies: int) -> Seen:
+    """The same from positions in the model, and the numbers of its users and movies."""
+    of_user, of_movie = at_user.astype(np.int32, copy=False), at_movie.astype(np.int32, copy=False)
+    if _topn.pairs_rise(of_user, of_movie):
+        return Seen(np.concatenate([[0], np.cumsum(np.bincount(of_user, minlength=users))]), of_movie)
+    return Seen(*_topn.group_pairs(of_user, of_movie, users, movies))
 
 
 def top_n(model: Model, n: int, seen: Seen, threads: int) -> TopN:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,3 +99,13 @@ def figure(value: float, missing_because: str = "no user counts") -> Figure:
 def significant(value: float) -> float:
     """Rounded to ten significant digits, beyond which the order of a summation may show."""
     return float(f"{value:.{DIGITS - 1}e}")
+
+
+def named(sums: UserSums, form: str) -> UserSums:
+    """The same metrics with `_form` after their names."""
+    return replace(sums, metrics=tuple(replace(metric, name=f"{metric.name}_{form}") for metric in sums.metrics))
+
+
+def plain(found: Any) -> dict[str, Any]:
+    """A figure, interval or difference as JSON has it: a reason is named only where a value is missing."""
+    return {key: value for key, value in asdict(found).items() if key != "missing_because" or value is not None}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error  # type: ignore[import-untyped]
 
 from reco_platform.evaluation import rating_metrics
-from reco_platform.ratingmetrics import clipped, rating_sums
+from reco_platform.ratingmetrics import rating_sums
 from reco_platform.usersums import UserSums, figures, joined
 
 NAN = float("nan")
@@ -75,7 +75,10 @@ def test_without_predictions_there_is_a_reason_and_no_warning(
 
 
 def test_clipping_keeps_the_scale_and_the_missing() -> None:
-    np.testing.assert_array_equal(clipped(np.array([-1.0, 3.2, 9.0, NAN]), 0.5, 5.0), [0.5, 3.2, 5.0, NAN])
+    truth, users = np.array([1.0, 3.0, 4.0, 2.0], np.float32), np.zeros(4, int)
+    found = figures(rating_sums(truth, np.array([-1.0, 3.2, 9.0, NAN]), users, 1, (0.5, 5.0)))
+    # Brought to 0.5, 3.2, 5.0: errors of 0.5, 0.2 and 1.
+    assert found["mae"].value == pytest.approx((0.5 + 0.2 + 1) / 3)
 
 
 def test_a_group_alone_has_the_figures_of_its_own_rows() -> None:

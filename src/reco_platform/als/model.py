@@ -31,6 +31,9 @@ DEFAULT_PARAMS = {
 }
 """Spark's, which a saved model repeats."""
 
+LARGEST_TABLE = 1 << 24
+"""Ids below this are looked up in a table, others by bisection."""
+
 ROW_GROUP = 65_536
 """Rows written at once; an Arrow list column counts its values in 32 bits."""
 
@@ -46,10 +49,16 @@ class Side:
     ids: Ids
     factors: Factors
 
-    def positions(self, wanted: Ids) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Where each wanted id stands, and whether it is there at all; both of the shape of `wanted`."""
+    def positions(self, wanted: Ids) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.bool_]]:
+        """Where each wanted id, none negative, stands, and whether it is there at all; both shaped like `wanted`."""
         if not len(self.ids):
             return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
+        largest = int(self.ids[-1])
+        if len(wanted) > len(self.ids) and largest < LARGEST_TABLE:
+            table = np.full(largest + 2, -1, np.int32)
+            table[self.ids] = np.arange(len(self.ids), dtype=np.int32)
+            at = table[np.minimum(wanted, largest + 1)]
+            return at, at >= 0
         at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
         return at, self.ids[at] == wanted
 
@@ -80,14 +89,14 @@ class Model:
 
     def predict(self, user_ids: Ids, movie_ids: Ids) -> npt.NDArray[np.float64]:
         """Predicted ratings, shape as given; NaN where the user or the movie was not in training."""
+        at_user, user_known = self.users.positions(user_ids)
+        at_movie, movie_known = self.movies.positions(movie_ids)
+        warm = np.flatnonzero(user_known & movie_known)
         predicted = np.full(len(user_ids), np.nan)
-        for first in range(0, len(user_ids), PREDICTED_AT_ONCE):
-            part = slice(first, first + PREDICTED_AT_ONCE)
-            at_user, user_known = self.users.positions(user_ids[part])
-            at_movie, movie_known = self.movies.positions(movie_ids[part])
-            warm = user_known & movie_known
-            left, right = self.users.factors[at_user[warm]], self.movies.factors[at_movie[warm]]
-            predicted[part][warm] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+        for first in range(0, len(warm), PREDICTED_AT_ONCE):
+            rows = warm[first : first + PREDICTED_AT_ONCE]
+            left, right = self.users.factors[at_user[rows]], self.movies.factors[at_movie[rows]]
+            predicted[rows] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
         return predicted
 
 

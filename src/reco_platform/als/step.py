@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from reco_platform.als import engine, spark, training
 from reco_platform.als.training import Trained
@@ -23,12 +22,12 @@ def needs_spark(task: Task) -> bool:
     return chosen(task).engine == "spark-ml"
 
 
-def make(task: Task, folds: pc.Expression | None, place: Callable[[str], str], **trial: Any) -> Receipt:
+def make(task: Task, folds: Collection[str], place: Callable[[str], str], **trial: Any) -> Receipt:
     """Trains, saves, and gives the receipt.
 
     Args:
         task: with the input interactions.
-        folds: the rows to train on; None is all.
+        folds: whose rows to train on.
         place: the folder of a model version, relative to the lakehouse.
         trial: what tells this model from another of the same parameters.
     """

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from reco_platform import biases, storage
+from reco_platform import biases, interactions, storage
 from reco_platform.als.model import Ids, Model, Side, model_fingerprint, write_model
 from reco_platform.digests import short
 from reco_platform.errors import DataError
@@ -21,8 +20,6 @@ from reco_platform.steps import Task
 
 COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating")
 MODEL_PARAMS = {"userCol": "user_id", "itemCol": "movie_id", "coldStartStrategy": "drop"}
-EVALUATED = pc.field("fold") != "test"
-"""The rows that the model is trained on which the test fold judges."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,14 @@ class Trained:
 Solve = Callable[[Task, pa.Table], Trained]
 
 
-def rows_for(task: Task, folds: pc.Expression | None) -> pa.Table:
+def rows_for(task: Task, folds: Collection[str]) -> pa.Table:
     """The interactions that a model is trained on, by user and movie.
 
     Args:
         task: with the input interactions.
-        folds: which; None is all.
+        folds: whose.
     """
-    rows = task.open("interactions").dataset().to_table(list(COLUMNS), filter=folds)
+    rows = interactions.read(task.open("interactions"), COLUMNS, folds, task.threads)
     return supported(rows, task.params["min_user_ratings"], task.params["min_item_ratings"])
 
 

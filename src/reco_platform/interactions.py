@@ -1,0 +1,62 @@
+"""Reading interactions by fold, quickly: only what is asked for, into arrays of the right size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reco_platform.contracts import INTERACTIONS
+from reco_platform.storage import Opened
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+TRAINING = (TRAIN, VALIDATION)
+"""The folds that the model is trained on which the test fold judges."""
+
+ALL = (*TRAINING, TEST)
+
+
+def read(table: Opened, columns: Sequence[str], folds: Collection[str], threads: int) -> pa.Table:
+    """The rows of some folds in the table's order, each column in one piece.
+
+    Args:
+        table: gold/interactions.
+        columns: any but fold.
+        folds: whose rows.
+        threads: at least 1.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        masks = list(pool.map(lambda path: rows_of(path, folds), table.files))
+        starts = np.cumsum([0, *(int(mask.sum()) for mask in masks)])
+        kinds = {name: INTERACTIONS.schema.field(name).type for name in columns}
+        found = {name: np.empty(starts[-1], stored(kind)) for name, kind in kinds.items()}
+
+        def fill(path: Path, mask: npt.NDArray[np.bool_], start: int) -> None:
+            part = pq.read_table(path, columns=list(columns), use_threads=False)
+            for name, values in found.items():
+                column = part[name].cast(pa.from_numpy_dtype(values.dtype)).to_numpy()
+                values[start : start + int(mask.sum())] = column if mask.all() else column[mask]
+
+        list(pool.map(fill, table.files, masks, starts[:-1]))
+    return pa.table({name: pa.array(values).cast(kinds[name]) for name, values in found.items()})
+
+
+def rows_of(path: Path, folds: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Which rows of a file belong to some folds."""
+    column = pq.read_table(path, columns=["fold"], read_dictionary=["fold"], use_threads=False)["fold"]
+    parts = []
+    for chunk in column.chunks:
+        wanted = np.array([fold in folds for fold in chunk.dictionary.to_pylist()], bool)
+        parts.append(wanted[chunk.indices.to_numpy()])
+    return np.concatenate([np.zeros(0, bool), *parts])
+
+
+def stored(kind: pa.DataType) -> Any:
+    """The array type that a column is read into; moments as whole microseconds."""
+    return np.dtype(np.int64) if pa.types.is_timestamp(kind) else kind.to_pandas_dtype()

@@ -1,0 +1,78 @@
+"""Metrics apart: by the popularity of movies, and by the activity of users. Known rows and users alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from reco_platform import beyond, ranking
+from reco_platform.ratingmetrics import rating_sums
+from reco_platform.scene import Doubles, Mask, Scene
+from reco_platform.usersums import UserSums, figures, named, plain
+
+SHOWN = ("rmse_warm", "mae_warm", "precision", "recall", "ndcg", "map", "mrr", "hit_rate")
+
+
+def strata_of(
+    predictions: Mapping[str, Doubles],
+    lists: Mapping[str, ranking.Positions],
+    wanted: ranking.Relevant,
+    scene: Scene,
+    k: int,
+) -> dict[str, Any]:
+    """RMSE, MAE and ranking at k of each stratum, by system, and how many test rows each stratum has.
+
+    Args:
+        predictions: of every test row, by system; of a stratum's rows those count that the model knows.
+        lists: of every test user, by system.
+        wanted: the relevant movies of every test user.
+        scene: what both are about.
+        k: length of lists.
+    """
+    of_movie = beyond.item_strata(scene.counts)
+    of_row = np.where(scene.known_rows, of_movie[scene.movie_of_row], -1)
+    of_user = np.full(len(scene.users), -1)
+    of_user[scene.known_users] = beyond.activity_quartiles(scene.activity_of_users[scene.known_users])
+    user_of_known = np.where(scene.known_rows, of_user[scene.user_of_row], -1)
+
+    def judged(rows: Mask, relevant: ranking.Relevant) -> dict[str, list[UserSums]]:
+        """Every system on some of the rows and some of the relevant movies."""
+        rated = {name: rated_rows(np.where(rows, values, np.nan), scene) for name, values in predictions.items()}
+        ranked = {name: ranking.ranking_sums(best, relevant, (k,)) for name, best in lists.items()}
+        return {name: [part[name] for part in (rated, ranked) if name in part] for name in {**rated, **ranked}}
+
+    movies = {
+        name: judged(of_row == label, wanted.among(of_movie == label)) for label, name in enumerate(beyond.ITEM_STRATA)
+    }
+    whole = judged(scene.known_rows, wanted)
+    users = {
+        name: {system: [sums.of_group(of_user == label) for sums in parts] for system, parts in whole.items()}
+        for label, name in enumerate(beyond.USER_STRATA)
+    }
+    return {
+        "movies": {name: shown(systems) for name, systems in movies.items()},
+        "users": {name: shown(systems) for name, systems in users.items()},
+        "test_rows": {
+            name: int((labels == label).sum())
+            for names, labels in ((beyond.ITEM_STRATA, of_row), (beyond.USER_STRATA, user_of_known))
+            for label, name in enumerate(names)
+        },
+    }
+
+
+def rated_rows(predicted: Doubles, scene: Scene) -> UserSums:
+    return named(rating_sums(scene.test.ratings, predicted, scene.user_of_row, len(scene.users)), "warm")
+
+
+def shown(systems: Mapping[str, list[UserSums]]) -> dict[str, Any]:
+    return {
+        system: {
+            metric: plain(figure)
+            for sums in parts
+            for metric, figure in figures(sums).items()
+            if metric.partition("@")[0] in SHOWN
+        }
+        for system, parts in systems.items()
+    }
