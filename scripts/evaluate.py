@@ -24,9 +24,8 @@ def work(task: Task) -> Receipt:
 
     folder = task.path("model")
     model, plain = read_model(folder), task.path("plain_model")
-    table = task.open("interactions")
-    test = rows_of(interactions.read(table, COLUMNS, (interactions.TEST,), task.threads))
-    train = rows_of(interactions.read(table, COLUMNS, interactions.TRAINING, task.threads))
+    folds = (interactions.TRAINING, (interactions.TEST,))
+    train, test = map(rows_of, interactions.read_parts(task.open("interactions"), COLUMNS, folds, task.threads))
     predicted = model.predict(test.users, test.movies)
     settings = evaluation.settings_from(task.params, task.threads)
     found = {

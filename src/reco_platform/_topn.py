@@ -34,6 +34,9 @@ class _Users(NamedTuple):
     factors: Any
     probes: Any
     norms: Any
+    base: Any
+    along: Any
+    level: Any
     seen_bounds: Any
     seen: Any
 
@@ -42,7 +45,8 @@ class _Items(NamedTuple):
     factors: Any
     probes: Any
     positions: Any
-    block_norms: Any
+    norms_from: Any
+    cone: Any
 
 
 class _Best(NamedTuple):
@@ -155,12 +159,15 @@ def _start(first: Any, last: Any, users: Any, best: Any, packed: Any, active: An
 
 
 @_compiled
-def _keep_reaching(packed: Any, active: Any, count: Any, users: Any, item_norm: Any, margin: Any, best: Any) -> Any:
-    """Drops the users whose N-th score no item of this norm or less can reach; how many are left."""
+def _keep_reaching(
+    packed: Any, active: Any, count: Any, users: Any, items: Any, block: Any, margin: Any, best: Any
+) -> Any:
+    """Drops the users whose N-th score no item of this block or those behind it can reach; how many are left."""
     kept = 0
     for row in range(count):
         user = active[row]
-        reach = users.norms[user] * item_norm + _slack(margin, users.norms[user], item_norm)
+        reach = users.base[user] + users.along[user] * items.cone[users.level[user], block]
+        reach += _slack(margin, users.norms[user], items.norms_from[block])
         if reach >= best.scores[best.bounds[user]]:
             if kept < row:
                 packed[kept], active[kept] = packed[row], user
@@ -195,8 +202,8 @@ def _offer(
 
 @njit(
     types.UniTuple(int64, 2)(
-        *(_MATRIX, _MATRIX, _NORMS, _BOUNDS, _POSITIONS),
-        *(_MATRIX, _MATRIX, _POSITIONS, _NORMS),
+        *(_MATRIX, _MATRIX, _NORMS, _NORMS, _NORMS, _BOUNDS, _BOUNDS, _POSITIONS),
+        *(_MATRIX, _MATRIX, _POSITIONS, _NORMS, _view(float64, 2)),
         *(_BOUNDS, _INTS, _FLOATS),
         float64,
     ),
@@ -207,12 +214,16 @@ def search(
     user_factors: Any,
     user_probes: Any,
     user_norms: Any,
+    base: Any,
+    along: Any,
+    level: Any,
     seen_bounds: Any,
     seen: Any,
     item_factors: Any,
     item_probes: Any,
     positions: Any,
-    block_norms: Any,
+    norms_from: Any,
+    cone: Any,
     bounds: Any,
     best_items: Any,
     best_scores: Any,
@@ -222,18 +233,20 @@ def search(
 
     Args:
         user_factors: (u, k); user_probes: (u, w); user_norms: (u,).
+        base, along, level: (u,): no item of a block or behind it scores above base + along * cone[level, block].
         seen_bounds: user j has seen the positions seen[seen_bounds[j] : seen_bounds[j + 1]], in rising order.
-        item_factors: (m, k), in order of falling norm; item_probes: (m, w); positions: (m,), of each of these items.
+        item_factors: (m, k), in the order of the cone; item_probes: (m, w); positions: (m,), of each of these items.
             A user's probe times an item's is its score or an upper bound of it.
-        block_norms: the largest norm in each block of ITEM_BLOCK items.
+        norms_from: the largest norm in each block of ITEM_BLOCK items and all behind it.
+        cone: (levels + 1, blocks).
         bounds: (u + 1,); no stretch is longer than the user has items unseen.
         margin: how far a float32 product of two vectors may err, relative to the product of their norms.
 
     Returns:
         How many probe products were computed, and how many of them reached their user's limit.
     """
-    users = _Users(user_factors, user_probes, user_norms, seen_bounds, seen)
-    items = _Items(item_factors, item_probes, positions, block_norms)
+    users = _Users(user_factors, user_probes, user_norms, base, along, level, seen_bounds, seen)
+    items = _Items(item_factors, item_probes, positions, norms_from, cone)
     best = _Best(bounds, best_items, best_scores)
     estimates = np.empty(USER_BLOCK * ITEM_BLOCK, np.float32)
     packed = np.empty((USER_BLOCK, user_probes.shape[1]), np.float32)
@@ -242,8 +255,8 @@ def search(
     for first in range(0, len(user_factors), USER_BLOCK):
         last = min(first + USER_BLOCK, len(user_factors))
         count = _start(first, last, users, best, packed, active)
-        for block in range(len(block_norms)):
-            count = _keep_reaching(packed, active, count, users, block_norms[block], margin, best)
+        for block in range(len(norms_from)):
+            count = _keep_reaching(packed, active, count, users, items, block, margin, best)
             if count == 0:
                 break
             top = block * ITEM_BLOCK
@@ -253,7 +266,7 @@ def search(
             products += count * width
             for row in range(count):
                 user = active[row]
-                slack = _slack(margin, user_norms[user], block_norms[block])
+                slack = _slack(margin, user_norms[user], norms_from[block])
                 offered += _offer(estimates, row * width, width, slack, found, users, user, items, top, best)
         for user in range(first, last):
             _sort_heap(best, bounds[user], bounds[user + 1])

@@ -87,6 +87,7 @@ def evaluate(
         len(scene.users), len(scene.movies),
     )  # fmt: skip
     ranked = {name: ranked_of(found, wanted, scene, settings) for name, found in lists.items()}
+    whole = {name: [part[name] for part in (rating, ranked) if name in part] for name in {**rating, **ranked}}
     judged = resampled(rating, ranked, settings)
     return {
         "folds": fold_counts(scene, relevant, wanted),
@@ -94,7 +95,7 @@ def evaluate(
         "catalogue": {
             name: with_nulls(catalogue_of(found, scene, settings), settings, left_out) for name, found in lists.items()
         },
-        "strata": strata_of(predictions, lists, wanted, scene, settings.headline_k),
+        "strata": strata_of(predictions, lists, wanted, whole, scene=scene, k=settings.headline_k),
         "differences": {name: differences_of(judged["als"], judged[name]) for name in judged if name != "als"},
         "verdicts": verdicts(judged, settings),
         "headline_k": settings.headline_k,

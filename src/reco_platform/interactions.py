@@ -31,20 +31,27 @@ def read(table: Opened, columns: Sequence[str], folds: Collection[str], threads:
         folds: whose rows.
         threads: at least 1.
     """
+    return read_parts(table, columns, (folds,), threads)[0]
+
+
+def read_parts(table: Opened, columns: Sequence[str], parts: Sequence[Collection[str]], threads: int) -> list[pa.Table]:
+    """The same for several choices of folds, in one pass over the files."""
+    kinds = {name: INTERACTIONS.schema.field(name).type for name in columns}
     with ThreadPoolExecutor(threads) as pool:
-        masks = list(pool.map(lambda path: rows_of(path, folds), table.files))
-        starts = np.cumsum([0, *(int(mask.sum()) for mask in masks)])
-        kinds = {name: INTERACTIONS.schema.field(name).type for name in columns}
-        found = {name: np.empty(starts[-1], stored(kind)) for name, kind in kinds.items()}
+        masks = [list(pool.map(lambda path, folds=folds: rows_of(path, folds), table.files)) for folds in parts]
+        starts = [np.cumsum([0, *(int(mask.sum()) for mask in own)]) for own in masks]
+        found = [{name: np.empty(own[-1], stored(kind)) for name, kind in kinds.items()} for own in starts]
 
-        def fill(path: Path, mask: npt.NDArray[np.bool_], start: int) -> None:
-            part = pq.read_table(path, columns=list(columns), use_threads=False)
-            for name, values in found.items():
-                column = part[name].cast(pa.from_numpy_dtype(values.dtype)).to_numpy()
-                values[start : start + int(mask.sum())] = column if mask.all() else column[mask]
+        def fill(number: int) -> None:
+            content = pq.read_table(table.files[number], columns=list(columns), use_threads=False)
+            for name in columns:
+                column = content[name].cast(pa.from_numpy_dtype(stored(kinds[name]))).to_numpy()
+                for into, mask, start in zip(found, masks, starts, strict=True):
+                    kept = column if mask[number].all() else column[mask[number]]
+                    into[name][start[number] : start[number + 1]] = kept
 
-        list(pool.map(fill, table.files, masks, starts[:-1]))
-    return pa.table({name: pa.array(values).cast(kinds[name]) for name, values in found.items()})
+        list(pool.map(fill, range(len(table.files))))
+    return [pa.table({name: pa.array(own[name]).cast(kinds[name]) for name in columns}) for own in found]
 
 
 def rows_of(path: Path, folds: Collection[str]) -> npt.NDArray[np.bool_]:

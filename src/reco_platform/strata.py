@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,15 @@ from reco_platform.ratingmetrics import rating_sums
 from reco_platform.scene import Doubles, Mask, Scene
 from reco_platform.usersums import UserSums, figures, named, plain
 
-SHOWN = ("rmse_warm", "mae_warm", "precision", "recall", "ndcg", "map", "mrr", "hit_rate")
+SHOWN = ("rmse_warm", "mae_warm")
 
 
 def strata_of(
     predictions: Mapping[str, Doubles],
     lists: Mapping[str, ranking.Positions],
     wanted: ranking.Relevant,
+    whole: Mapping[str, Sequence[UserSums]],
+    *,
     scene: Scene,
     k: int,
 ) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def strata_of(
         predictions: of every test row, by system; of a stratum's rows those count that the model knows.
         lists: of every test user, by system.
         wanted: the relevant movies of every test user.
+        whole: what is known of each system on all rows.
         scene: what both are about.
         k: length of lists.
     """
@@ -46,14 +49,13 @@ def strata_of(
     movies = {
         name: judged(of_row == label, wanted.among(of_movie == label)) for label, name in enumerate(beyond.ITEM_STRATA)
     }
-    whole = judged(scene.known_rows, wanted)
     users = {
         name: {system: [sums.of_group(of_user == label) for sums in parts] for system, parts in whole.items()}
         for label, name in enumerate(beyond.USER_STRATA)
     }
     return {
-        "movies": {name: shown(systems) for name, systems in movies.items()},
-        "users": {name: shown(systems) for name, systems in users.items()},
+        "movies": {name: shown(systems, k) for name, systems in movies.items()},
+        "users": {name: shown(systems, k) for name, systems in users.items()},
         "test_rows": {
             name: int((labels == label).sum())
             for names, labels in ((beyond.ITEM_STRATA, of_row), (beyond.USER_STRATA, user_of_known))
@@ -66,13 +68,9 @@ def rated_rows(predicted: Doubles, scene: Scene) -> UserSums:
     return named(rating_sums(scene.test.ratings, predicted, scene.user_of_row, len(scene.users)), "warm")
 
 
-def shown(systems: Mapping[str, list[UserSums]]) -> dict[str, Any]:
+def shown(systems: Mapping[str, list[UserSums]], k: int) -> dict[str, Any]:
+    names = {*SHOWN, *(f"{name}@{k}" for name in ranking.NAMES)}
     return {
-        system: {
-            metric: plain(figure)
-            for sums in parts
-            for metric, figure in figures(sums).items()
-            if metric.partition("@")[0] in SHOWN
-        }
+        system: {metric: plain(figure) for sums in parts for metric, figure in figures(sums).items() if metric in names}
         for system, parts in systems.items()
     }

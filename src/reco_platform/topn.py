@@ -12,8 +12,11 @@ float32 product of vectors of k numbers, summed in any order, errs by no more th
 Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1, and the Cauchy-Schwarz inequality); twice k + 8 is
 allowed, for the roundings around it.
 
-Two bounds leave products out. Movies lie in order of falling norm, so a user is done when |u| |v| of the next block
-cannot reach its N-th score. And instead of whole vectors, probes of 17 numbers may be multiplied: the projections on
+Two bounds leave products out. The first is a cone around the direction w in which users look on average. With c the
+mean movie, a = u · w, and u' and v' what is left of u and v - c beside w, the score is at most u · c + a (v - c) · w +
+|u'| |v'|. Movies lie in falling order of that bound for the middle user, so that a user is done when nothing behind can
+reach its N-th score. Columns that are the same in all movies, like the 1 beside a user's bias, are no part of it: they
+change no order. And instead of whole vectors, probes of 17 numbers may be multiplied: the projections on
 the 16 principal directions of the factors, and the norm of the rest, which bounds what the rest can add. The first
 bound costs nothing where it does nothing; the second is used if a trial on some of the users finds it cheaper.
 """
@@ -30,12 +33,14 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from reco_platform import _topn
-from reco_platform.als.model import Factors, Ids, Model, Side
+from reco_platform.als.model import Factors, Ids, Model
 from reco_platform.errors import DataError
 
 TASK_USERS = 1024
 TRIAL_USERS = 256
 DIRECTIONS = 16
+LEVELS = 64
+TINY = float(np.finfo(np.float64).tiny)
 LARGEST_SCORE = float(np.finfo(np.float32).max) / 2
 
 Longs = npt.NDArray[np.int64]
@@ -72,14 +77,42 @@ class TopN:
 
 
 @dataclass(frozen=True)
+class Cone:
+    """A bound of the scores of whole blocks of movies.
+
+    Attributes:
+        centre: the mean movie, shape (rank,).
+        varying: columns that are not the same in all movies, shape (rank,).
+        direction: of length one, shape (rank,); 0 where nothing varies.
+        spreads: levels of |u'| / (u · direction), rising, shape (levels,).
+        bounds: the largest (v - c) · w + spread |v'| in each block and all behind it, shape (levels + 1, blocks); in
+            the last row the largest |v - c|, for users who look away from the direction.
+    """
+
+    centre: Norms
+    varying: npt.NDArray[np.bool_]
+    direction: Norms
+    spreads: Norms
+    bounds: Norms
+
+    def of(self, users: Factors) -> tuple[Norms, Norms, Longs]:
+        """u · c, and what to multiply which row of the bounds by: u · w, or |u| at the last row; of each user."""
+        varying = users * self.varying
+        along, beside = parts_of(varying, self.direction)
+        level = np.searchsorted(self.spreads, spreads_of(along, beside))
+        return users @ self.centre, np.where(level < len(self.spreads), along, norms(varying)), level
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The movies, made ready to be searched by `best_of`.
 
     Attributes:
         ids: by position in the model.
-        positions: of each movie in the model, in order of falling norm, like `factors` and `probes`.
+        positions: of each movie in the model, in the order of the cone, like `factors` and `probes`.
         factors: shape (movies, rank).
-        block_norms: the largest norm of each block.
+        norms_from: the largest norm in each block and all behind it.
+        cone: bounds the scores of each block and all behind it.
         probe: what is multiplied in place of factors, for users too.
         probes: that of each movie.
     """
@@ -87,7 +120,8 @@ class Catalogue:
     ids: Ids
     positions: npt.NDArray[np.int32]
     factors: Factors
-    block_norms: Norms
+    norms_from: Norms
+    cone: Cone
     probe: Probe
     probes: Factors
 
@@ -166,16 +200,50 @@ def catalogue_for(model: Model, n: int, seen: Seen) -> Catalogue:
         products, offered = search(trial[0], movies, trial[1], n)[1]
         return products * (0.35 + 0.0225 * movies.probes.shape[1]) + offered * 8
 
-    return min((catalogue(model.movies, probe) for probe in (whole, principal(model))), key=cost)
+    return min((catalogue(model, probe) for probe in (whole, principal(model))), key=cost)
 
 
-def catalogue(movies: Side, probe: Probe) -> Catalogue:
+def catalogue(model: Model, probe: Probe) -> Catalogue:
     """The movies with a given probe."""
-    sizes = norms(movies.factors)
-    order = np.argsort(-sizes, kind="stable")
-    factors = np.ascontiguousarray(movies.factors[order])
-    block_norms = np.ascontiguousarray(sizes[order][:: _topn.ITEM_BLOCK])
-    return Catalogue(movies.ids, order.astype(np.int32), factors, block_norms, probe, probe(factors))
+    order, cone = cone_of(model)
+    factors = np.ascontiguousarray(model.movies.factors[order])
+    norms_from = largest_from(norms(factors))
+    return Catalogue(model.movies.ids, order.astype(np.int32), factors, norms_from, cone, probe, probe(factors))
+
+
+def cone_of(model: Model) -> tuple[Longs, Cone]:
+    """The order of the movies, and the bound of their blocks in that order."""
+    users, movies = model.users.factors, model.movies.factors.astype(np.float64)
+    varying = (movies != movies[:1]).any(axis=0)
+    centre = np.where(varying, movies.mean(axis=0), movies[0])
+    mean = users.mean(axis=0, dtype=np.float64) * varying
+    direction = mean / max(float(np.linalg.norm(mean)), TINY)
+    spread = spreads_of(*parts_of(users * varying, direction))
+    spread = spread[np.isfinite(spread)]
+    spreads = np.quantile(spread, np.linspace(0, 1, LEVELS)) if len(spread) else spread
+    along, beside = parts_of(movies - centre, direction)
+    middle = along + spreads[LEVELS // 2] * beside if len(spreads) else norms(movies - centre)
+    order = np.argsort(-middle, kind="stable")
+    reaches = [*(along + level * beside for level in spreads), norms(movies - centre)]
+    bounds = np.array([largest_from(reach[order]) for reach in reaches])
+    return order, Cone(centre, varying, direction, spreads, bounds)
+
+
+def parts_of(vectors: npt.NDArray[Any], direction: Norms) -> tuple[Norms, Norms]:
+    """Of each vector how far it goes along a direction of length one, and the length of the rest."""
+    along = vectors @ direction
+    return along, norms(vectors - along[:, None] * direction)
+
+
+def spreads_of(along: Norms, beside: Norms) -> Norms:
+    """How wide each vector lies to the direction; infinite where it does not go along it."""
+    return np.divide(beside, along, out=np.full(len(along), np.inf), where=along > TINY)
+
+
+def largest_from(values: Norms) -> Norms:
+    """The largest value in each block and all behind it."""
+    blocks = np.maximum.reduceat(values, np.arange(0, len(values), _topn.ITEM_BLOCK)) if len(values) else values
+    return np.ascontiguousarray(np.maximum.accumulate(blocks[::-1])[::-1])
 
 
 def principal(model: Model) -> Principal:
@@ -188,21 +256,21 @@ def principal(model: Model) -> Principal:
 def search(users: Factors, movies: Catalogue, seen: Seen, n: int) -> tuple[TopN, tuple[int, int]]:
     """The best of a block of users, and how many probes were multiplied and how many scores looked into."""
     sizes = norms(users)
-    check_size(sizes, movies.block_norms)
+    check_size(sizes, movies.norms_from)
     offsets = np.zeros(len(users) + 1, np.int64)
     np.cumsum(np.minimum(n, len(movies.ids) - np.diff(seen.bounds)), out=offsets[1:])
     best, scores = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
     users = np.ascontiguousarray(users)
     work = _topn.search(
-        *(users, movies.probe(users), sizes, seen.bounds, seen.movies),
-        *(movies.factors, movies.probes, movies.positions, movies.block_norms),
+        *(users, movies.probe(users), sizes, *movies.cone.of(users), seen.bounds, seen.movies),
+        *(movies.factors, movies.probes, movies.positions, movies.norms_from, movies.cone.bounds),
         *(offsets, best, scores),
         2 * (users.shape[1] + 8) * 2.0**-24,
     )
     return TopN(movies.ids[best], scores, offsets), work
 
 
-def norms(factors: Factors) -> Norms:
+def norms(factors: Factors | Norms) -> Norms:
     """Of each row, in float64, where no square of a float32 number overflows or vanishes."""
     return np.sqrt(np.einsum("ij,ij->i", factors, factors, dtype=np.float64))
 

@@ -87,7 +87,7 @@ def same_bits(left: TopN, right: TopN) -> bool:
 def assert_all_ways_agree(model: Model, n: int, pairs: Pairs) -> None:
     seen, expected = seen_of(model, pairs), brute_force(model, n, pairs)
     for probe in (whole, principal(model)):
-        assert lists_of(best_of(model.users.factors, catalogue(model.movies, probe), seen, n)) == expected
+        assert lists_of(best_of(model.users.factors, catalogue(model, probe), seen, n)) == expected
     assert lists_of(top_n(model, n, seen, 2)) == expected
 
 
@@ -190,7 +190,7 @@ def test_every_bound_gives_the_same_bits(n: int) -> None:
     model = with_biases(drawn(300, 2000, 40, skew=0.2))
     seen = seen_of(model, some_pairs(model, 0.05))
     found = [
-        best_of(model.users.factors, catalogue(model.movies, probe), seen, n)
+        best_of(model.users.factors, catalogue(model, probe), seen, n)
         for probe in (whole, principal(model), Principal(np.eye(41)), Principal(np.eye(41)[::-1].copy()))
     ]
     assert all(same_bits(found[0], other) for other in found[1:])
@@ -204,9 +204,37 @@ def test_a_block_of_users_has_the_lists_it_has_among_all() -> None:
     assert lists_of(own) == lists_of(top_n(model, 7, seen, 1))[block]
 
 
+def biased(users: int, movies: int, rank: int, seed: int = 0) -> Model:
+    """Small random tastes beside large biases, as the pipeline's own models have them."""
+    numbers, tastes = np.random.default_rng(seed), drawn(users, movies, rank, seed=seed)
+    small = Model(
+        Side(tastes.users.ids, 0.3 * tastes.users.factors), Side(tastes.movies.ids, 0.3 * tastes.movies.factors)
+    )
+    return small.plus(3.5 + 0.4 * numbers.standard_normal(users), 0.5 * numbers.standard_normal(movies))
+
+
+@pytest.mark.parametrize("rank", [1, 6, 50])
+def test_lists_are_those_of_all_products_where_biases_rule(rank: int) -> None:
+    model = biased(140, 1100, rank)
+    assert_all_ways_agree(model, 10, some_pairs(model, 0.1))
+
+
+def test_users_who_look_away_from_the_others_get_their_own_lists() -> None:
+    model = biased(40, 1100, 6)
+    turned = model.users.factors.copy()
+    turned[::3] *= -1
+    assert_all_ways_agree(Model(Side(model.users.ids, turned), model.movies), 10, [])
+
+
+def test_biases_leave_most_products_out() -> None:
+    model = biased(200, 20_000, 16)
+    _, (products, _) = topn.search(model.users.factors, catalogue(model, whole), seen_of(model, []), 10)
+    assert products < 0.5 * 200 * 20_000
+
+
 def test_skewed_norms_leave_most_products_out() -> None:
     model = drawn(200, 20_000, 16, skew=1.5)
-    _, (products, _) = topn.search(model.users.factors, catalogue(model.movies, whole), seen_of(model, []), 10)
+    _, (products, _) = topn.search(model.users.factors, catalogue(model, whole), seen_of(model, []), 10)
     assert products < 0.1 * 200 * 20_000
 
 
