@@ -14,8 +14,9 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV SPARK_HOME SPARK_CONF_D
 SIZE ?= 1m
 DATASET ?= generated-$(SIZE)
 REPEATS ?= 3
+DATA ?= ../shared/data/ml-latest-small
 
-.PHONY: help setup gold silver bronze validate explain reproduce test test-fast lint format docs lock sql clean
+.PHONY: help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
 .PHONY: bench bench-growth bench-overhead
 
 help: ## list the targets
@@ -61,6 +62,9 @@ format: setup ## lay the code out
 
 docs: setup ## write what is generated: config.yaml, config.schema.json, docs/configuration.md, docs/contracts.md
 	@$(BIN)/python -m reco_platform.docs
+
+evaluate-docs: setup ## the tables of docs/evaluation.md anew: make evaluate-docs DATA=folder/of/ml-latest-small
+	@$(BIN)/python tools/evaluate_docs.py --data $(DATA)
 
 sql: setup ## Spark SQL over the Delta tables: make sql ARGS='"SELECT count(*) FROM ratings"'
 	@$(BIN)/python tools/sql.py $(ARGS)

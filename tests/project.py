@@ -18,7 +18,7 @@ from typing import Any
 from reco_platform import demo, session
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("Snakefile", "rules", "scripts", "src", "config", "profiles", "tools", "envs")
+COPIED = ("Snakefile", "rules", "scripts", "src", "config", "profiles", "tools", "envs", "docs")
 SMALL = demo.DemoSpec(
     users=220, movies=150, ratings=3300, years=4,
     dirty=demo.Dirty(

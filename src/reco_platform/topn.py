@@ -216,7 +216,7 @@ def cone_of(model: Model) -> tuple[Longs, Cone]:
     users, movies = model.users.factors, model.movies.factors.astype(np.float64)
     varying = (movies != movies[:1]).any(axis=0)
     centre = np.where(varying, movies.mean(axis=0), movies[0])
-    mean = users.mean(axis=0, dtype=np.float64) * varying
+    mean = users.sum(axis=0, dtype=np.float64) / max(len(users), 1) * varying
     direction = mean / max(float(np.linalg.norm(mean)), TINY)
     spread = spreads_of(*parts_of(users * varying, direction))
     spread = spread[np.isfinite(spread)]

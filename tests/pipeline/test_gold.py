@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -128,6 +130,74 @@ def test_the_run_ends_with_a_summary_for_people(built_run: tuple[Project, Run]) 
     assert said.count("    5. ") == 3
     page = next(built_run[0].lakehouse().glob("reports/*.html")).read_text("utf-8")
     assert metrics(built_run[0])["model_version"] in page
+
+
+def test_the_metrics_fit_the_schema_in_docs_and_their_table_repeats_them(first: Project) -> None:
+    found = metrics(first)
+    schema = json.loads(first.path("docs/run_metrics.schema.json").read_text("utf-8"))
+    jsonschema.validate(found, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**found, "more": 1}, schema)
+    (path,) = first.lakehouse().glob("gold/metrics/run_metrics_*.csv")
+    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    ours = next(row for row in rows if (row["part"], row["system"], row["metric"]) == ("systems", "als", "rmse_warm"))
+    assert float(ours["value"]) == pytest.approx(found["evaluation"]["rmse"], rel=1e-9)
+    assert float(ours["low"]) < float(ours["value"]) < float(ours["high"])
+
+
+def test_a_baseline_that_the_model_does_not_beat_is_named_on_the_terminal_and_on_the_page(
+    built_run: tuple[Project, Run],
+) -> None:
+    project, run = built_run
+    verdicts = metrics(project)["evaluation"]["verdicts"]
+    beaten = [one for one in verdicts if one["verdict"] == "better"]
+    others = [one for one in verdicts if one["verdict"] != "better"]
+    assert beaten and others
+    page = next(project.lakehouse().glob("reports/*.html")).read_text("utf-8")
+    said = [line for line in run.output.splitlines() if "[WARNING] this model" in line]
+    assert len(said) == len(others) == page.count('class="warning"')
+
+
+def test_a_refit_model_serves_and_the_other_is_judged_and_new_users_get_popular_movies(built: Project) -> None:
+    before = metrics(built)
+    run = built.gold(refit="true", fallback_lists="true")
+    assert run.worked == {"refit", "fallback", "recommend", "run_metrics", "metrics_table", "report"}
+    found = metrics(built)
+    assert found["evaluation"] == before["evaluation"]
+    assert found["model_version"] == before["model_version"] != found["served_version"]
+    rows = table(built, "gold/interactions").to_pylist()
+    lists = table(built, "gold/recommendations_als").to_pylist()
+    assert {row["model_version"] for row in lists} == {found["served_version"]}
+    assert {row["user_id"] for row in lists} == {row["user_id"] for row in rows}, "a refit model knows all users"
+    assert table(built, "gold/recommendations_fallback").num_rows == 0
+    assert built.tool("run_pipeline", "validate", refit="true", fallback_lists="true").code == 0
+    built.gold(fallback_lists="true")
+    known = {row["user_id"] for row in rows if row["fold"] != "test"}
+    fallback = table(built, "gold/recommendations_fallback").to_pylist()
+    assert {row["user_id"] for row in fallback} == {row["user_id"] for row in rows} - known != set()
+    assert all(len(row["recommendations"]) == 10 for row in fallback)
+
+
+def test_plain_als_and_other_splits_are_one_key_away(built: Project) -> None:
+    plain = built.gold(biased="false")
+    assert "train_plain" not in plain.worked
+    version = built.receipt("gold/models/als")["facts"]["model_version"]
+    found = json.loads((built.lakehouse() / f"gold/metrics/run_metrics_{version}.json").read_text("utf-8"))
+    assert (
+        found["evaluation"]["systems"]["als"]["rmse_warm"]
+        == (metrics_of(built, before=version)["evaluation"]["systems"]["als_plain"]["rmse_warm"])
+    ), "plain ALS is what the biased run called its baseline"
+    built.gold(split="random", validation_fraction=0.2)
+    facts = built.receipt("gold/interactions")["facts"]
+    assert facts["split"] == "random"
+    assert facts["folds"]["test"]["warm_rows"] > 0.9 * facts["folds"]["test"]["rows"]
+
+
+def metrics_of(project: Project, before: str) -> dict[str, Any]:
+    """The metrics file of the only other version."""
+    (path,) = (one for one in project.lakehouse().glob("gold/metrics/run_metrics_*.json") if before not in one.name)
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
 
 
 def test_no_receipt_holds_a_time_a_host_or_an_absolute_path(first: Project) -> None:
