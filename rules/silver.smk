@@ -1,8 +1,8 @@
-# Silver: one table a job, by Spark: typed, checked against its contract, rejected rows kept aside with their reasons.
+# Silver: one table a job: typed, checked against its contract, rejected rows kept aside with their reasons.
 
 
 rule silver_ratings:
-    """Ratings: one shuffle, deduplicated, partitioned by year and month."""
+    """Ratings: deduplicated, partitioned by year and month."""
     input:
         bronze=FLOW.bronze("ratings"),
     output:
