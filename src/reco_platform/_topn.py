@@ -164,10 +164,11 @@ def _keep_reaching(
 ) -> Any:
     """Drops the users whose N-th score no item of this block or those behind it can reach; how many are left."""
     kept = 0
+    bounds, item_norm = items.cone[block], items.norms_from[block]
     for row in range(count):
         user = active[row]
-        reach = users.base[user] + users.along[user] * items.cone[users.level[user], block]
-        reach += _slack(margin, users.norms[user], items.norms_from[block])
+        reach = users.base[user] + users.along[user] * bounds[np.uint64(users.level[user])]
+        reach += _slack(margin, users.norms[user], item_norm)
         if reach >= best.scores[best.bounds[user]]:
             if kept < row:
                 packed[kept], active[kept] = packed[row], user
@@ -233,12 +234,12 @@ def search(
 
     Args:
         user_factors: (u, k); user_probes: (u, w); user_norms: (u,).
-        base, along, level: (u,): no item of a block or behind it scores above base + along * cone[level, block].
+        base, along, level: (u,): no item of a block or behind it scores above base + along * cone[block, level].
         seen_bounds: user j has seen the positions seen[seen_bounds[j] : seen_bounds[j + 1]], in rising order.
         item_factors: (m, k), in the order of the cone; item_probes: (m, w); positions: (m,), of each of these items.
             A user's probe times an item's is its score or an upper bound of it.
         norms_from: the largest norm in each block of ITEM_BLOCK items and all behind it.
-        cone: (levels + 1, blocks).
+        cone: (blocks, levels + 1).
         bounds: (u + 1,); no stretch is longer than the user has items unseen.
         margin: how far a float32 product of two vectors may err, relative to the product of their norms.
 

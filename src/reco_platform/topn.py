@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ TASK_USERS = 1024
 TRIAL_USERS = 256
 DIRECTIONS = 16
 LEVELS = 64
+CONE_USERS = 4096
 TINY = float(np.finfo(np.float64).tiny)
 LARGEST_SCORE = float(np.finfo(np.float32).max) / 2
 
@@ -85,8 +86,8 @@ class Cone:
         varying: columns that are not the same in all movies, shape (rank,).
         direction: of length one, shape (rank,); 0 where nothing varies.
         spreads: levels of |u'| / (u · direction), rising, shape (levels,).
-        bounds: the largest (v - c) · w + spread |v'| in each block and all behind it, shape (levels + 1, blocks); in
-            the last row the largest |v - c|, for users who look away from the direction.
+        bounds: the largest (v - c) · w + spread |v'| in each block and all behind it, shape (blocks, levels + 1); in
+            the last column the largest |v - c|, for users who look away from the direction.
     """
 
     centre: Norms
@@ -96,7 +97,7 @@ class Cone:
     bounds: Norms
 
     def of(self, users: Factors) -> tuple[Norms, Norms, Longs]:
-        """u · c, and what to multiply which row of the bounds by: u · w, or |u| at the last row; of each user."""
+        """u · c, and what to multiply which column of the bounds by: u · w, or |u| at the last; of each user."""
         varying = users * self.varying
         along, beside = parts_of(varying, self.direction)
         level = np.searchsorted(self.spreads, spreads_of(along, beside))
@@ -200,20 +201,27 @@ def catalogue_for(model: Model, n: int, seen: Seen) -> Catalogue:
         products, offered = search(trial[0], movies, trial[1], n)[1]
         return products * (0.35 + 0.0225 * movies.probes.shape[1]) + offered * 8
 
-    return min((catalogue(model, probe) for probe in (whole, principal(model))), key=cost)
+    plain = catalogue(model)
+    return min((plain, probed(plain, principal(model))), key=cost)
 
 
-def catalogue(model: Model, probe: Probe) -> Catalogue:
-    """The movies with a given probe."""
+def catalogue(model: Model) -> Catalogue:
+    """The movies, probed by their whole factors."""
     order, cone = cone_of(model)
     factors = np.ascontiguousarray(model.movies.factors[order])
     norms_from = largest_from(norms(factors))
-    return Catalogue(model.movies.ids, order.astype(np.int32), factors, norms_from, cone, probe, probe(factors))
+    return Catalogue(model.movies.ids, order.astype(np.int32), factors, norms_from, cone, whole, factors)
+
+
+def probed(movies: Catalogue, probe: Probe) -> Catalogue:
+    """The same movies with another probe."""
+    return replace(movies, probe=probe, probes=probe(movies.factors))
 
 
 def cone_of(model: Model) -> tuple[Longs, Cone]:
-    """The order of the movies, and the bound of their blocks in that order."""
-    users, movies = model.users.factors, model.movies.factors.astype(np.float64)
+    """The order of the movies, and the bound of their blocks in that order; learnt from some of the users."""
+    users = model.users.factors[:: len(model.users.ids) // CONE_USERS + 1]
+    movies = model.movies.factors.astype(np.float64)
     varying = (movies != movies[:1]).any(axis=0)
     centre = np.where(varying, movies.mean(axis=0), movies[0])
     mean = users.sum(axis=0, dtype=np.float64) / max(len(users), 1) * varying
@@ -225,7 +233,7 @@ def cone_of(model: Model) -> tuple[Longs, Cone]:
     middle = along + spreads[LEVELS // 2] * beside if len(spreads) else norms(movies - centre)
     order = np.argsort(-middle, kind="stable")
     reaches = [*(along + level * beside for level in spreads), norms(movies - centre)]
-    bounds = np.array([largest_from(reach[order]) for reach in reaches])
+    bounds = np.column_stack([largest_from(reach[order]) for reach in reaches])
     return order, Cone(centre, varying, direction, spreads, bounds)
 
 

@@ -22,6 +22,7 @@ from reco_platform.topn import (
     catalogue,
     catalogue_for,
     principal,
+    probed,
     seen_rows,
     top_n,
     whole,
@@ -87,7 +88,7 @@ def same_bits(left: TopN, right: TopN) -> bool:
 def assert_all_ways_agree(model: Model, n: int, pairs: Pairs) -> None:
     seen, expected = seen_of(model, pairs), brute_force(model, n, pairs)
     for probe in (whole, principal(model)):
-        assert lists_of(best_of(model.users.factors, catalogue(model, probe), seen, n)) == expected
+        assert lists_of(best_of(model.users.factors, probed(catalogue(model), probe), seen, n)) == expected
     assert lists_of(top_n(model, n, seen, 2)) == expected
 
 
@@ -190,7 +191,7 @@ def test_every_bound_gives_the_same_bits(n: int) -> None:
     model = with_biases(drawn(300, 2000, 40, skew=0.2))
     seen = seen_of(model, some_pairs(model, 0.05))
     found = [
-        best_of(model.users.factors, catalogue(model, probe), seen, n)
+        best_of(model.users.factors, probed(catalogue(model), probe), seen, n)
         for probe in (whole, principal(model), Principal(np.eye(41)), Principal(np.eye(41)[::-1].copy()))
     ]
     assert all(same_bits(found[0], other) for other in found[1:])
@@ -228,13 +229,13 @@ def test_users_who_look_away_from_the_others_get_their_own_lists() -> None:
 
 def test_biases_leave_most_products_out() -> None:
     model = biased(200, 20_000, 16)
-    _, (products, _) = topn.search(model.users.factors, catalogue(model, whole), seen_of(model, []), 10)
+    _, (products, _) = topn.search(model.users.factors, catalogue(model), seen_of(model, []), 10)
     assert products < 0.5 * 200 * 20_000
 
 
 def test_skewed_norms_leave_most_products_out() -> None:
     model = drawn(200, 20_000, 16, skew=1.5)
-    _, (products, _) = topn.search(model.users.factors, catalogue(model, whole), seen_of(model, []), 10)
+    _, (products, _) = topn.search(model.users.factors, catalogue(model), seen_of(model, []), 10)
     assert products < 0.1 * 200 * 20_000
 
 
