@@ -28,7 +28,8 @@ from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.errors import reported
 from reco_platform.receipts import write_text
-from reco_platform.scene import Rows
+from reco_platform.reporting import interval
+from reco_platform.scene import rows_of
 
 PAGE = Path("docs/evaluation.md")
 SPLITS = {
@@ -106,12 +107,6 @@ def judged(train: pa.Table, test: pa.Table, data: Data, threads: int, least: int
     return evaluation.evaluate(model, plain, rows_of(kept), rows_of(test), genres=data.genres, settings=settings)
 
 
-def rows_of(table: pa.Table) -> Rows:
-    names = ("user_id", "movie_id", "user_index", "movie_index", "rating")
-    users, movies, user_index, movie_index, values = (table[name].to_numpy() for name in names)
-    return Rows(users, movies, user_index, movie_index, values, splitting.microseconds(table["rating_ts"]))
-
-
 def best_plain(train: pa.Table, test: pa.Table, threads: int) -> float:
     """The least clipped RMSE of plain ALS over the grid; chosen on the test rows themselves, in its favour."""
     low, high = (float(getattr(train["rating"].to_numpy(), bound)()) for bound in ("min", "max"))
@@ -181,10 +176,6 @@ def support_table(part: tuple[pa.Table, pa.Table], data: Data, threads: int) -> 
             ]
         )
     return "## Movies with few ratings\n\nALS on bias residuals, random split.\n\n" + markdown(header, rows)
-
-
-def interval(found: Mapping[str, Any]) -> str:
-    return f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]"
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -38,7 +38,10 @@ def main() -> int:
     if not session.submitted():
         threads, large = os.cpu_count() or 1, session.LIGHT_BYTES
         options = session.delta_options()
-        session.submit("tools/sql.py", sys.argv[1:], threads=threads, memory="2g", input_bytes=large, options=options)
+        command = session.submit_command(
+            "tools/sql.py", sys.argv[1:], threads=threads, memory="2g", input_bytes=large, options=options
+        )
+        session.submit(command)
     house = workflow.prepare(workflow.overrides(arguments.config)).house
     places = tables(house)
     spark = session.spark_session("sql", "error")

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numba import njit
 
 from reco_platform.als.model import Ids, Model, Side
+from reco_platform.interactions import microseconds
 from reco_platform.topn import TopN, seen_rows
 
 Ints = npt.NDArray[np.int32]
@@ -99,7 +100,7 @@ def most_popular(model: Model, users: Ids, known: pa.Table, seen: pa.Table, *, d
         n: how many, fewer where a user has not so many left.
     """
     at, in_model = model.movies.positions(known["movie_id"].to_numpy())
-    moments = known["rating_ts"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    moments = microseconds(known["rating_ts"])
     movies, count = at[in_model], len(model.movies.ids)
     recent = recent_popularity(movies, moments[in_model], days, count)
     unknown = Model(Side(users, np.empty((len(users), 0), np.float32)), model.movies)

@@ -89,15 +89,17 @@ def evaluate(
     ranked = {name: ranked_of(found, wanted, scene, settings) for name, found in lists.items()}
     whole = {name: [part[name] for part in (rating, ranked) if name in part] for name in {**rating, **ranked}}
     judged = resampled(rating, ranked, settings)
+    differences = {name: differences_of(judged["als"], judged[name]) for name in judged if name != "als"}
     return {
+        **rating_metrics(test.ratings, predictions["als"], settings.cold_start_strategy),
         "folds": fold_counts(scene, relevant, wanted),
         "systems": {name: with_nulls(intervals_of(found), settings, left_out) for name, found in judged.items()},
         "catalogue": {
             name: with_nulls(catalogue_of(found, scene, settings), settings, left_out) for name, found in lists.items()
         },
         "strata": strata_of(predictions, lists, wanted, whole, scene=scene, k=settings.headline_k),
-        "differences": {name: differences_of(judged["als"], judged[name]) for name in judged if name != "als"},
-        "verdicts": verdicts(judged, settings),
+        "differences": differences,
+        "verdicts": verdicts(differences, settings),
         "headline_k": settings.headline_k,
     }
 
@@ -210,7 +212,7 @@ def catalogue_of(lists: ranking.Positions, scene: Scene, settings: Settings) -> 
     """What is a matter of all lists together."""
     ks = settings.evaluation_k
     found = beyond.catalogue_figures(lists, ks, len(scene.movies), len(scene.users))
-    shares = beyond.stratum_shares(lists, settings.headline_k, beyond.item_strata(scene.counts))
+    shares = beyond.stratum_shares(lists, settings.headline_k, scene.item_strata)
     return {name: plain(figure) for name, figure in found.items()} | {
         f"share_of_{name}@{settings.headline_k}": plain(figure) for name, figure in shares.items()
     }
@@ -247,14 +249,12 @@ def headline(settings: Settings) -> dict[str, tuple[str, ...]]:
     }
 
 
-def verdicts(judged: Mapping[str, Judged], settings: Settings) -> list[dict[str, Any]]:
+def verdicts(differences: Mapping[str, Mapping[str, Any]], settings: Settings) -> list[dict[str, Any]]:
     """For each headline metric and baseline whether the model is better, worse, or not to be told apart."""
     found = []
     for metric, names in headline(settings).items():
         for name in names:
-            if name not in judged:
-                continue
-            difference = differences_of(judged["als"], judged[name]).get(metric)
+            difference = differences.get(name, {}).get(metric)
             if difference:
                 found.append({"metric": metric, "baseline": name, "verdict": verdict(metric, difference), **difference})
     return found

@@ -38,7 +38,7 @@ def read_parts(table: Opened, columns: Sequence[str], parts: Sequence[Collection
     """The same for several choices of folds, in one pass over the files."""
     kinds = {name: INTERACTIONS.schema.field(name).type for name in columns}
     with ThreadPoolExecutor(threads) as pool:
-        masks = [list(pool.map(lambda path, folds=folds: rows_of(path, folds), table.files)) for folds in parts]
+        masks = [list(pool.map(lambda path, folds=folds: mask_of(path, folds), table.files)) for folds in parts]
         starts = [np.cumsum([0, *(int(mask.sum()) for mask in own)]) for own in masks]
         found = [{name: np.empty(own[-1], stored(kind)) for name, kind in kinds.items()} for own in starts]
 
@@ -54,7 +54,12 @@ def read_parts(table: Opened, columns: Sequence[str], parts: Sequence[Collection
     return [pa.table({name: pa.array(own[name]).cast(kinds[name]) for name in columns}) for own in found]
 
 
-def rows_of(path: Path, folds: Collection[str]) -> npt.NDArray[np.bool_]:
+def microseconds(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Moments as microseconds since 1970, whatever the unit and zone of the column."""
+    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+
+
+def mask_of(path: Path, folds: Collection[str]) -> npt.NDArray[np.bool_]:
     """Which rows of a file belong to some folds."""
     column = pq.read_table(path, columns=["fold"], read_dictionary=["fold"], use_threads=False)["fold"]
     parts = []

@@ -14,6 +14,7 @@ from reco_platform.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME, Contr
 from reco_platform.fingerprint import fingerprint
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, stage_arrow
+from reco_platform.storage import VOLATILE_KEYS
 
 if TYPE_CHECKING:
     from reco_platform.als.model import Ids
@@ -44,7 +45,7 @@ def table_of(user_ids: Ids, best: TopN, version: str) -> pa.Table:
 
 def publish(task: Task, contract: Contract, table: pa.Table, version: str) -> Receipt:
     """Publishes lists where the step's artifact lies; the time of writing is no part of the fingerprint."""
-    stable = [name for name in contract.names if name != "generated_ts"]
+    stable = [name for name in contract.names if name not in VOLATILE_KEYS]
     content = fingerprint(contract.schema_hash, arrow_sums(table, stable))
     staging = stage_arrow(task, task.artifact, table)
     facts = {"model_version": version, "top_n": task.params["top_n"]}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reco_platform import baselines, biases, ranking, topn
+from reco_platform import baselines, beyond, biases, ranking, topn
 from reco_platform.als.model import Ids, Model, Side
+from reco_platform.interactions import microseconds
 
 Mask = npt.NDArray[np.bool_]
 Longs = npt.NDArray[np.int64]
@@ -23,6 +25,7 @@ Doubles = npt.NDArray[np.float64]
 class Settings:
     """The config keys of the same names, and threads, which never change a result."""
 
+    cold_start_strategy: str
     evaluation_k: tuple[int, ...]
     relevance: str
     relevant_rating: float
@@ -60,6 +63,15 @@ class Rows:
         return self if chosen.all() else Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
+COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating", "rating_ts")
+
+
+def rows_of(table: pa.Table) -> Rows:
+    """The rows of a table that has COLUMNS."""
+    users, movies, user_index, movie_index, ratings = (table[name].to_numpy() for name in COLUMNS[:5])
+    return Rows(users, movies, user_index, movie_index, ratings, microseconds(table["rating_ts"]))
+
+
 @dataclass(frozen=True)
 class Scene:
     """What every system is judged in.
@@ -95,10 +107,10 @@ class Scene:
     activity: Longs
     genres: Mask
 
-    @property
-    def activity_of_users(self) -> Longs:
-        """Training ratings of each test user, shape (n,); 0 for cold ones."""
-        return np.where(self.known_users, self.activity[self.at_user], 0)
+    @cached_property
+    def item_strata(self) -> beyond.Labels:
+        """Of each movie, shape (m,)."""
+        return beyond.item_strata(self.counts)
 
 
 def scene_of(model: Model, train: Rows, test: Rows, genres: pa.Table) -> Scene:

@@ -169,23 +169,12 @@ def java_options(input_bytes: int) -> list[str]:
     ]
 
 
-def submit(
-    script: str,
-    arguments: Sequence[str],
-    *,
-    threads: int,
-    memory: str,
-    input_bytes: int = 0,
-    options: Sequence[str] = (),
-) -> None:
-    """Goes on as spark-submit running the script; does not return.
+def submit(command: list[str]) -> None:
+    """Goes on as spark-submit, by a command of `submit_command`; does not return.
 
     Raises:
         EnvironmentProblemError: if there is no suitable Java.
     """
-    command = submit_command(
-        script, arguments, threads=threads, memory=memory, input_bytes=input_bytes, options=options
-    )
     environment = spark_environment()
     sys.stdout.flush()
     sys.stderr.flush()

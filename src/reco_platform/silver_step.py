@@ -17,7 +17,7 @@ from reco_platform.cleaning.rules import Cleaning, rejected_schema
 from reco_platform.errors import DataError
 from reco_platform.fingerprint import arrow_fields, fingerprint, schema_hash
 from reco_platform.receipts import Receipt, write_text
-from reco_platform.session import spark_session
+from reco_platform.session import spark_session, submitted
 from reco_platform.silver import Cleaned
 from reco_platform.steps import ETL_ENGINE, Task
 
@@ -38,7 +38,7 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     staging = storage.staging_folder(task.root / layout.silver(table))
     rejected = storage.staging_folder(task.root / layout.quarantine(table))
     extra = csvfile.extra_columns(source, cleaning.source)
-    work = clean_by_spark if needs_spark(task) else clean_natively
+    work = clean_by_spark if submitted() else clean_natively  # decided before: free memory may differ by now
     cleaned = work(task, source, cleaning, staging, rejected)
     sampled, broken = silver.check_sample(
         cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]

@@ -24,6 +24,7 @@ import pyarrow as pa
 from reco_platform import _splitting
 from reco_platform.contracts import INTERACTIONS
 from reco_platform.errors import DataError
+from reco_platform.interactions import microseconds
 
 Longs = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int32]
@@ -169,10 +170,6 @@ def even_ranges(starts: Longs, parts: int) -> list[tuple[int, int]]:
     edges = np.searchsorted(starts, np.linspace(0, starts[-1], parts + 1)).tolist()
     edges[-1] = len(starts) - 1
     return list(pairwise(edges))
-
-
-def microseconds(column: pa.Array | pa.ChunkedArray) -> Longs:
-    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
 
 
 # --- folds: each function gives the number of each row's fold, its place in FOLDS, shape (rows,)

@@ -226,7 +226,10 @@ def run(
         if needs_spark(task) and not session.submitted():
             task.log(f"works: {'; '.join(why)}")
             memory, size = namespace.memory, input_bytes(task)
-            session.submit(step.script, arguments, threads=task.threads, memory=memory, input_bytes=size)
+            command = session.submit_command(
+                step.script, arguments, threads=task.threads, memory=memory, input_bytes=size
+            )
+            session.submit(command)
         receipt = work(task)
         finish(task, receipt, started)
         journal.record(name, "worked", why, time.time() - started)

@@ -34,10 +34,10 @@ def strata_of(
         scene: what both are about.
         k: length of lists.
     """
-    of_movie = beyond.item_strata(scene.counts)
+    of_movie = scene.item_strata
     of_row = np.where(scene.known_rows, of_movie[scene.movie_of_row], -1)
     of_user = np.full(len(scene.users), -1)
-    of_user[scene.known_users] = beyond.activity_quartiles(scene.activity_of_users[scene.known_users])
+    of_user[scene.known_users] = beyond.activity_quartiles(scene.activity[scene.at_user[scene.known_users]])
     user_of_known = np.where(scene.known_rows, of_user[scene.user_of_row], -1)
 
     def judged(rows: Mask, relevant: ranking.Relevant) -> dict[str, list[UserSums]]:
