@@ -16,8 +16,8 @@ DATASET ?= generated-$(SIZE)
 REPEATS ?= 3
 DATA ?= ../shared/data/ml-latest-small
 
-.PHONY: help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
-.PHONY: bench bench-growth bench-overhead
+.PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
+.PHONY: sweep promote mlflow bench bench-growth bench-overhead
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ bronze: ## the CSV files
 gold silver bronze:
 	@$(BIN)/snakemake --cores $(CORES) $@ $(ARGS)
 
+sweep: setup ## a sweep: make sweep ARGS="--config rank=10,50 reg_param=0.05,0.1", or ARGS="--configfile FILE"
+	@$(BIN)/snakemake --cores $(CORES) $@ $(ARGS)
+
 validate: setup ## check every layer of the lakehouse
 	@$(BIN)/python tools/run_pipeline.py validate $(ARGS)
 
@@ -42,11 +45,23 @@ explain: setup ## what a result was made from, and what differs now: make explai
 reproduce: setup ## rebuild an earlier run in a scratch folder and compare: make reproduce ARGS=MODEL_VERSION
 	@$(BIN)/python tools/reproduce.py $(ARGS)
 
+promote: setup ## make a registered model the champion: make promote MODEL_VERSION=6eab05d6-5d7885f9
+	@$(BIN)/python tools/promote.py $(MODEL_VERSION) $(ARGS)
+
+mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
+	@mkdir -p results/mlflow
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI="sqlite:///$(CURDIR)/results/mlflow/mlflow.db" \
+	  MLFLOW_DEFAULT_ARTIFACT_ROOT="$(CURDIR)/results/mlflow/artifacts" \
+	  $(BIN)/mlflow server --host 127.0.0.1 --port 5000
+
 test: setup ## every test
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
+browser: ## Chromium for the tests of the pages, by apt-get (Debian)
+	@tools/browser.sh
+
 test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
-	@$(BIN)/python -m pytest -q -m "not spark and not pipeline" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not spark and not pipeline and not browser" $(ARGS)
 
 lint: setup ## style, types, and Snakemake's own lint
 	$(BIN)/ruff check $(SOURCES)

@@ -5,7 +5,7 @@ import sys
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from reco_platform import invocation, workflow as pipeline
 
-FLOW = pipeline.prepare_or_exit(config)
+FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
     LOCK = invocation.start(FLOW, config, sys.argv)
 
@@ -16,6 +16,12 @@ include: "rules/bronze.smk"
 include: "rules/silver.smk"
 include: "rules/gold.smk"
 include: "rules/report.smk"
+include: "rules/tracking.smk"
+
+
+if FLOW.sweep:
+
+    include: "rules/sweep.smk"
 
 
 localrules:

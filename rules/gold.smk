@@ -192,7 +192,13 @@ rule metrics_table:
     input:
         run_metrics=FLOW.receipt("run_metrics"),
     output:
-        FLOW.receipt("metrics_table"),
+        receipt=FLOW.receipt("metrics_table"),
+        table=report(
+            FLOW.latest("metrics.csv"),
+            caption="captions/metrics.rst",
+            category="Model",
+            labels={"what": "metrics"},
+        ),
     log:
         f"{LOGS}/metrics_table.log",
     benchmark:
@@ -205,4 +211,5 @@ rule metrics_table:
     shell:
         "python scripts/metrics_table.py --threads {threads}"
         " --run-metrics {input.run_metrics:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " && python scripts/latest.py {output.receipt:q} {output.table:q}"

@@ -2,16 +2,24 @@
 
 
 rule report:
-    """One HTML file on the run: data, parameters, quality, some users' recommendations."""
+    """One HTML file on the run: is it good, its data, training, evaluation, some users, and where it came from."""
     input:
         etl_report=FLOW.receipt("etl_report"),
+        ratings=FLOW.receipt("ratings"),
         movies=FLOW.receipt("movies"),
         tags=FLOW.receipt("tags"),
         interactions=FLOW.receipt("interactions"),
         recommendations=FLOW.receipt("recommendations"),
         run_metrics=FLOW.receipt("run_metrics"),
+        gate=FLOW.receipt("gate"),
     output:
-        FLOW.receipt("report"),
+        receipt=FLOW.receipt("report"),
+        page=report(
+            FLOW.latest("report.html"),
+            caption="captions/report.rst",
+            category="Model",
+            labels={"what": "report of the run"},
+        ),
     log:
         f"{LOGS}/report.log",
     benchmark:
@@ -24,9 +32,12 @@ rule report:
     shell:
         "python scripts/report.py --threads {threads}"
         " --etl-report {input.etl_report:q}"
+        " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"
         " --interactions {input.interactions:q}"
         " --recommendations {input.recommendations:q}"
         " --run-metrics {input.run_metrics:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --gate {input.gate:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " && python scripts/latest.py {output.receipt:q} {output.page:q}"

@@ -2,21 +2,40 @@
 
 import sys
 
-from reco_platform import layout, reporting
+from reco_platform import interactions, layout, ratingcounts, reporting, run_page, shelves
+from reco_platform.digests import COMPUTING, code_parts
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
 
-USERS, COUNT = 5, 10
+USERS, COUNT = 4, 8
 
 
 def work(task: Task) -> Receipt:
     metrics = reporting.read_json(task.path("run_metrics"))
-    etl = reporting.read_json(task.path("etl_report"))
-    recommendations = task.open("recommendations").read(["user_id", "recommendations"])
-    movies = task.open("movies").read(["movie_id", "title"])
-    best = reporting.suggestions(recommendations, movies, USERS, COUNT)
+    facts = run_page.RunFacts(
+        metrics=metrics,
+        etl=reporting.read_json(task.path("etl_report")),
+        counts=ratingcounts.count(task.open("ratings")),
+        shelves=shelves.shelves(
+            task.open("recommendations").read(["user_id", "recommendations"]),
+            task.open("interactions"),
+            task.open("movies").read(["movie_id", "title", "genres"]),
+            interactions.ALL if metrics["refit"] else interactions.TRAINING,
+            users=USERS,
+            count=COUNT,
+        ),
+        inputs=task.inputs,
+        packages=packages(task),
+        gate=reporting.read_json(task.path("gate")),
+    )
     version = metrics["model_version"]
-    return task.publish_file(layout.report(version), reporting.page(metrics, etl, best), {"model_version": version})
+    return task.publish_file(layout.report(version), run_page.run_page(facts), {"model_version": version})
+
+
+def packages(task: Task) -> dict[str, str]:
+    """The versions of the packages that compute the page; they are part of the step's digest."""
+    parts = code_parts(task.step.script, task.step.files)
+    return {name: version for name, version in sorted(parts.items()) if name in COMPUTING}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def work(task: Task) -> Receipt:
         "model_version": version,
         "served_version": served,
         "refit": served != version,
+        "chosen_by": task.params["chosen_by"],
         "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "hyperparameters": {
             **engine.shaping(task.params, model.facts["engine"]),

@@ -27,7 +27,7 @@ SMALL = demo.DemoSpec(
         tags={"null_tag": 2},
     ),
 )  # fmt: skip
-QUICK = {"rank": 4, "max_iter": 3, "dataset": "small", "dataset_path": "data"}
+QUICK = {"rank": 4, "max_iter": 3, "tracking": "false", "dataset": "small", "dataset_path": "data"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Project:
         return {**kept, **(extra or {})}
 
     def command(self, *words: str, cores: int = 2, **config: Any) -> list[str]:
-        pairs = [f"{key}={value}" for key, value in {**QUICK, **config}.items()]
+        pairs = [f"{key}={value}" for key, value in {**QUICK, **config}.items() if value is not None]
         snakemake = str(Path(sys.executable).with_name("snakemake"))
         return [snakemake, "--cores", str(cores), *(words or ("gold",)), "--config", *pairs]
 

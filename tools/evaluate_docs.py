@@ -19,10 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from reco_platform import biases, config, csvfile, evaluation, interactions, silver_native, splitting, storage
-from reco_platform.als import native, training
-from reco_platform.als.model import Model, Side
-from reco_platform.als.ratings import ratings
+from reco_platform import config, csvfile, evaluation, interactions, silver_native, splitting, storage
+from reco_platform.als import training
+from reco_platform.als.model import Model
 from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.rules import Cleaning
@@ -41,6 +40,17 @@ GRID = tuple(product((10, 50, 100), (0.05, 0.1, 0.15, 0.2)))  # rank, reg_param
 SUPPORTS = (1, 5, 20)
 RATED = {"biases": "biases", "als_plain": "plain ALS", "als": "ALS on bias residuals"}
 RANKED = {"popular": "most popular", "popular_recent": "most popular lately", **RATED}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a training asks for, without its lines of progress."""
+
+    params: Mapping[str, Any]
+    threads: int
+
+    def log(self, text: str) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -81,19 +91,10 @@ def folds(data: Data, changed: Mapping[str, Any]) -> tuple[pa.Table, pa.Table]:
 
 def trained(train: pa.Table, *, biased: bool, rank: int, reg_param: float, threads: int) -> Model:
     """The model that train_als would make of these rows."""
-    users, movies, values = (train[name].to_numpy() for name in ("user_index", "movie_index", "rating"))
-    found = biases.fit(users, movies, values, DEFAULTS.bias_damping)
-    target = found.residuals(users, movies, values) if biased else values
-    factors = native.train(
-        ratings(users, movies, target), rank=rank, max_iter=DEFAULTS.max_iter, reg_param=reg_param,
-        seed=DEFAULTS.seed, threads=threads,
-    )  # fmt: skip
-    model = Model(
-        Side(training.ids_of(factors.user_index, users, train["user_id"]), factors.users),
-        Side(training.ids_of(factors.movie_index, movies, train["movie_id"]), factors.movies),
-    )
-    own = (found.mean + found.users[factors.user_index], found.movies[factors.movie_index])
-    return model.plus(*own) if biased else model
+    terms = Terms(DEFAULTS.model_dump(mode="json") | {"rank": rank, "reg_param": reg_param}, threads)
+    if biased:
+        return training.on_residuals(terms, train, training.natively).model
+    return training.natively(terms, train).model
 
 
 def judged(train: pa.Table, test: pa.Table, data: Data, threads: int, least: int = 1) -> dict[str, Any]:

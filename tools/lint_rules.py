@@ -1,4 +1,4 @@
-"""Snakemake's own lint over the rules; ends with 1 where it finds anything."""
+"""Snakemake's own lint over the rules, those of sweeps included; ends with 1 where it finds anything."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ ACCEPTED = {"Specify a conda environment or container for each rule."}
 
 def main() -> int:
     snakemake = Path(sys.executable).with_name("snakemake")
-    run = subprocess.run([snakemake, "--lint"], capture_output=True, text=True, check=False)
+    run = subprocess.run([snakemake, "sweep", "--lint"], capture_output=True, text=True, check=False)
     said = run.stdout + run.stderr
     titles = re.findall(r"^    \* (.*):$", said, re.MULTILINE)
     if run.returncode and not titles:  # not lints, but an error

@@ -12,7 +12,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from reco_platform.digests import sha256
 from reco_platform.errors import ConfigError
+from reco_platform.uris import redacted
 
 DEFAULTS_FILE = Path("config/config.yaml")
 
@@ -32,7 +34,19 @@ ENVIRONMENT = {
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 
+STORE = r"^(https?://|(sqlite|postgresql|mysql|mssql)(\+\w+)?://|sha256:)"
+"""Addresses of MLflow stores; `sha256:` is what stands for one where its secrets must not be seen."""
+
+
 MOST_RECOMMENDED = 1000
+MOST_TRIALS = 2000  # their ids are one argument of a command
+
+METRIC = (
+    r"^((rmse|mae|user_rmse)_(warm|all)(_clipped)?"
+    r"|(precision|recall|ndcg|map|mrr|hit_rate|novelty|popularity_percentile|genre_diversity)@[1-9]\d{0,2})$"
+)
+SWEEP_NAME = r"^\w[\w.-]*$"
+NOT_SWEEPS = ("data", "trials")  # folders beside those of the sweeps
 
 
 class Config(BaseModel):
@@ -148,6 +162,34 @@ class Config(BaseModel):
     bootstrap_samples: int = Field(1000, ge=100, le=100_000, description="Resamples of users behind each interval")
     bootstrap_seed: int = Field(42, ge=0, lt=2**31, description="Seed of those resamples")
 
+    sweep_metric: str = Field(
+        "rmse_all",
+        pattern=METRIC,
+        description="What sweeps rank trials by, on the validation fold: any metric of the evaluation, such as ndcg@10",
+    )
+    max_trials: int = Field(100, ge=1, le=MOST_TRIALS, description="Most trials that a sweep may have")
+    sweep_sample: int | None = Field(
+        None, ge=1, le=MOST_TRIALS, description="So many trials, drawn at random from the grid; default the whole grid"
+    )
+    sweep_seed: int = Field(42, ge=0, lt=2**31, description="Seed of that draw")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        le=200,
+        description="A trial ends after so many iterations without a better score, and its best iteration counts; "
+        "native engine only",
+    )
+    sweep_name: str | None = Field(
+        None,
+        pattern=SWEEP_NAME,
+        max_length=80,
+        description="Name of the sweep's folder; default a short hash of its trials",
+    )
+    sweep_allow_failures: bool = Field(False, description="A sweep succeeds although some of its trials failed")
+    chosen_by: str | None = Field(
+        None, pattern=SWEEP_NAME, max_length=80, description="Name of the sweep that chose the hyperparameters"
+    )
+
     driver_memory: str = Field(
         "2g",
         pattern=r"^[1-9]\d*[mg]$",
@@ -156,8 +198,17 @@ class Config(BaseModel):
     log_level: Literal["debug", "info", "warn", "error"] = Field(
         "warn", description="Spark's log level; never changes a result"
     )
+    tracking: bool = Field(True, description="Log runs to MLflow and judge each new model against the champion")
     mlflow_tracking_uri: str | None = Field(
-        None, description="MLflow tracking server or store; taken and checked, not used yet"
+        None,
+        pattern=STORE,
+        description="MLflow server (http, https) or database; default a SQLite file under results/mlflow",
+    )
+    registered_model: str = Field(
+        "reco-als", pattern=r"^[\w.-]+$", max_length=80, description="Name in MLflow's registry, with its one champion"
+    )
+    gate_metric: Literal["rmse_all", "rmse_warm"] = Field(
+        "rmse_all", description="Metric by which a new model must surely beat the champion to replace it"
     )
 
     @field_validator("*", mode="before")
@@ -191,6 +242,21 @@ class Config(BaseModel):
             return self.lakehouse.rstrip("/") or "/"
         return f"results/{self.dataset}" + ("" if self.storage_format == "delta" else "-parquet")
 
+    def shaping(self) -> dict[str, Any]:
+        """Every value by key as steps' parameters have it: of MLflow's store a digest, which tells no secret."""
+        values = self.model_dump(mode="json")
+        if self.mlflow_tracking_uri is not None:
+            values["mlflow_tracking_uri"] = f"sha256:{sha256(redacted(self.mlflow_tracking_uri))[:12]}"
+        return values
+
+    def shown(self) -> dict[str, Any]:
+        """Every value by key as people may read it: without the secrets in MLflow's address."""
+        return self.model_dump() | {"mlflow_tracking_uri": redacted(self.mlflow_tracking_uri or "") or None}
+
+
+Sources = dict[str, tuple[Any, str]]
+"""Values by key, each with the name of where it comes from."""
+
 
 def load(
     overrides: Mapping[str, Any], environ: Mapping[str, str] = os.environ, defaults: Path = DEFAULTS_FILE
@@ -205,15 +271,20 @@ def load(
     Raises:
         ConfigError: for a key that does not exist or a value that is not allowed, naming its source.
     """
-    sources: dict[str, tuple[Any, str]] = {}
-    for key, value in read_defaults(defaults).items():
-        sources[key] = (value, str(defaults))
+    return validated({**from_elsewhere(environ, defaults), **from_command_line(overrides)})
+
+
+def from_elsewhere(environ: Mapping[str, str], defaults: Path = DEFAULTS_FILE) -> Sources:
+    """Values of the environment, then of the defaults file."""
+    found = {key: (value, str(defaults)) for key, value in read_defaults(defaults).items()}
     for variable, key in ENVIRONMENT.items():
         if environ.get(variable, "") != "":
-            sources[key] = (environ[variable], f"environment variable {variable}")
-    for key, value in overrides.items():
-        sources[key] = (value, "--config or --configfile")
-    return validated(sources)
+            found[key] = (environ[variable], f"environment variable {variable}")
+    return found
+
+
+def from_command_line(overrides: Mapping[str, Any]) -> Sources:
+    return {key: (value, "--config or --configfile") for key, value in overrides.items()}
 
 
 def read_defaults(path: Path) -> dict[str, Any]:
@@ -251,13 +322,14 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
         key
         for key, value in values.items()
         if (isinstance(value, list) and key != "evaluation_k")
-        or (isinstance(value, str) and "," in value and key in HYPERPARAMETERS)
+        or (isinstance(value, str) and "," in value and key in AXES)
     ]
     if axes:
         raise ConfigError(
             f"{axes[0]}={values[axes[0]]} (from {sources[axes[0]][1]}) is a list: "
             "this target takes one value of each key",
-            "give one value; a list is an axis of a sweep",
+            "give one value; a list of a hyperparameter is an axis of a sweep: "
+            "snakemake --cores 2 sweep --config rank=10,50",
         )
     try:
         config = Config.model_validate(values)
@@ -274,6 +346,10 @@ HYPERPARAMETERS = (
 )  # fmt: skip
 
 
+AXES = (*HYPERPARAMETERS, "min_user_ratings", "min_item_ratings")
+"""Keys of which a sweep takes several values."""
+
+
 def contradictions(config: Config) -> list[str]:
     """Values that are allowed alone and not together."""
     first, second = config.validation_from, config.test_from
@@ -286,6 +362,9 @@ def contradictions(config: Config) -> list[str]:
         problems.append(f"validation_from and test_from need split=global_time, and it is {config.split}")
     if config.last_k and config.split != "user_time":
         problems.append(f"last_k needs split=user_time, and it is {config.split}")
+    for key, name in (("sweep_name", config.sweep_name), ("chosen_by", config.chosen_by)):
+        if name in NOT_SWEEPS:
+            problems.append(f"{key}={name} is no name for a sweep: {', '.join(NOT_SWEEPS)} are taken")
     if config.nonnegative and config.biased:
         problems.append("nonnegative=true needs biased=false: what biases leave is negative as often as not")
     return problems
@@ -303,6 +382,7 @@ def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]])
     """One pydantic problem in the user's words: key, value, source, what is allowed, nearest name."""
     key = str(problem["loc"][0])
     value, source = sources[key]
+    value = redacted(str(value)) if key == "mlflow_tracking_uri" else value
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.5)
         guess = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(sorted(Config.model_fields))}"

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import ipaddress
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,9 @@ from reco_platform.errors import DataError
 ATTEMPTS = 4
 LARGEST = 4 * 2**30
 CHUNK = 2**18
+
+TERMINAL = "RECO_TERMINAL"
+"""Environment variable: the terminal that sees the bars of steps whose own output goes into a pipe; empty for none."""
 
 Report = Callable[[str], None]
 
@@ -201,14 +205,25 @@ def _length(path: Path) -> int:
 @contextlib.contextmanager
 def _progress(name: str, total: int | None, report: Report) -> Iterator[Callable[[int], None]]:
     """Gives a function to call with the number of bytes that are there: a bar on a terminal, lines elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _tenths(name, total, report)
-        return
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda have: bar.update(task, completed=have)
+    with _console() as console:
+        if not console.is_terminal:
+            yield _tenths(name, total, report)
+            return
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(name, total=total)
+            yield lambda have: bar.update(task, completed=have)
+
+
+@contextlib.contextmanager
+def _console() -> Iterator[Console]:
+    """The terminal that `TERMINAL` names, if it can be opened; otherwise standard error."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(Path(os.environ[TERMINAL]).open("w", encoding="utf-8"))
+        except (KeyError, OSError):
+            file = None
+        yield Console(file=file, stderr=file is None)
 
 
 def _tenths(name: str, total: int | None, report: Report) -> Callable[[int], None]:

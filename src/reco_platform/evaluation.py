@@ -78,15 +78,12 @@ def evaluate(
     models = {"als": model, **({"als_plain": plain} if plain else {})}
     known = scene.train
     fitted = biases.fit(known.user_index, known.movie_index, known.ratings, settings.bias_damping)
-    relevant = relevant_rows(scene, settings)
+    relevant = relevant_rows(scene, settings.relevance, settings.relevant_rating)
     predictions = predicted(models, fitted, scene)
     rating = {name: rating_of(predictions[name], predictions["biases"], scene) for name in predictions}
     lists = lists_of(models, fitted, scene, settings)
-    wanted = ranking.relevant_from(
-        scene.user_of_row[relevant].astype(np.int32), scene.movie_of_row[relevant].astype(np.int32),
-        len(scene.users), len(scene.movies),
-    )  # fmt: skip
-    ranked = {name: ranked_of(found, wanted, scene, settings) for name, found in lists.items()}
+    wanted = wanted_of(scene, relevant)
+    ranked = {name: ranked_of(found, wanted, scene, settings.evaluation_k) for name, found in lists.items()}
     whole = {name: [part[name] for part in (rating, ranked) if name in part] for name in {**rating, **ranked}}
     judged = resampled(rating, ranked, settings)
     differences = {name: differences_of(judged["als"], judged[name]) for name in judged if name != "als"}
@@ -160,9 +157,16 @@ def rating_of(values: Doubles, fallback: Doubles, scene: Scene) -> UserSums:
     )
 
 
-def ranked_of(lists: ranking.Positions, wanted: ranking.Relevant, scene: Scene, settings: Settings) -> UserSums:
+def wanted_of(scene: Scene, relevant: Mask) -> ranking.Relevant:
+    """The movies of the relevant test rows, by user."""
+    return ranking.relevant_from(
+        scene.user_of_row[relevant].astype(np.int32), scene.movie_of_row[relevant].astype(np.int32),
+        len(scene.users), len(scene.movies),
+    )  # fmt: skip
+
+
+def ranked_of(lists: ranking.Positions, wanted: ranking.Relevant, scene: Scene, ks: tuple[int, ...]) -> UserSums:
     """Ranking metrics, and what the lists are like apart from being right."""
-    ks = settings.evaluation_k
     return joined(
         [
             ranking.ranking_sums(lists, wanted, ks),

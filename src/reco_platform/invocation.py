@@ -7,20 +7,35 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from reco_platform import bronze, datasets, journal, receipts, reporting, steps, storage
+from reco_platform import (
+    bronze,
+    datasets,
+    download,
+    journal,
+    layout,
+    leaderboard,
+    receipts,
+    reporting,
+    steps,
+    storage,
+    tracking,
+)
 from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES
-from reco_platform.registry import MAKERS, STEPS
-from reco_platform.workflow import SILVER, Workflow
+from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
+from reco_platform.uris import redacted
+from reco_platform.workflow import SILVER, SWEPT, Workflow
 
 LOCK = ".lock"
 TARGETS = ("bronze_files", "silver", "gold")
+SHOWN_TRIALS = 10
 LOOKING = (
     "--lint",
     "--list",
@@ -33,7 +48,11 @@ LOOKING = (
     "-S",
     "-D",
     "--unlock",
+    "--report",
 )
+PLACES = ("dataset_path", "lakehouse")
+"""Keys that say where things lie on this machine, which a sweep's best.yaml does not."""
+
 DRY = ("-n", "--dry-run", "--dryrun")
 
 
@@ -43,12 +62,21 @@ def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> 
     Returns:
         The lock of a real run, held as long as it is open: it ends with the process, however that ends.
     """
-    if any(word in LOOKING for word in argv):
+    if any(word.partition("=")[0] in LOOKING for word in argv):
         return None
     if any(word in DRY or re.fullmatch(r"-[a-z]*n[a-z]*", word) for word in argv):
         glance(workflow)
+        announce(workflow)
         return None
-    return begin(workflow, given)
+    lock = begin(workflow, given)
+    announce(workflow)
+    return lock
+
+
+def announce(workflow: Workflow) -> None:
+    """Says how large a sweep is and what it will cost."""
+    if workflow.sweep:
+        print(workflow.of_sweep.plan, file=sys.stderr, flush=True)
 
 
 def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> IO[str]:
@@ -63,14 +91,16 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
     environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(root / "_runs").resolve())
-    saved = json.dumps(workflow.config.model_dump(), indent=1) + "\n"
+    axes = workflow.sweep.axes if workflow.sweep else {}
+    saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
     receipts.write_text(root / "config.resolved.json", saved)
     return lock
 
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
     """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
-    pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in given.items())
+    shown = {key: redacted(str(value)) if key == "mlflow_tracking_uri" else value for key, value in given.items()}
+    pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in shown.items())
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
         "PYTHONPATH": str(SOURCE.parent),
@@ -80,6 +110,9 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         steps.LOG_LEVEL: workflow.config.log_level,
         steps.ETL_ENGINE: workflow.config.etl_engine,
         steps.OVERRIDES: f" --config {pairs}" if pairs else "",
+        download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
+        steps.TARGET: "sweep" if workflow.sweep else "gold",
+        tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
     }
 
 
@@ -131,7 +164,8 @@ def holder(folder: Path) -> str:
 
 def drop_stale(workflow: Workflow) -> None:
     """Removes receipts that no longer tell the truth, so that their steps run; says which and why."""
-    for path in map(Path, workflow.all_receipts):
+    forget_lost_store(workflow)
+    for path in map(Path, [*workflow.all_receipts, *workflow.sweep_receipts]):
         if not path.is_file():
             continue
         try:
@@ -146,10 +180,25 @@ def drop_stale(workflow: Workflow) -> None:
             warn_of_damage(workflow, receipt)
 
 
+def forget_lost_store(workflow: Workflow) -> None:
+    """Where the file that MLflow's default store consists of is gone, what was logged there is logged anew."""
+    asked = workflow.config
+    if asked.mlflow_tracking_uri or not asked.tracking or tracking.DATABASE.exists():
+        return
+    for name in ("gate", "tracking"):
+        artifact, receipt = workflow.house.artifact(name), Path(workflow.receipt(name))
+        shutil.rmtree(steps.memo_folder(MAKERS[name], Path(workflow.house.root), artifact), ignore_errors=True)
+        if receipt.is_file():
+            print(f"[stale] {receipt}: {tracking.DATABASE} is gone", file=sys.stderr, flush=True)
+            receipt.unlink()
+
+
 def stale(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
     """Why a receipt no longer holds, as far as a quick look can tell."""
     if receipt.artifact.startswith("bronze/"):
         return changed_csv(workflow, receipt, path)
+    if not receipt.lasting:
+        return "it could not be finished, and is tried again"
     content = workflow.house.local(receipt.path)
     if receipt.kind == "absent":
         return None
@@ -183,7 +232,7 @@ def changed_csv(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> st
 
 def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
-    if receipt.kind in {"table", "model"}:
+    if receipt.kind in {"table", "model", "folder"}:
         found = storage.problem(Path(workflow.house.root), receipt)
         if found:
             print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
@@ -192,11 +241,31 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
 def closing(workflow: Workflow, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
     """What each step of the target did, and after `gold` what it holds."""
     events = journal.read(Path(environ.get(journal.VARIABLE, "")))
+    if workflow.sweep:
+        return closing_of_sweep(workflow, events)
     target = next((word for word in argv if word in TARGETS), "gold")
     names = [MAKERS[name].name for name in parts(workflow, target)]
     happened = {event["step"] for event in events}
     text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in {*names, *happened}])
     return text + (f"\n{gold_summary(workflow)}" if target == "gold" else "")
+
+
+def closing_of_sweep(workflow: Workflow, events: list[dict[str, Any]]) -> str:
+    """What each step of the sweep did, its best trials, and how gold is made with the best of them."""
+    names = {"bronze", *(MAKERS[name].name for name in SWEPT), *OF_SWEEPS, *(event["step"] for event in events)}
+    text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in names])
+    flow = workflow.of_sweep
+    folder = workflow.house.local(layout.sweep(flow.sweep.name))
+    try:
+        found = reporting.read_json(folder / "leaderboard.json")
+    except (OSError, ValueError):
+        return text
+    place = {key: value for key in PLACES if (value := getattr(workflow.config, key)) is not None}
+    pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in place.items())
+    command = f"snakemake --cores 2 gold --configfile {folder}/best.yaml" + (f" --config {pairs}" if pairs else "")
+    where = f"  all of them   {folder}/leaderboard.csv, report.html"
+    said = [text, *leaderboard.lines_for_people(found, SHOWN_TRIALS), where]
+    return "\n".join([*said, *([f"  next          {command}"] if (folder / "best.yaml").is_file() else [])])
 
 
 def parts(workflow: Workflow, target: str) -> tuple[str, ...]:
@@ -213,7 +282,7 @@ def gold_summary(workflow: Workflow) -> str:
         opened = {name: storage.open_table(Path(house.root), read[name], "") for name in ("recommendations", "movies")}
     except RecoError:
         return ""
-    files = {name: house.local(read[name].path) for name in ("run_metrics", "etl_report", "report")}
+    files = {name: house.local(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
     best = reporting.suggestions(
         opened["recommendations"].read(["user_id", "recommendations"]),
         opened["movies"].read(["movie_id", "title"]),
@@ -227,4 +296,5 @@ def gold_summary(workflow: Workflow) -> str:
         "rejected rows": f"{house.root}/silver/_quarantine",
     }
     metrics, etl = reporting.read_json(files["run_metrics"]), reporting.read_json(files["etl_report"])
-    return reporting.summary(house.root, metrics, etl, best, where)
+    gate = reporting.read_json(files["gate"])
+    return reporting.summary(house.root, metrics, etl, best, gate=gate, where=where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,15 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def table(events: list[dict[str, Any]], steps: list[str]) -> str:
     """One line a step: worked, restored, failed or up to date, how long, and why."""
-    latest = {event["step"]: event for event in events}
-    rows = []
-    for step in steps:
-        event = latest.get(step)
-        if event is None:
-            rows.append(f"  {step:<15} up to date")
-        else:
-            rows.append(f"  {step:<15} {event['outcome']:<10} {event['seconds']:>6.1f} s  {'; '.join(event['why'])}")
-    return "\n".join(rows)
+    return "\n".join(f"  {step:<15} {row([event for event in events if event['step'] == step])}" for step in steps)
+
+
+def row(events: list[dict[str, Any]]) -> str:
+    """One step's line: of a step that ran several times, how often with which outcome."""
+    if not events:
+        return "up to date"
+    outcomes = Counter(event["outcome"] for event in events)
+    seconds = sum(event["seconds"] for event in events)
+    why = "; ".join(dict.fromkeys(reason for event in events for reason in event["why"]))
+    said = events[0]["outcome"] if len(events) == 1 else ", ".join(f"{n} {name}" for name, n in outcomes.items())
+    return f"{said:<10} {seconds:>6.1f} s  {why}"

@@ -59,7 +59,10 @@ FALLBACK = "gold/recommendations_fallback"
 EVALUATION = "gold/metrics/_evaluation/evaluation"
 RUN_METRICS = "gold/metrics/run_metrics"
 METRICS_TABLE = "gold/metrics/_table/run_metrics"
+GATE = "gold/metrics/_gate/gate"
+TRACKING = "gold/metrics/_tracking/tracking"
 REPORT = "reports/report"
+SWEEP_DATA = "sweeps/data"
 
 ARTIFACTS = {
     **{table: silver(table) for table in TABLES},
@@ -72,7 +75,10 @@ ARTIFACTS = {
     "evaluation": EVALUATION,
     "run_metrics": RUN_METRICS,
     "metrics_table": METRICS_TABLE,
+    "gate": GATE,
     "report": REPORT,
+    "sweep_data": SWEEP_DATA,
+    "tracking": TRACKING,
 }
 
 
@@ -98,6 +104,35 @@ def run_metrics(model_version: str) -> str:
 
 def metrics_table(model_version: str) -> str:
     return f"{RUN_METRICS}_{model_version}.csv"
+
+
+def gate(model_version: str) -> str:
+    return f"{GATE}_{model_version}.json"
+
+
+def tracking(model_version: str) -> str:
+    return f"{TRACKING}_{model_version}.json"
+
+
+def trial(trial_id: str) -> str:
+    return f"sweeps/trials/{trial_id}/result"
+
+
+def trial_params(trial_id: str) -> str:
+    return f"sweeps/trials/{trial_id}/params.json"
+
+
+def sweep(name: str) -> str:
+    """A folder: leaderboard.csv, leaderboard.json, report.html, best.yaml."""
+    return f"sweeps/{name}"
+
+
+def sweep_tracking(name: str) -> str:
+    return f"sweeps/_tracking/{name}"
+
+
+def latest(name: str) -> str:
+    return f"reports/_latest/{name}"
 
 
 def report(model_version: str) -> str:

@@ -93,6 +93,7 @@ class RunMetrics(Strict):
     model_version: str
     served_version: str = Field(description="Of the recommendations: another one after refit")
     refit: bool = Field(description="Whether the served model was trained on all ratings after the evaluation")
+    chosen_by: str | None = Field(description="Name of the sweep that chose the hyperparameters")
     execution_ts: str
     hyperparameters: dict[str, str | int | float | bool | None]
     dataset_info: dict[str, Any]

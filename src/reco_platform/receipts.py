@@ -12,7 +12,7 @@ from typing import Any, Literal
 from reco_platform.digests import canonical, sha256
 from reco_platform.errors import TableError
 
-Kind = Literal["table", "model", "file", "absent"]
+Kind = Literal["table", "model", "folder", "file", "absent"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Receipt:
 
     Attributes:
         artifact: what it stands for, such as silver/ratings.
-        kind: a table, a model folder, a file, or nothing (an optional input that is not there).
+        kind: a table, a model folder, another folder, a file, or nothing (an optional input that is not there).
         path: where the content lies, relative to the lakehouse.
         format: delta, parquet, or the kind of file.
         version: the Delta version that holds the content; None for everything else.
@@ -47,6 +47,16 @@ class Receipt:
     def content(self) -> str:
         """The identity of the content alone: what a consumer's digest is made from."""
         return canonical([self.kind, self.path, self.rows, self.schema_hash, self.fingerprint])
+
+    @property
+    def failed(self) -> bool:
+        """Whether it stands for an attempt that failed: what reads it goes on, and the next run tries again."""
+        return self.facts.get("status") == "failed"
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it holds beyond this run: what failed, or was not tracked, is tried again by the next."""
+        return not self.failed and self.facts.get("tracked", True)
 
     @property
     def whole(self) -> str:

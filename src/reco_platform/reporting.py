@@ -1,4 +1,4 @@
-"""What people read: the facts of a run from its files, as a page and as a summary on the terminal."""
+"""What people read of a run: its facts in words, and the summary on the terminal. `pages` has the page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-
-TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 
 @dataclass(frozen=True)
@@ -49,34 +47,14 @@ def funnel(etl: Mapping[str, Any]) -> list[dict[str, Any]]:
     return lines
 
 
-def page(metrics: Mapping[str, Any], etl: Mapping[str, Any], best: list[Suggestions]) -> str:
-    """The report as one HTML file that needs nothing else."""
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    evaluation = metrics["evaluation"]
-    return template.render(
-        metrics=metrics,
-        funnel=funnel(etl),
-        suggestions=best,
-        systems=system_lines(evaluation),
-        shortcomings=shortcomings(evaluation),
-    )
-
-
-def system_lines(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A line for each system with its headline metrics; a dash where it has none."""
-    names = ("rmse_warm", "rmse_all", f"ndcg@{evaluation['headline_k']}")
-    return [
-        {"name": name, "texts": [interval(found[metric]) if metric in found else "-" for metric in names]}
-        for system, name in SYSTEMS.items()
-        if (found := evaluation["systems"].get(system))
-    ]
-
-
 def summary(
-    root: str, metrics: Mapping[str, Any], etl: Mapping[str, Any], best: list[Suggestions], where: Mapping[str, str]
+    root: str,
+    metrics: Mapping[str, Any],
+    etl: Mapping[str, Any],
+    best: list[Suggestions],
+    *,
+    gate: Mapping[str, Any],
+    where: Mapping[str, str],
 ) -> str:
     """The same for a terminal."""
     lines = ["", "Silver tables"]
@@ -91,9 +69,7 @@ def summary(
     lines += ["Model", f"  version  {metrics['model_version']}", *judgement(metrics["evaluation"])]
     if metrics["refit"]:
         lines.append(f"  served   {metrics['served_version']}, trained on all ratings after that evaluation")
-    lines += [
-        "Recommendations",
-    ]
+    lines += [f"  gate     {GATES[gate['state']]}: {gate['reason']}", "Recommendations"]
     for item in best:
         lines.append(f"  user {item.user_id}")
         lines += [f"    {rank}. {title} ({score:.2f})" for rank, (title, score) in enumerate(item.movies, 1)]
@@ -108,6 +84,14 @@ def summary(
     return "\n".join(lines)
 
 
+GATES = {
+    "first": "became champion",
+    "champion": "became champion",
+    "challenger": "stays challenger",
+    "untracked": "not judged",
+}
+"""What happened at the gate, in words; another model may have become champion since."""
+
 SYSTEMS = {
     "als": "this model",
     "als_plain": "ALS without biases",
@@ -118,17 +102,21 @@ SYSTEMS = {
 }
 
 
-def judgement(evaluation: Mapping[str, Any]) -> list[str]:
-    """The headline metrics beside the baselines, and every baseline that the model does not beat."""
+def headlines(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """What each headline metric is about, with its counts."""
     folds, k = evaluation["folds"], evaluation["headline_k"]
-    titles = {
+    return {
         "rmse_warm": f"RMSE on the {folds['warm_rows']:,} of {folds['rows']:,} test ratings whose user and movie it"
         f" knows (coverage {evaluation['coverage']:.1%})",
         "rmse_all": "RMSE on all test ratings, by biases where it knows one of the two or neither",
         f"ndcg@{k}": f"NDCG@{k} for {folds['ranked_users']:,} of {folds['users']:,} test users (more is better)",
     }
+
+
+def judgement(evaluation: Mapping[str, Any]) -> list[str]:
+    """The headline metrics beside the baselines, and every baseline that the model does not beat."""
     lines = []
-    for metric, title in titles.items():
+    for metric, title in headlines(evaluation).items():
         lines.append(f"  {title}")
         for system, name in SYSTEMS.items():
             found = evaluation["systems"].get(system, {}).get(metric)
@@ -141,7 +129,7 @@ def interval(found: Mapping[str, Any]) -> str:
     """A metric with its 95% interval, or why there is none."""
     if found["value"] is None:
         return str(found["missing_because"])
-    around = "" if found["low"] is None else f"  [{found['low']:.4f}, {found['high']:.4f}]"
+    around = "" if found.get("low") is None else f"  [{found['low']:.4f}, {found['high']:.4f}]"
     return f"{found['value']:.4f}{around}"
 
 

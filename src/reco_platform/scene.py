@@ -165,11 +165,11 @@ def genre_matrix(movie_ids: Ids, genres: pa.Table) -> Mask:
     return matrix
 
 
-def relevant_rows(scene: Scene, settings: Settings) -> Mask:
+def relevant_rows(scene: Scene, relevance: str, relevant_rating: float) -> Mask:
     """Test rows of warm users and movies that count as liked: from the given rating, or from the user's mean on."""
     test = scene.test
-    if settings.relevance == "threshold":
-        return scene.known_rows & (test.ratings >= settings.relevant_rating)
+    if relevance == "threshold":
+        return scene.known_rows & (test.ratings >= relevant_rating)
     train = scene.train
     counts = np.bincount(train.user_index, minlength=int(test.user_index.max(initial=0)) + 1)
     sums = np.bincount(train.user_index, train.ratings, minlength=len(counts))
@@ -194,14 +194,8 @@ def lists_of(
     models: Mapping[str, Model], fitted: biases.Biases, scene: Scene, settings: Settings
 ) -> dict[str, ranking.Positions]:
     """Each ranking system's best movies for every test user, seen ones left out; none for cold users."""
-    longest = max(settings.evaluation_k)
-    warm = scene.users[scene.known_users]
-    seen = seen_by(scene)
-    found: dict[str, ranking.Positions] = {}
-    for name, model in models.items():
-        at, _ = model.users.positions(warm)
-        best = topn.top_n(Model(Side(warm, model.users.factors[at]), model.movies), longest, seen, settings.threads)
-        found[name] = rectangular(best, scene.movies, longest)
+    longest, seen = max(settings.evaluation_k), seen_by(scene)
+    found = {name: best_of(model, scene, seen, longest, settings.threads) for name, model in models.items()}
     recent = baselines.recent_popularity(
         scene.train_movie, scene.train.moments, settings.popular_days, len(scene.movies)
     )
@@ -213,6 +207,14 @@ def lists_of(
     for name, order in orders.items():
         found[name] = baselines.first_unseen(order, seen.bounds, seen.movies, longest)
     return {name: for_all(lists, scene) for name, lists in found.items()}
+
+
+def best_of(model: Model, scene: Scene, seen: topn.Seen, longest: int, threads: int) -> ranking.Positions:
+    """A model's best movies for each warm test user, shape (warm users, longest)."""
+    warm = scene.users[scene.known_users]
+    at, _ = model.users.positions(warm)
+    best = topn.top_n(Model(Side(warm, model.users.factors[at]), model.movies), longest, seen, threads)
+    return rectangular(best, scene.movies, longest)
 
 
 def seen_by(scene: Scene) -> topn.Seen:

@@ -18,16 +18,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from reco_platform import config, journal, receipts, session, storage
+from reco_platform import config, journal, layout, receipts, session, storage
 from reco_platform.contracts import Contract
 from reco_platform.digests import code_digest, code_parts, step_digest
 from reco_platform.errors import ConfigError, RecoError, TableError
+from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS, Step
 
 # What Snakemake's main process tells every script of a run.
 LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_MEMORY", "RECO_LOG_LEVEL"
-OVERRIDES, ETL_ENGINE = "RECO_OVERRIDES", "RECO_ETL_ENGINE"
+OVERRIDES, ETL_ENGINE, TARGET = "RECO_OVERRIDES", "RECO_ETL_ENGINE", "RECO_TARGET"
 
 LAST = "last"
 
@@ -130,7 +131,8 @@ def memo_folder(step: Step, root: Path, artifact: str) -> Path:
 def rebuild_command(receipt: Receipt) -> str:
     """The command that rebuilds exactly what a receipt stands for."""
     rule = receipt.made_from.get("step", "bronze")
-    return f"snakemake --cores 2 gold --forcerun {rule}{os.environ.get(OVERRIDES, '')}"
+    target = os.environ.get(TARGET, "gold")
+    return f"snakemake --cores 2 {target} --forcerun {rule}{os.environ.get(OVERRIDES, '')}"
 
 
 # --- command line
@@ -172,13 +174,17 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
     except ValueError as error:
         raise ConfigError(f"--params is not JSON: {error}", f"{step.script} --help") from error
     code = given.pop("code", None) or code_digest(step.script, step.files)
+    own = {key: given.pop(key) for key in step.own}
     resolved = config.load(given, {})
     values = resolved.model_dump(mode="json")
-    params = {key: values[key] for key in step.keys} | {"code": code}
+    params = {key: values[key] for key in step.keys} | own | {"code": code}
     receipt_path = Path(arguments.receipt)
     artifact = str(receipt_path.relative_to(arguments.lakehouse)).removesuffix(".receipt.json")
-    inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}
     root = Path(arguments.lakehouse)
+    inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}
+    if step.reads_trials:
+        house = Lakehouse(arguments.lakehouse, arguments.dataset)
+        inputs |= {name: receipts.read(house.receipt(layout.trial(name))) for name, _ in params["cells"]}
     threads = max(arguments.threads, 1)
     return Task(step, arguments.dataset, root, receipt_path, artifact, params, inputs, threads, arguments.log_level)
 
@@ -232,7 +238,8 @@ def run(
             session.submit(command)
         receipt = work(task)
         finish(task, receipt, started)
-        journal.record(name, "worked", why, time.time() - started)
+        outcome, said = ("failed", [receipt.facts["error"]]) if receipt.failed else ("worked", why)
+        journal.record(name, outcome, said, time.time() - started)
     except RecoError as error:
         journal.record(name, "failed", [error.what], time.time() - started)
         print(f"[ERROR] {name}: {error}", file=sys.stderr, flush=True)
@@ -282,14 +289,20 @@ def restore(task: Task) -> None:
 def finish(task: Task, receipt: Receipt, started: float) -> None:
     """Completes a receipt and writes it, its memo and its provenance."""
     complete = replace(receipt, made_from=task.made_from)
-    if complete.kind == "file":
-        receipts.write_bytes(payload_path(task), (task.root / complete.path).read_bytes())
-    receipts.write_text(memo_path(task), complete.text())
-    receipts.write_text(task.memo / f"{LAST}.json", complete.text())
+    if complete.lasting:
+        remember(task, complete)
     side = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
     receipts.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
     receipts.write_text(task.receipt_path, complete.text())
     task.log(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")
+
+
+def remember(task: Task, receipt: Receipt) -> None:
+    """Files a receipt in the memo; of a file its content too."""
+    if receipt.kind == "file":
+        receipts.write_bytes(payload_path(task), (task.root / receipt.path).read_bytes())
+    receipts.write_text(memo_path(task), receipt.text())
+    receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
 
 
 def provenance_path(receipt: Path) -> Path:

@@ -199,13 +199,13 @@ def content_bytes(root: Path, receipt: Receipt) -> int:
     return sum(size for size, _, _ in manifest.files.values()) if manifest else 0
 
 
-# --- content of single files; keys that hold the time of writing do not count
+# --- content of single files; keys that hold the time of writing, or what it took, do not count
 
-VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts"})
+VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts", "peak_memory_mb", "seconds"})
 
 
 def file_fingerprint(path: Path) -> str:
-    """Sixteen hex digits of a file's content; of a JSON file without the keys that hold the time of writing."""
+    """Sixteen hex digits of a file's content; of a JSON file without the keys that do not count."""
     content = path.read_bytes() if path.suffix == ".json" else None
     if content is None:
         return sha256_file(path)[:16]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.pipeline
 SILVER = {"silver_ratings", "silver_movies", "silver_tags", "etl_report"}
 FROM_METRICS = {"run_metrics", "metrics_table", "report"}
 FROM_LISTS = {"recommend", *FROM_METRICS}
-FROM_MODEL = {"train_als", "evaluate", *FROM_LISTS}
+FROM_MODEL = {"train_als", "evaluate", "gate", *FROM_LISTS}
 FROM_TRAINING = {"train_plain", *FROM_MODEL}
 FROM_RATINGS = {"silver_ratings", "etl_report", "interactions", *FROM_TRAINING}
 EVERYTHING = SILVER | FROM_RATINGS
@@ -161,7 +161,7 @@ CHANGES = [
     ),
     Change(
         "a_changed_report_template_reruns_the_report",
-        code("src/reco_platform/templates/report.html.j2", "<h2>Parameters</h2>", "<h2>All parameters</h2>"),
+        code("src/reco_platform/templates/report.html.j2", ">Training</h2>", ">The training</h2>"),
         {"report"},
         says="report.html.j2",
     ),
@@ -179,9 +179,10 @@ CHANGES = [
         says="code changed: pyspark",
     ),
     Change(
-        "another_matplotlib_reruns_no_step_that_does_not_use_it",
+        "another_matplotlib_reruns_the_report_alone",
         fake_version("matplotlib"),
-        set(),
+        {"report"},
+        says="code changed: matplotlib",
     ),
     Change(
         "a_deleted_silver_table_is_rebuilt_and_nothing_behind_it",

@@ -132,6 +132,18 @@ def test_the_run_ends_with_a_summary_for_people(built_run: tuple[Project, Run]) 
     assert metrics(built_run[0])["model_version"] in page
 
 
+def test_snakemakes_own_report_holds_the_page_and_the_metrics_with_captions(built: Project) -> None:
+    before = built.journals()
+    run = built.snakemake("gold", "--report", "own.html")
+    assert run.code == 0, run.output
+    text = built.path("own.html").read_text("utf-8")
+    for wanted in ("report of the run", "Every metric of the latest run", "metrics.csv"):
+        assert wanted in text, wanted
+    assert built.journals() == before, "asking for it is no run"
+    page = next(built.lakehouse().glob("reports/*.html"))
+    assert built.path("results/small/reports/_latest/report.html").read_bytes() == page.read_bytes()
+
+
 def test_the_metrics_fit_the_schema_in_docs_and_their_table_repeats_them(first: Project) -> None:
     found = metrics(first)
     schema = json.loads(first.path("docs/run_metrics.schema.json").read_text("utf-8"))

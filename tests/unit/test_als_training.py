@@ -209,9 +209,9 @@ def test_pyspark_ml_trains_on_residuals_too(spark: Any, tmp_path: Path) -> None:
     rows, task = drawn(), task_in(tmp_path, engine="spark-ml", rank=2, max_iter=3)
     residuals: list[pa.Table] = []
 
-    def solve(task: Task, left: pa.Table) -> training.Trained:
+    def solve(task: Task, left: pa.Table, watch: training.Watch) -> training.Trained:
         residuals.append(left)
-        return step.by_spark(task, left)
+        return step.by_spark(task, left, watch)
 
     trained = training.on_residuals(task, rows, solve)
     again = step.by_spark(task, residuals[0])

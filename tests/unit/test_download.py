@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from helpers import Page, quiet, serving, sha256
-from reco_platform.download import fetch, file_sha256
+from reco_platform.download import TERMINAL, fetch, file_sha256
 from reco_platform.errors import DataError
 
 BODY = bytes(range(256)) * 4_000
@@ -51,6 +52,21 @@ def test_a_file_is_kept_in_the_cache_under_its_sha256(get: Get, tmp_path: Path, 
     assert path == tmp_path / "cache" / f"{SHA}.zip"
     assert path.read_bytes() == BODY
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_terminal_sees_a_bar_and_a_pipe_plain_lines(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    with serving({"/a.zip": Page(BODY)}) as site:
+        get(site.url("/a.zip"), said=lines).unlink()
+        assert lines[-1].endswith(f"100% ({len(BODY):,} of {len(BODY):,} bytes)")
+        reader, writer = os.openpty()
+        monkeypatch.setenv(TERMINAL, os.ttyname(writer))
+        lines.clear()
+        get(site.url("/a.zip"), said=lines)
+    assert lines == []
+    assert b"\x1b[" in os.read(reader, 10_000), "a bar is drawn anew in its place"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_verified_copy_needs_no_network(get: Get) -> None:

@@ -41,7 +41,7 @@ def test_a_journal_that_is_not_there_has_no_events(tmp_path: Path) -> None:
     assert journal.read(tmp_path / "none.jsonl") == []
 
 
-def test_the_table_tells_each_steps_last_outcome_in_the_order_asked(tmp_path: Path) -> None:
+def test_the_table_tells_each_steps_outcomes_in_the_order_asked(tmp_path: Path) -> None:
     events = [
         {"step": "train_als", "outcome": "failed", "why": ["out of memory"], "seconds": 2.0},
         {"step": "train_als", "outcome": "worked", "why": ["rank 10 -> 20", "code changed"], "seconds": 12.34},
@@ -51,4 +51,4 @@ def test_the_table_tells_each_steps_last_outcome_in_the_order_asked(tmp_path: Pa
     assert [row.split()[0] for row in rows] == ["bronze", "silver_tags", "train_als"]
     assert "restored" in rows[0]
     assert rows[1].split(maxsplit=1)[1] == "up to date"
-    assert rows[2].endswith("worked       12.3 s  rank 10 -> 20; code changed")
+    assert rows[2].endswith("1 failed, 1 worked   14.3 s  out of memory; rank 10 -> 20; code changed")

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from reco_platform.als import engine, spark, training
-from reco_platform.als.training import Trained
+from reco_platform.als.training import Trained, Watch, unwatched
 from reco_platform.receipts import Receipt
 from reco_platform.session import spark_session
 from reco_platform.steps import Task
@@ -20,6 +20,12 @@ def chosen(task: Task) -> engine.Choice:
 
 def needs_spark(task: Task) -> bool:
     return chosen(task).engine == "spark-ml"
+
+
+def fit(task: Task, rows: pa.Table, choice: engine.Choice, watch: Watch = unwatched) -> Trained:
+    """The model of a step's parameters, on residuals if it is biased."""
+    solve = by_spark if choice.engine == "spark-ml" else training.natively
+    return training.on_residuals(task, rows, solve, watch) if task.params["biased"] else solve(task, rows, watch)
 
 
 def make(task: Task, folds: Collection[str], place: Callable[[str], str], **trial: Any) -> Receipt:
@@ -34,11 +40,14 @@ def make(task: Task, folds: Collection[str], place: Callable[[str], str], **tria
     choice = chosen(task)
     task.log(f"engine {choice.engine}: {choice.why}")
     rows = training.rows_for(task, folds)
-    solve = by_spark if choice.engine == "spark-ml" else training.natively
-    trained = training.on_residuals(task, rows, solve) if task.params["biased"] else solve(task, rows)
+    trained = fit(task, rows, choice)
     return training.publish(task, trained, rows, engine.shaping(task.params, choice.engine) | trial, place)
 
 
-def by_spark(task: Task, rows: pa.Table) -> Trained:
-    """Training by pyspark.ml."""
-    return Trained(spark.train(spark_session(task.step.name, task.log_level), rows, task.params), [])
+def by_spark(task: Task, rows: pa.Table, watch: Watch = unwatched) -> Trained:
+    """Training by pyspark.ml, which shows nothing before its end."""
+    model = spark.train(spark_session(task.step.name, task.log_level), rows, task.params)
+    look = watch(task.params["max_iter"], None, model)
+    if look.said:
+        task.log(f"iteration {task.params['max_iter']}{look.said}")
+    return Trained(model, [])

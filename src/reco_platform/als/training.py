@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from reco_platform.receipts import Receipt
 from reco_platform.steps import Task
 
 COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating")
+Floats = npt.NDArray[np.float32]
+
 MODEL_PARAMS = {"userCol": "user_id", "itemCol": "movie_id", "coldStartStrategy": "drop"}
 
 
@@ -30,7 +32,35 @@ class Trained:
     objective: list[float]
 
 
-Solve = Callable[[Task, pa.Table], Trained]
+class Look(NamedTuple):
+    """What somebody who watches a training says: words for its line of progress, and whether it is to end."""
+
+    said: str = ""
+    enough: bool = False
+
+
+Watch = Callable[[int, float | None, Model], Look]
+"""Called with the iteration, from 1, the objective for each rating if it is known, and the model as it is then."""
+
+
+class Terms(Protocol):
+    """What of a task decides how a model is trained."""
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    def log(self, text: str) -> None: ...
+
+
+T = TypeVar("T", bound=Terms)
+Solve = Callable[[T, pa.Table, Watch], Trained]
+
+
+def unwatched(iteration: int, objective: float | None, model: Model) -> Look:
+    return Look()
 
 
 def rows_for(task: Task, folds: Collection[str]) -> pa.Table:
@@ -63,7 +93,7 @@ def supported(rows: pa.Table, least_of_user: int, least_of_movie: int) -> pa.Tab
     return rows if enough.all() else rows.filter(pa.array(enough))
 
 
-def on_residuals(task: Task, rows: pa.Table, solve: Solve) -> Trained:
+def on_residuals(task: T, rows: pa.Table, solve: Solve[T], watch: Watch = unwatched) -> Trained:
     """A model of what the biases leave, with the biases in two columns more, so that its products are whole ratings.
 
     Koren 2010 (Factor in the Neighbors, section 2.1) has the biases; LensKit's BiasedMF trains ALS on the same rest.
@@ -71,9 +101,10 @@ def on_residuals(task: Task, rows: pa.Table, solve: Solve) -> Trained:
     users, movies, values = (rows[name].to_numpy() for name in ("user_index", "movie_index", "rating"))
     found = biases.fit(users, movies, values, task.params["bias_damping"])
     at = rows.schema.get_field_index("rating")
-    trained = solve(task, rows.set_column(at, "rating", pa.array(found.residuals(users, movies, values))))
+    left = rows.set_column(at, "rating", pa.array(found.residuals(users, movies, values)))
     # Dense indexes rise with the ids, as a model's rows do.
     own = (found.mean + found.users[present(users)], found.movies[present(movies)])
+    trained = solve(task, left, lambda iteration, loss, model: watch(iteration, loss, model.plus(*own)))
     return Trained(trained.model.plus(*own), trained.objective)
 
 
@@ -82,12 +113,20 @@ def present(index: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.bincount(index))
 
 
-def natively(task: Task, rows: pa.Table) -> Trained:
+def natively(task: Terms, rows: pa.Table, watch: Watch = unwatched) -> Trained:
     """Training by threads of this process."""
     from reco_platform.als import native  # noqa: PLC0415  # a restore needs no compiled code
     from reco_platform.als.ratings import ratings  # noqa: PLC0415
 
     users, movies = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
+    user_ids, movie_ids = own_ids(users, rows["user_id"]), own_ids(movies, rows["movie_id"])
+
+    def after(iteration: int, objective: float, user_factors: Floats, movie_factors: Floats) -> bool:
+        loss = objective / len(rows)
+        look = watch(iteration, loss, Model(Side(user_ids, user_factors), Side(movie_ids, movie_factors)))
+        report(task, iteration, f"objective {loss:.5f} a rating{look.said}", started)
+        return look.enough
+
     started = time.monotonic()
     task.log(f"{len(rows):,} ratings, {task.threads} threads")
     factors = native.train(
@@ -98,20 +137,21 @@ def natively(task: Task, rows: pa.Table) -> Trained:
         seed=task.params["seed"],
         solver=task.params["solver"],
         threads=task.threads,
-        callback=lambda iteration, objective, *_: report(task, iteration, objective / len(rows), started),
+        callback=after,
     )
-    model = Model(
-        Side(ids_of(factors.user_index, users, rows["user_id"]), factors.users),
-        Side(ids_of(factors.movie_index, movies, rows["movie_id"]), factors.movies),
-    )
+    model = Model(Side(user_ids, factors.users), Side(movie_ids, factors.movies))
     return Trained(model, (factors.objective / len(rows)).tolist())
 
 
-def report(task: Task, iteration: int, loss: float, started: float) -> None:
+def report(task: Terms, iteration: int, said: str, started: float) -> None:
     elapsed = time.monotonic() - started
     left = elapsed / iteration * (task.params["max_iter"] - iteration)
-    at = f"iteration {iteration}/{task.params['max_iter']}"
-    task.log(f"{at}: objective {loss:.5f} a rating, {elapsed:.1f} s, {left:.1f} s left")
+    task.log(f"iteration {iteration}/{task.params['max_iter']}: {said}, {elapsed:.1f} s, {left:.1f} s left")
+
+
+def own_ids(index: npt.NDArray[np.int32], ids: pa.ChunkedArray) -> Ids:
+    """The ids of the dense indexes that occur, rising."""
+    return ids_of(present(index).astype(np.int32), index, ids)
 
 
 def ids_of(wanted: npt.NDArray[np.int32], index: npt.NDArray[np.int32], ids: pa.ChunkedArray) -> Ids:

@@ -1,0 +1,24 @@
+"""Copies the file that a receipt names to a path that every version shares: Snakemake's own report finds it there."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from reco_platform import receipts, steps
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/latest.py", description=__doc__)
+    parser.add_argument("receipt", help="of a file, or of a folder with the file")
+    parser.add_argument("target", help="path of the copy")
+    parser.add_argument("--file", default="", help="which file of the folder")
+    parser.add_argument("--lakehouse", default=os.environ.get(steps.LAKEHOUSE, "."), help="root of the lakehouse")
+    arguments = parser.parse_args()
+    source = Path(arguments.lakehouse) / receipts.read(arguments.receipt).path / arguments.file
+    receipts.write_bytes(arguments.target, source.read_bytes())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""The train and validation folds as arrays, for the trials of sweeps. No other step of a sweep opens interactions."""
+
+import sys
+
+from reco_platform import interactions, layout, storage, sweepdata
+from reco_platform.errors import DataError
+from reco_platform.receipts import Receipt
+from reco_platform.steps import Task, run
+
+COLUMNS = ("user_id", "movie_id", "rating", "rating_ts")
+
+
+def work(task: Task) -> Receipt:
+    folds = ((interactions.TRAIN,), (interactions.VALIDATION,))
+    train, validation = interactions.read_parts(task.open("interactions"), COLUMNS, folds, task.threads)
+    if not (len(train) and len(validation)):
+        raise DataError(
+            f"the train fold has {len(train):,} ratings, the validation fold {len(validation):,}: a sweep needs both",
+            "set another test_fraction or validation_fraction",
+        )
+    movies = task.open("movies").read(["movie_id", "genres"])
+    staging = storage.staging_folder(task.root / layout.SWEEP_DATA)
+    found = sweepdata.write(sweepdata.collected(train, validation, movies), staging)
+    storage.publish_folder(staging, task.root / layout.SWEEP_DATA, fingerprint=found, rows=len(train))
+    facts = {"train_count": len(train), "validation_count": len(validation)}
+    return Receipt(task.artifact, "folder", layout.SWEEP_DATA, "npy", None, len(train), "", found, facts)
+
+
+if __name__ == "__main__":
+    sys.exit(run("sweep_data", __doc__, work))

@@ -1,0 +1,49 @@
+"""Logs a sweep to MLflow: a parent run with one nested run a trial."""
+
+import json
+import sys
+
+from reco_platform import reporting, tracking
+from reco_platform.receipts import Receipt
+from reco_platform.runlog import trials_of
+from reco_platform.steps import Task, git_commit, run
+
+
+def work(task: Task) -> Receipt:
+    try:
+        log(task)
+    except tracking.StoreProblemError as problem:
+        task.log(tracking.warning(problem))
+        return publish(task, {"tracked": False, "reason": problem.reason})
+    return publish(task, {"tracked": True})
+
+
+def publish(task: Task, facts: dict[str, bool | str]) -> Receipt:
+    facts = {"sweep": task.path("leaderboard").name, **facts}
+    return task.publish_file(f"{task.artifact}.json", json.dumps(facts, indent=1) + "\n", facts)
+
+
+def log(task: Task) -> None:
+    """Brings the sweep's runs up to date.
+
+    Raises:
+        StoreProblemError: the store cannot be told.
+    """
+    folder = task.path("leaderboard")
+    found = reporting.read_json(folder / "leaderboard.json")
+    files = [path for name in ("leaderboard.csv", "leaderboard.json", "best.yaml") if (path := folder / name).is_file()]
+    with tracking.Session() as store:
+        done = store.ask(
+            "sweep",
+            carry=tracking.weight(files) + tracking.FILE_BYTES * len(found["trials"]),
+            name=found["sweep"],
+            dataset=found["dataset"],
+            tags={"metric": found["metric"], "git_commit": git_commit() or "unknown"},
+            trials=trials_of(found),
+            files=[[str(path), ""] for path in files],
+        )
+    task.log(f"logged as run {done['run_id']}")
+
+
+if __name__ == "__main__":
+    sys.exit(run("track_sweep", __doc__, work))
