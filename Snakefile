@@ -9,7 +9,7 @@ FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
     LOCK = invocation.start(FLOW, config, sys.argv)
 
-LOGS = f"{FLOW.house.root}/_logs"
+LOGS = f"{FLOW.house.records}/_logs"
 
 
 include: "rules/bronze.smk"

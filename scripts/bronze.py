@@ -42,7 +42,7 @@ def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) ->
     changed = []
     for table in TABLES:
         receipt = bronze.describe(dataset, house, table)
-        memo = house.local(house.bronze(table)).parent / "_memo" / f"{table}.json"
+        memo = house.content(house.bronze(table)).parent / "_memo" / f"{table}.json"
         if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
             changed.append(table)
             write_text(memo, receipt.text())
@@ -51,7 +51,7 @@ def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) ->
                 f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {house.dataset}", flush=True
             )
         path = Path(house.receipt(receipt.artifact))
-        files = [house.local(receipt.path), datasets.source(dataset, table)]
+        files = [house.content(receipt.path), datasets.source(dataset, table)]
         looks = {str(file): bronze.seen(file) for file in files if file}
         write_text(provenance_path(path), json.dumps({**provenance(started), "seen": looks}, indent=1) + "\n")
         write_text(path, receipt.text())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from reco_platform import datasets, storage
 from reco_platform.layout import TABLES, Lakehouse
+from reco_platform.places import Place, move, sha256_file
 from reco_platform.receipts import Receipt, write_text
 
 CACHE = Path(".cache/downloads")
@@ -21,7 +23,7 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     Returns:
         Whether anything was brought.
     """
-    folder = house.local(house.bronze("ratings")).parent
+    folder = house.content(house.bronze("ratings")).parent
     source = folder / storage.MEMO / "source.json"
     identity = json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
     wanted = datasets.tables(dataset)
@@ -34,7 +36,13 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     source.unlink(missing_ok=True)
     for table in set(TABLES) - set(wanted):
         (folder / f"{table}.csv").unlink(missing_ok=True)
-    datasets.acquire(dataset, folder, CACHE, report=report)
+    if isinstance(folder, Path):
+        datasets.acquire(dataset, folder, CACHE, report=report)
+    else:
+        with tempfile.TemporaryDirectory(dir=storage.scratch()) as here:
+            datasets.acquire(dataset, Path(here), CACHE, report=report)
+            for table in wanted:
+                move(Path(here) / f"{table}.csv", folder / f"{table}.csv")
     write_text(source, identity)
     return True
 
@@ -42,16 +50,16 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
 def describe(dataset: datasets.Dataset, house: Lakehouse, table: str) -> Receipt:
     """The receipt of one CSV file as it is now; of kind absent where the data set has none."""
     artifact = house.bronze(table)
-    path = house.local(f"{artifact}.csv")
+    path = house.content(f"{artifact}.csv")
     if table not in datasets.tables(dataset):
         return Receipt(artifact, "absent", f"{artifact}.csv")
-    checksum = storage.sha256_file(path)
+    checksum = sha256_file(path)
     registered = registered_sha256(dataset, table)
     facts = {"sha256": checksum, "bytes": path.stat().st_size, "as_registered": registered in (None, checksum)}
     return Receipt(artifact, "file", f"{artifact}.csv", "csv", None, 0, "", checksum[:16], facts, {"step": "bronze"})
 
 
-def seen(path: Path) -> list[int] | None:
+def seen(path: Place) -> list[int] | None:
     """What a look at a file shows without reading it: its size and its time of change; None where there is none."""
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -365,9 +366,25 @@ def contradictions(config: Config) -> list[str]:
     for key, name in (("sweep_name", config.sweep_name), ("chosen_by", config.chosen_by)):
         if name in NOT_SWEEPS:
             problems.append(f"{key}={name} is no name for a sweep: {', '.join(NOT_SWEEPS)} are taken")
+    problems += of_remote_lakehouse(config)
     if config.nonnegative and config.biased:
         problems.append("nonnegative=true needs biased=false: what biases leave is negative as often as not")
     return problems
+
+
+REMOTE = re.compile(r"hdfs://[\w.-]+(:\d{1,5})?/[^?#]*[^?#/][^?#]*")
+
+
+def of_remote_lakehouse(config: Config) -> list[str]:
+    """What is wrong with a lakehouse that is an address."""
+    root = config.root
+    if "://" not in root:
+        return []
+    if not REMOTE.fullmatch(root):
+        return [f"lakehouse={redacted(root)!r} must be a folder, or an address of the form hdfs://HOST:PORT/FOLDER"]
+    if config.storage_format != "delta":
+        return [f"a lakehouse on HDFS needs storage_format=delta, and it is {config.storage_format}"]
+    return []
 
 
 def is_day(text: str) -> bool:

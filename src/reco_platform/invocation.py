@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from reco_platform import (
     datasets,
     download,
     journal,
-    layout,
     leaderboard,
     receipts,
     reporting,
@@ -29,6 +27,7 @@ from reco_platform import (
 from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES
+from reco_platform.places import remove_tree
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
 from reco_platform.uris import redacted
 from reco_platform.workflow import SILVER, SWEPT, Workflow
@@ -62,6 +61,15 @@ def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> 
     Returns:
         The lock of a real run, held as long as it is open: it ends with the process, however that ends.
     """
+    try:
+        return started(workflow, given, argv)
+    except RecoError as error:
+        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
+
+
+def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> IO[str] | None:
+    """The same; what is wrong is raised."""
     if any(word.partition("=")[0] in LOOKING for word in argv):
         return None
     if any(word in DRY or re.fullmatch(r"-[a-z]*n[a-z]*", word) for word in argv):
@@ -81,10 +89,10 @@ def announce(workflow: Workflow) -> None:
 
 def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> IO[str]:
     """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
-    root = Path(workflow.house.root)
+    root = workflow.house.records
     lock = take_lock(root)
     if lock is None:
-        message = f"another run holds {root} (process {holder(root)})"
+        message = f"another run holds {workflow.house.root} (process {holder(root)})"
         print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
         os._exit(1)
     refuse_other_format(workflow)
@@ -121,7 +129,7 @@ def refuse_other_format(workflow: Workflow) -> None:
     try:
         for name in (*TABLES, "interactions", "recommendations", "fallback"):
             storage.refuse_other_format(
-                workflow.house.local(workflow.house.artifact(name)), workflow.config.storage_format
+                workflow.house.content(workflow.house.artifact(name)), workflow.config.storage_format
             )
     except RecoError as error:
         print(f"[ERROR] {error}", file=sys.stderr, flush=True)
@@ -130,7 +138,7 @@ def refuse_other_format(workflow: Workflow) -> None:
 
 def glance(workflow: Workflow) -> None:
     """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
-    root = Path(workflow.house.root)
+    root = workflow.house.records
     if not root.is_dir():
         return
     lock = take_lock(root)
@@ -187,7 +195,7 @@ def forget_lost_store(workflow: Workflow) -> None:
         return
     for name in ("gate", "tracking"):
         artifact, receipt = workflow.house.artifact(name), Path(workflow.receipt(name))
-        shutil.rmtree(steps.memo_folder(MAKERS[name], Path(workflow.house.root), artifact), ignore_errors=True)
+        remove_tree(steps.memo_folder(MAKERS[name], workflow.house.place, artifact))
         if receipt.is_file():
             print(f"[stale] {receipt}: {tracking.DATABASE} is gone", file=sys.stderr, flush=True)
             receipt.unlink()
@@ -199,7 +207,7 @@ def stale(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | No
         return changed_csv(workflow, receipt, path)
     if not receipt.lasting:
         return "it could not be finished, and is tried again"
-    content = workflow.house.local(receipt.path)
+    content = workflow.house.content(receipt.path)
     if receipt.kind == "absent":
         return None
     if not content.exists():
@@ -216,7 +224,7 @@ def changed_csv(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> st
         known = reporting.read_json(side)
     except (OSError, ValueError):
         known = {}
-    files = [workflow.house.local(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
+    files = [workflow.house.content(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
     looks = {str(file): bronze.seen(file) for file in files if file}
     for name, look in looks.items():
         if known.get("seen", {}).get(name) == look or (look is None and receipt.kind == "absent"):
@@ -233,7 +241,7 @@ def changed_csv(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> st
 def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
     if receipt.kind in {"table", "model", "folder"}:
-        found = storage.problem(Path(workflow.house.root), receipt)
+        found = storage.problem(workflow.house.place, receipt)
         if found:
             print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
 
@@ -255,10 +263,11 @@ def closing_of_sweep(workflow: Workflow, events: list[dict[str, Any]]) -> str:
     names = {"bronze", *(MAKERS[name].name for name in SWEPT), *OF_SWEEPS, *(event["step"] for event in events)}
     text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in names])
     flow = workflow.of_sweep
-    folder = workflow.house.local(layout.sweep(flow.sweep.name))
     try:
+        receipt = receipts.read(flow.leaderboard)
+        folder = storage.path_of(workflow.house.place, receipt)
         found = reporting.read_json(folder / "leaderboard.json")
-    except (OSError, ValueError):
+    except (RecoError, OSError, ValueError):
         return text
     place = {key: value for key in PLACES if (value := getattr(workflow.config, key)) is not None}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in place.items())
@@ -279,10 +288,10 @@ def gold_summary(workflow: Workflow) -> str:
     house = workflow.house
     try:
         read = {name: receipts.read(workflow.receipt(name)) for name in (*workflow.gold, *SILVER)}
-        opened = {name: storage.open_table(Path(house.root), read[name], "") for name in ("recommendations", "movies")}
+        opened = {name: storage.open_table(house.place, read[name], "") for name in ("recommendations", "movies")}
     except RecoError:
         return ""
-    files = {name: house.local(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
+    files = {name: house.content(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
     best = reporting.suggestions(
         opened["recommendations"].read(["user_id", "recommendations"]),
         opened["movies"].read(["movie_id", "title"]),

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+from reco_platform.digests import sha256
+from reco_platform.places import Place, is_remote, place
 
 TABLES = ("ratings", "movies", "tags")
 
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """Paths of one data set's lakehouse, relative to its root.
+    """Paths of one data set's lakehouse.
 
     Args:
-        root: a folder.
+        root: a folder, or hdfs://host:port/path.
         dataset: name of the data set.
     """
 
     root: str
     dataset: str
 
-    def receipt(self, artifact: str) -> str:
-        """The receipt's path: beside what it stands for."""
-        return str(Path(self.root) / f"{artifact}.receipt.json")
+    @cached_property
+    def place(self) -> Place:
+        """The root of all content."""
+        return place(self.root)
 
-    def local(self, artifact: str) -> Path:
-        return Path(self.root) / artifact
+    @cached_property
+    def records(self) -> Path:
+        """The folder of receipts, logs and journals: the root itself, of a remote one a folder of this machine."""
+        return Path(f"results/{self.dataset}-{sha256(self.root)[:8]}" if is_remote(self.root) else self.root)
+
+    def receipt(self, artifact: str) -> str:
+        """The receipt's path: where the root is a folder, beside what it stands for."""
+        return str(self.records / f"{artifact}.receipt.json")
+
+    def content(self, artifact: str) -> Place:
+        """Where a table, model or file lies."""
+        return self.place / artifact
 
     def bronze(self, table: str) -> str:
         return f"bronze/movielens/{self.dataset}/{table}"

@@ -65,13 +65,13 @@ def made(house: Lakehouse, config: Config, step: Step) -> Made:
     side = steps.provenance_path(Path(house.receipt(receipt.artifact)))
     present = {"step": step.name, "params": values, "code": code, "inputs": now}
     differs = steps.differences(step, receipt.made_from, present, side)
-    lost = storage.problem(Path(house.root), receipt)
+    lost = storage.problem(house.place, receipt)
     return Made(step.makes, receipt, differs + ([lost] if lost else []), inputs)
 
 
 def bronze_file(house: Lakehouse, artifact: str) -> Made:
     receipt = receipts.read(house.receipt(artifact))
-    lost = storage.problem(Path(house.root), receipt)
+    lost = storage.problem(house.place, receipt)
     return Made(Path(artifact).name + ".csv", receipt, [lost] if lost else [], [])
 
 
@@ -102,7 +102,7 @@ def lines(one: Made, depth: int = 0, seen: set[str] | None = None) -> Iterator[s
 def remembered(house: Lakehouse, name: str) -> list[Receipt]:
     """Every receipt that the memo of a result holds, the newest first."""
     step = MAKERS[name]
-    folder = steps.memo_folder(step, Path(house.root), house.artifact(name))
+    folder = steps.memo_folder(step, house.place, house.artifact(name))
     paths = [path for path in folder.glob("*.json") if path.stem != steps.LAST]
     found = []
     for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):

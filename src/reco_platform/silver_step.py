@@ -29,7 +29,7 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
         DataError: if the file is not what it should be, or a check fails; the report is written first.
     """
     table = cleaning.contract.name
-    report_path = task.root / layout.Lakehouse(str(task.root), task.dataset).quality_report(table)
+    report_path = task.root / task.house.quality_report(table)
     if task.inputs["bronze"].kind == "absent":
         task.log(f"there is no {table}.csv: skipped")
         write_text(report_path, json.dumps({"table": table, "absent": True, "passed": True}, indent=1) + "\n")

@@ -23,6 +23,7 @@ from reco_platform.contracts import Contract
 from reco_platform.digests import code_digest, code_parts, step_digest
 from reco_platform.errors import ConfigError, RecoError, TableError
 from reco_platform.layout import Lakehouse
+from reco_platform.places import Place
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS, Step
 
@@ -39,7 +40,7 @@ class Task:
 
     step: Step
     dataset: str
-    root: Path
+    root: Place
     receipt_path: Path
     artifact: str
     params: dict[str, Any]
@@ -61,7 +62,7 @@ class Task:
         return step_digest(f"{self.step.name} {self.artifact}", self.values, self.params["code"], self.identities)
 
     @property
-    def memo(self) -> Path:
+    def memo(self) -> Place:
         """Where this artifact's earlier receipts lie."""
         return memo_folder(self.step, self.root, self.artifact)
 
@@ -84,12 +85,16 @@ class Task:
         return storage.open_table(self.root, receipt, rebuild_command(receipt))
 
     def path(self, name: str) -> Path:
-        """An input file or folder, checked against its receipt."""
+        """An input file or folder on this machine, checked against its receipt."""
         receipt = self.inputs[name]
         found = storage.problem(self.root, receipt)
         if found:
             raise TableError(found, f"rebuild it with: {rebuild_command(receipt)}")
-        return self.root / receipt.path
+        return storage.path_of(self.root, receipt)
+
+    @property
+    def house(self) -> Lakehouse:
+        return Lakehouse(str(self.root), self.dataset)
 
     def publish(
         self, staging: Path, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
@@ -122,7 +127,7 @@ def identity(step: Step, receipt: Receipt) -> str:
     return receipt.whole if step.reads_facts else receipt.content
 
 
-def memo_folder(step: Step, root: Path, artifact: str) -> Path:
+def memo_folder(step: Step, root: Place, artifact: str) -> Place:
     """Where the earlier receipts of an artifact lie, by digest: inside its folder, or beside its file."""
     target = root / artifact
     return target.parent / storage.MEMO / target.name if step.makes_file else target / storage.MEMO
@@ -179,14 +184,15 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
     values = resolved.model_dump(mode="json")
     params = {key: values[key] for key in step.keys} | own | {"code": code}
     receipt_path = Path(arguments.receipt)
-    artifact = str(receipt_path.relative_to(arguments.lakehouse)).removesuffix(".receipt.json")
-    root = Path(arguments.lakehouse)
+    house = Lakehouse(arguments.lakehouse, arguments.dataset)
+    artifact = str(receipt_path.relative_to(house.records)).removesuffix(".receipt.json")
     inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}
     if step.reads_trials:
-        house = Lakehouse(arguments.lakehouse, arguments.dataset)
         inputs |= {name: receipts.read(house.receipt(layout.trial(name))) for name, _ in params["cells"]}
     threads = max(arguments.threads, 1)
-    return Task(step, arguments.dataset, root, receipt_path, artifact, params, inputs, threads, arguments.log_level)
+    return Task(
+        step, arguments.dataset, house.place, receipt_path, artifact, params, inputs, threads, arguments.log_level
+    )
 
 
 # --- running
@@ -266,11 +272,11 @@ def memo_problem(task: Task) -> str | None:
     return storage.problem(task.root, receipt)
 
 
-def memo_path(task: Task) -> Path:
+def memo_path(task: Task) -> Place:
     return task.memo / f"{task.digest}.json"
 
 
-def payload_path(task: Task) -> Path:
+def payload_path(task: Task) -> Place:
     """Where the memo keeps a file's content: unlike a table, a file has no older versions."""
     return memo_path(task).with_suffix(".payload")
 

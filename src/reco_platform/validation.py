@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from reco_platform import layout, receipts, reporting, storage
@@ -14,6 +13,7 @@ from reco_platform.contracts import CONTRACTS
 from reco_platform.errors import RecoError
 from reco_platform.fingerprint import fingerprint
 from reco_platform.layout import TABLES, Lakehouse
+from reco_platform.places import Place, sha256_file
 from reco_platform.receipts import Receipt
 
 Layer = Literal["bronze", "silver", "gold"]
@@ -52,14 +52,12 @@ def check_bronze(house: Lakehouse, deep: bool) -> Iterator[Finding]:
         if receipt is None:
             yield finding
             continue
-        path = house.local(receipt.path)
+        path = house.content(receipt.path)
         if receipt.kind == "absent":
             yield Finding("ok", f"{table}.csv: not in this data set")
         elif not path.is_file():
             yield Finding("error", f"{path} is missing")
-        elif path.stat().st_size != receipt.facts["bytes"] or (
-            deep and storage.sha256_file(path) != receipt.facts["sha256"]
-        ):
+        elif path.stat().st_size != receipt.facts["bytes"] or (deep and sha256_file(path) != receipt.facts["sha256"]):
             yield Finding("error", f"{path} is not the file that its receipt describes (run snakemake to take it in)")
         else:
             yield Finding("ok", f"{table}.csv ({path.stat().st_size:,} bytes)")
@@ -69,15 +67,15 @@ def check_silver(house: Lakehouse, deep: bool) -> Iterator[Finding]:
     for table in TABLES:
         yield check_content(house, layout.silver(table), table, deep)
     reports = [house.quality_report(table) for table in TABLES] + [f"{house.etl_report}.json"]
-    missing = [path for path in reports if not house.local(path).is_file()]
-    yield from (Finding("error", f"report {house.local(path)} is missing") for path in missing)
-    failed = [path for path in reports[:-1] if path not in missing and not passed(house.local(path))]
-    yield from (Finding("error", f"{house.local(path)} says that its table failed a check") for path in failed)
+    missing = [path for path in reports if not house.content(path).is_file()]
+    yield from (Finding("error", f"report {house.content(path)} is missing") for path in missing)
+    failed = [path for path in reports[:-1] if path not in missing and not passed(house.content(path))]
+    yield from (Finding("error", f"{house.content(path)} says that its table failed a check") for path in failed)
     if not missing and not failed:
         yield Finding("ok", f"Reports directory exists ({len(reports)} reports)")
 
 
-def passed(report: Path) -> bool:
+def passed(report: Place) -> bool:
     try:
         return reporting.read_json(report).get("passed") is True
     except ValueError:
@@ -99,11 +97,11 @@ def check_folder(house: Lakehouse, folder: str, artifact: str, what: str, unit: 
     if finding.level == "error":
         yield finding
         return
-    versions = {path.stem for path in house.local(folder).iterdir() if kept(path)}
+    versions = {path.stem for path in house.content(folder).iterdir() if kept(path)}
     yield Finding("ok", f"{what} directory exists ({len(versions)} {unit})")
 
 
-def kept(path: Path) -> bool:
+def kept(path: Place) -> bool:
     return not path.name.startswith(("_", ".")) and not path.name.endswith((".receipt.json", ".provenance.json"))
 
 
@@ -114,16 +112,21 @@ def check_content(house: Lakehouse, artifact: str, name: str, deep: bool) -> Fin
         return finding
     if receipt.kind == "absent":
         return Finding("ok", f"{name}: not in this data set")
-    root, path = Path(house.root), house.local(receipt.path)
+    root, path = house.place, house.content(receipt.path)
     problem = storage.problem(root, receipt, thorough=deep)
     if problem is None and receipt.kind == "table":
         problem = table_problem(root, receipt, deep)
-    if problem is None and deep and receipt.kind == "model" and model_fingerprint(path) != receipt.fingerprint:
+    if (
+        problem is None
+        and deep
+        and receipt.kind == "model"
+        and model_fingerprint(storage.path_of(root, receipt)) != receipt.fingerprint
+    ):
         problem = f"the factors in {path} are not those of {receipt.fingerprint}"
     return Finding("error", problem) if problem else Finding("ok", f"{name} exists at {path}")
 
 
-def table_problem(root: Path, receipt: Receipt, deep: bool) -> str | None:
+def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
     """What of a table's log, rows or content differs from its receipt."""
     path = root / receipt.path
     if receipt.version is not None:

@@ -70,7 +70,7 @@ class Workflow:
 
     def latest(self, name: str) -> str:
         """Where a copy of the latest file of a kind lies, for Snakemake's own report."""
-        return str(self.house.local(layout.latest(name)))
+        return str(self.house.records / layout.latest(name))
 
     @property
     def gold(self) -> tuple[str, ...]:
@@ -200,8 +200,6 @@ def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
 def resolved_to(resolved: config.Config, sweep: sweeps.Sweep | None = None) -> Workflow:
     dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
     datasets.tables(dataset)
-    if "://" in resolved.root:
-        raise ConfigError(f"lakehouse={resolved.root}: remote storage is not supported yet", "name a local folder")
     return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep)
 
 
