@@ -372,7 +372,7 @@ def contradictions(config: Config) -> list[str]:
     return problems
 
 
-REMOTE = re.compile(r"hdfs://[\w.-]+(:\d{1,5})?/[^?#]*[^?#/][^?#]*")
+REMOTE = re.compile(r"hdfs://[\w.-]+(:\d{1,5})?(/[\w.=-]+)+", re.ASCII)  # others, delta-rs 1.6 reads as if encoded
 
 
 def of_remote_lakehouse(config: Config) -> list[str]:
@@ -381,7 +381,10 @@ def of_remote_lakehouse(config: Config) -> list[str]:
     if "://" not in root:
         return []
     if not REMOTE.fullmatch(root):
-        return [f"lakehouse={redacted(root)!r} must be a folder, or an address of the form hdfs://HOST:PORT/FOLDER"]
+        return [
+            f"lakehouse={redacted(root)!r} must be a folder, or an address hdfs://HOST:PORT/FOLDER of letters, "
+            "digits, and . _ = -"
+        ]
     if config.storage_format != "delta":
         return [f"a lakehouse on HDFS needs storage_format=delta, and it is {config.storage_format}"]
     return []

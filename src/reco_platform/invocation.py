@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +28,7 @@ from reco_platform import (
 from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES
-from reco_platform.places import remove_tree
+from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
 from reco_platform.uris import redacted
 from reco_platform.workflow import SILVER, SWEPT, Workflow
@@ -55,11 +56,11 @@ PLACES = ("dataset_path", "lakehouse")
 DRY = ("-n", "--dry-run", "--dryrun")
 
 
-def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> IO[str] | None:
+def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> ExitStack | None:
     """Begins a run as its command line asks: a real one, a dry one, or a mere look at the workflow.
 
     Returns:
-        The lock of a real run, held as long as it is open: it ends with the process, however that ends.
+        The locks of a real run, held until closed: they end with the process, however that ends.
     """
     try:
         return started(workflow, given, argv)
@@ -68,7 +69,7 @@ def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> 
         os._exit(error.exit_code)
 
 
-def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> IO[str] | None:
+def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> ExitStack | None:
     """The same; what is wrong is raised."""
     if any(word.partition("=")[0] in LOOKING for word in argv):
         return None
@@ -87,7 +88,7 @@ def announce(workflow: Workflow) -> None:
         print(workflow.of_sweep.plan, file=sys.stderr, flush=True)
 
 
-def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> IO[str]:
+def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> ExitStack:
     """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
     root = workflow.house.records
     lock = take_lock(root)
@@ -95,6 +96,10 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
         message = f"another run holds {workflow.house.root} (process {holder(root)})"
         print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
         os._exit(1)
+    held = ExitStack()
+    held.enter_context(lock)
+    if isinstance(workflow.house.place, HdfsPath):
+        held.enter_context(hold(workflow.house.place))
     refuse_other_format(workflow)
     environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
@@ -102,7 +107,7 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
     receipts.write_text(root / "config.resolved.json", saved)
-    return lock
+    return held
 
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
@@ -163,6 +168,21 @@ def take_lock(folder: Path) -> IO[str] | None:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def hold(root: HdfsPath) -> IO[bytes]:
+    """Keeps other machines out for as long as this process lives.
+
+    Raises:
+        StoreError: where another process holds the lakehouse.
+    """
+    try:
+        return lease(root / LOCK)
+    except FileExistsError as error:
+        raise StoreError(
+            f"another run holds {root}: HDFS says: {spoken(error)}",
+            "wait for it to end, then run again; HDFS keeps the hold of a killed one for a minute",
+        ) from error
 
 
 def holder(folder: Path) -> str:

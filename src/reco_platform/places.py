@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -273,10 +274,31 @@ def raise_as_found(where: HdfsPath, error: BaseException) -> None:
     if isinstance(error, FileNotFoundError | FileExistsError | RecoError) or not isinstance(error, Exception):
         raise error
     look(where)
-    if isinstance(error, OSError):
-        first = str(error).partition("\n")[0]
-        raise StoreError(f"{where}: HDFS says: {first}", "mend that, then run the same command again") from error
+    if isinstance(error, OSError | RuntimeError):
+        raise StoreError(
+            f"{where}: HDFS says: {spoken(error)}", "mend that, then run the same command again"
+        ) from error
     raise error
+
+
+def spoken(error: BaseException) -> str:
+    """What HDFS says, without Java's stack."""
+    text = str(error).replace("\\n", "\n").replace("\\t", "\t").partition("\n")[0]
+    return re.sub(r'^RPCError\("[\w.$]+", "', "", text)
+
+
+def lease(path: HdfsPath) -> IO[bytes]:
+    """A file that is held open, which HDFS grants to one process at a time, and takes back when that dies.
+
+    HDFS gives the file of a process that no longer renews its lease to another after its soft limit of 60 seconds
+    (HdfsConstants.LEASE_SOFTLIMIT_PERIOD).
+
+    Raises:
+        FileExistsError: where another process has it open.
+    """
+    if not path.exists():
+        path.write_bytes(b"")
+    return cast("IO[bytes]", path._ask(lambda client: client.append(str(path.pure))))
 
 
 # --- between places
