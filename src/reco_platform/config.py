@@ -46,7 +46,10 @@ MOST_RECOMMENDED = 1000
 MOST_TRIALS = 2000  # their ids are one argument of a command
 
 RATING_METRICS = tuple(
-    f"{kind}_{rows}{form}" for kind in ("rmse", "mae", "user_rmse") for rows in ("all", "warm") for form in ("", "_clipped")
+    f"{kind}_{rows}{form}"
+    for kind in ("rmse", "mae", "user_rmse")
+    for rows in ("all", "warm")
+    for form in ("", "_clipped")
 )
 RANKING_METRICS = (
     "precision", "recall", "ndcg", "map", "mrr", "hit_rate", "novelty", "popularity_percentile", "genre_diversity",
@@ -494,7 +497,7 @@ def docs_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-ENV_HEADER = """# The environment variables that set a key, each with its default. Written by `make docs` from config.py.
+ENV_HEADER = """# The environment variables that set a key, each with its default. Written by `make docs`.
 # Copy to .env, take the # from the lines to change, and load it: set -a; . ./.env; set +a
 # --config key=value comes before a variable, a variable before config/config.yaml; an empty one counts as not set.
 # A value with spaces or other special characters needs quotes, as in any shell: LAKEHOUSE_PATH='/my lake'

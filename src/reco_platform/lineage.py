@@ -9,7 +9,7 @@ from typing import Any
 
 from reco_platform import receipts, steps, storage
 from reco_platform.config import Config
-from reco_platform.errors import RecoError, TableError
+from reco_platform.errors import TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
 from reco_platform.registry import MAKERS, STEPS, Step, input_artifacts, may_stand_for, parameters, stands_for
@@ -103,14 +103,8 @@ def remembered(house: Lakehouse, name: str) -> list[Receipt]:
     """Every receipt that the memo of a result holds, the newest first."""
     step = MAKERS[name]
     folder = steps.memo_folder(step, Path(house.root), house.artifact(name))
-    paths = [path for path in folder.glob("*.json") if path.stem != steps.LAST]
-    found = []
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        try:
-            found.append(receipts.read(path))
-        except RecoError:
-            continue
-    return found
+    found = map(steps.remembered, steps.memo_entries(folder))
+    return [receipt for receipt in found if receipt]
 
 
 def run_receipt(house: Lakehouse, wanted: str) -> Receipt:

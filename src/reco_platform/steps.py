@@ -31,6 +31,7 @@ LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_
 OVERRIDES, ETL_ENGINE, TARGET = "RECO_OVERRIDES", "RECO_ETL_ENGINE", "RECO_TARGET"
 
 LAST = "last"
+FIRST_RUN, NOTHING_DIFFERS = "first run", "asked again, nothing differs"
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,20 @@ def memo_folder(step: Step, root: Path, artifact: str) -> Path:
     """Where the earlier receipts of an artifact lie, by digest: inside its folder, or beside its file."""
     target = root / artifact
     return target.parent / storage.MEMO / target.name if step.makes_file else target / storage.MEMO
+
+
+def memo_entries(folder: Path) -> list[Path]:
+    """The receipts that a memo holds, the newest first."""
+    paths = [path for path in folder.glob("*.json") if path.stem != LAST]
+    return sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def remembered(path: Path) -> Receipt | None:
+    """A receipt of a memo; None where it cannot be read."""
+    try:
+        return receipts.read(path)
+    except RecoError:
+        return None
 
 
 def rebuild_command(receipt: Receipt) -> str:
@@ -334,12 +349,12 @@ def reasons(task: Task) -> list[str]:
     try:
         last = receipts.read(task.memo / f"{LAST}.json")
     except RecoError:
-        return ["first run"]
+        return [FIRST_RUN]
     differs = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
     found = storage.problem(task.root, last)
     if found:
         differs.append(found)
-    return differs or ["asked again, nothing differs"]
+    return differs or [NOTHING_DIFFERS]
 
 
 def differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any], side: Path) -> list[str]:
