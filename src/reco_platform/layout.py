@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TABLES = ("ratings", "movies", "tags")
+RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Lakehouse:
 
     def receipt(self, artifact: str) -> str:
         """The receipt's path: beside what it stands for."""
-        return str(Path(self.root) / f"{artifact}.receipt.json")
+        return str(Path(self.root) / f"{artifact}{RECEIPT}")
 
     def local(self, artifact: str) -> Path:
         return Path(self.root) / artifact
@@ -62,6 +63,8 @@ METRICS_TABLE = "gold/metrics/_table/run_metrics"
 GATE = "gold/metrics/_gate/gate"
 TRACKING = "gold/metrics/_tracking/tracking"
 REPORT = "reports/report"
+SWEEPS = "sweeps"
+TRIALS = "sweeps/trials/"
 SWEEP_DATA = "sweeps/data"
 
 ARTIFACTS = {
@@ -115,11 +118,11 @@ def tracking(model_version: str) -> str:
 
 
 def trial(trial_id: str) -> str:
-    return f"sweeps/trials/{trial_id}/result"
+    return f"{TRIALS}{trial_id}/result"
 
 
 def trial_params(trial_id: str) -> str:
-    return f"sweeps/trials/{trial_id}/params.json"
+    return f"{TRIALS}{trial_id}/params.json"
 
 
 def sweep(name: str) -> str:
@@ -129,6 +132,26 @@ def sweep(name: str) -> str:
 
 def sweep_tracking(name: str) -> str:
     return f"sweeps/_tracking/{name}"
+
+
+LAYERS = ("bronze", "silver", "gold", "sweeps")
+OF_RUNS = ("_logs", "_runs", "config.resolved.json")
+"""What runs leave besides results."""
+
+
+def made_in(layer: str, dataset: str) -> tuple[str, ...]:
+    """Every file and folder that the pipeline makes in a layer, or (any other word) besides the layers."""
+    match layer:
+        case "bronze":
+            return (f"bronze/movielens/{dataset}",)
+        case "silver":
+            return (*map(silver, TABLES), "silver/_quarantine", "silver/_reports")
+        case "gold":
+            models = (MODELS, REFITS, PLAIN_MODELS)
+            return (INTERACTIONS, *models, RECOMMENDATIONS, FALLBACK, "gold/metrics", "reports")
+        case "sweeps":
+            return (SWEEPS,)
+    return OF_RUNS
 
 
 def latest(name: str) -> str:

@@ -166,16 +166,19 @@ class SweepFlow:
         return sweeps.plan(self.sweep, done, self.ratings)
 
 
-def overrides(pairs: Sequence[str]) -> dict[str, str]:
-    """What `--config` of the tools says, as keys and values.
+def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]:
+    """What `--config` and `--configfile` of the tools say, as keys and values; the former comes first.
 
     Raises:
-        ConfigError: for a word without `=`.
+        ConfigError: for a word without `=`, or a file that cannot be read.
     """
     for pair in pairs:
         if "=" not in pair:
             raise ConfigError(f"--config {pair!r}: expected KEY=VALUE", "for example --config rank=20")
-    return dict(pair.split("=", 1) for pair in pairs)
+    found: dict[str, Any] = {}
+    for file in files:
+        found |= config.read_keys(Path(file), "name a YAML file of keys", f"mend {file}: a line for each key")
+    return found | dict(pair.split("=", 1) for pair in pairs)
 
 
 def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
