@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
               f"{TOOL} status", f"{TOOL} status --config rank=20", f"{TOOL} status --json")  # fmt: skip
     add_json(one)
     one = add("explain", run_explain, "what a result was made from, back to the CSV files, and what differs now",
-              f"{TOOL} explain", f"{TOOL} explain model --config rank=20", f"{TOOL} explain sweeps/x --json")  # fmt: skip
+              f"{TOOL} explain", f"{TOOL} explain model --config rank=20", f"{TOOL} explain --json")  # fmt: skip
     one.add_argument("result", nargs="?", default="report",
                      help=f"{', '.join(lineage.RESULTS)} (default: report); sweeps/data, sweeps/NAME, sweeps/trials/ID",
                      )  # fmt: skip

@@ -216,7 +216,7 @@ class Config(BaseModel):
         None,
         ge=1,
         le=1_000_000,
-        description="Model versions, and contents of each Delta table, that `run_pipeline.py prune` keeps; "
+        description="How many model versions, and versions of the data behind them, `run_pipeline.py prune` keeps; "
         "default all of them",
     )
 

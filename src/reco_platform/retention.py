@@ -25,7 +25,9 @@ MODELS = (layout.MODELS, layout.REFITS, layout.PLAIN_MODELS)
 FILES = (
     layout.evaluation, layout.run_metrics, layout.metrics_table, layout.gate, layout.tracking, layout.report,
 )  # fmt: skip
-DELTA = (*TABLES, "interactions", "recommendations", "fallback")
+DATA = (*TABLES, "interactions")
+LISTS = ("recommendations", "fallback")
+"""Tables of a model version: their contents stay with their runs."""
 
 Content = tuple[str, str]
 """Path and fingerprint."""
@@ -60,10 +62,10 @@ class Plan:
 
 
 def plan(house: Lakehouse, keep: int) -> Plan:
-    """What goes where the newest `keep` model versions, and contents of each Delta table, are to stay."""
+    """What goes where the newest `keep` model versions, and contents of each data table, are to stay."""
     entries = [*current(house), *in_memos(house)]
     versions = versions_by_age(house, entries)
-    wanted = {entry.content for entry in marked(entries, roots(entries, versions[:keep], keep))}
+    wanted = {entry.content for entry in marked(entries, roots(house, entries, versions[:keep], keep))}
     goes = [entry for entry in entries if entry.path and (entry.content not in wanted or lost(house, entry))]
     stays = [entry.receipt for entry in set(entries) - set(goes)]
     removals = [
@@ -120,18 +122,28 @@ def metrics_of(house: Lakehouse, entry: Entry) -> Mapping[str, Any]:
 # --- what stays
 
 
-def roots(entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
-    """What stays for its own sake: what is current, what is of a kept version, the newest contents of Delta tables."""
+def roots(house: Lakehouse, entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
+    """What stays for its own sake: what is current, what is of a kept version, the newest contents of data tables."""
     found = [entry for entry in entries if entry.path is None]
     found += [entry for entry in entries if entry.name in OF_A_VERSION and version_of(entry) in versions]
-    for name in DELTA:
-        newest: dict[Content, int] = {}
-        for entry in entries:
-            if entry.name == name and entry.receipt.version is not None:
-                newest[entry.content] = max(newest.get(entry.content, -1), entry.receipt.version)
-        contents = sorted(newest, key=lambda content: newest[content], reverse=True)[:keep]
-        found += [entry for entry in entries if entry.name == name and entry.content in contents]
+    runs = [entry for entry in found if entry.name == "run_metrics"]
+    served = {metrics_of(house, entry).get("served_version") for entry in runs}
+    found += [entry for entry in entries if entry.name == "fallback" and version_of(entry) in served]
+    for name in DATA:
+        of_table = [entry for entry in entries if entry.name == name]
+        contents = newest(of_table)[:keep]
+        found += [entry for entry in of_table if entry.content in contents]
     return found
+
+
+def newest(entries: list[Entry]) -> list[Content]:
+    """The contents of a Delta table: the current one first, then by the version that wrote it."""
+    ages: dict[Content, tuple[bool, int]] = {}
+    for entry in entries:
+        if entry.receipt.version is not None:
+            age = (entry.path is None, entry.receipt.version)
+            ages[entry.content] = max(ages.get(entry.content, age), age)
+    return sorted(ages, key=lambda content: ages[content], reverse=True)
 
 
 def version_of(entry: Entry) -> str | None:
@@ -171,7 +183,7 @@ def of_memos(house: Lakehouse, goes: list[Entry]) -> Iterator[Removal]:
 
 
 def tables(house: Lakehouse) -> list[str]:
-    return [*map(house.artifact, DELTA), *map(layout.quarantine, TABLES)]
+    return [*map(house.artifact, (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
 
 
 def versions_of(artifact: str, stays: list[Receipt]) -> set[int] | set[str]:
