@@ -317,6 +317,12 @@ def from_command_line(overrides: Mapping[str, Any]) -> Sources:
     return {key: (value, "--config or --configfile") for key, value in overrides.items()}
 
 
+def source_of(key: str, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """The name of where a key's value comes from."""
+    sources = {**from_elsewhere(environ), **from_command_line(overrides)}
+    return sources[key][1] if key in sources else str(DEFAULTS_FILE)
+
+
 def read_defaults(path: Path) -> dict[str, Any]:
     """The keys and values of the defaults file.
 

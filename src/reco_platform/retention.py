@@ -221,8 +221,9 @@ def of_table(house: Lakehouse, artifact: str, named: set[int] | set[str]) -> Ite
     files = [path for path in storage.data_files(folder) if str(path.relative_to(folder)) not in needed]
     paths = [*(storage.manifest_path(folder, version) for version in drop), *files]
     if paths:
-        versions = f"versions {', '.join(map(str, drop))}" if drop else "files of no version"
-        yield removal(f"{artifact}: {versions} ({len(files)} data files)", *paths)
+        many = "s" if len(drop) > 1 else ""
+        versions = f"version{many} {', '.join(map(str, drop))}" if drop else "files of no version"
+        yield removal(f"{artifact}: {versions} ({len(files)} data file{'s' if len(files) != 1 else ''})", *paths)
 
 
 def of_versions(house: Lakehouse, stays: set[str]) -> Iterator[Removal]:

@@ -187,7 +187,7 @@ def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     Raises:
         RecoError: for anything in them that is not allowed.
     """
-    return resolved_to(config.load(given, environ))
+    return resolved_to(config.load(given, environ), config.source_of("lakehouse", given, environ))
 
 
 def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
@@ -197,15 +197,30 @@ def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
         RecoError: for anything in them that is not allowed.
     """
     asked = sweeps.expand(given, environ)
-    return resolved_to(asked.base, asked)
+    return resolved_to(asked.base, config.source_of("lakehouse", given, environ), asked)
 
 
-def resolved_to(resolved: config.Config, sweep: sweeps.Sweep | None = None) -> Workflow:
+def resolved_to(resolved: config.Config, source: str, sweep: sweeps.Sweep | None = None) -> Workflow:
+    """The workflow of a configuration; `source` is where its lakehouse comes from, for the message."""
     dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
     datasets.tables(dataset)
     if "://" in resolved.root:
-        raise ConfigError(f"lakehouse={resolved.root}: remote storage is not supported yet", "name a local folder")
+        raise ConfigError(
+            f"lakehouse={resolved.root} (from {source}): remote storage is not supported yet", "name a local folder"
+        )
+    refuse_file(Path(resolved.root), source)
     return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep)
+
+
+def refuse_file(root: Path, source: str) -> None:
+    """Checks that a folder is there or can be made.
+
+    Raises:
+        ConfigError: it, or something above it, is a file.
+    """
+    there = next((path for path in (root, *root.parents) if path.exists()), root)
+    if there.exists() and not there.is_dir():
+        raise ConfigError(f"lakehouse={root} (from {source}): {there} is no folder", "name a folder")
 
 
 def prepare_or_exit(given: Mapping[str, Any], argv: Sequence[str] = ()) -> Workflow:
