@@ -218,16 +218,22 @@ def show(plan: retention.Plan) -> None:
 
 
 KEYS = " ".join(f"{key}=" for key in Config.model_fields)
-PREAMBLE = {
-    "bash": f'_reco_keys() {{ compopt -o nospace; compgen -W "{KEYS}" -- "$1"; }}\n',
+BEFORE = {
+    "bash": f'_reco_keys() {{ compgen -W "{KEYS}" -- "$1"; }}\n',
     "zsh": f"_reco_keys() {{ compadd -S '' -- {KEYS}; }}\n",
+}
+AFTER = {  # bash adds a space, also after KEY=, unless it is told not to while it completes
+    "bash": "_reco() { _shtab_run_pipeline_py; [[ $COMPREPLY != *= ]] || compopt -o nospace; }\n"
+    f"complete -o bashdefault -F _reco {PROG}",
+    "zsh": "",
 }
 
 
 def run_completion(arguments: argparse.Namespace) -> int:
     import shtab  # noqa: PLC0415  # no other command needs it
 
-    print(shtab.complete(parser(), arguments.shell, preamble=PREAMBLE[arguments.shell]))
+    shell = arguments.shell
+    print(shtab.complete(parser(), shell, preamble=BEFORE[shell]), AFTER[shell], sep="\n")
     return 0
 
 
