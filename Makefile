@@ -40,7 +40,7 @@ validate: setup ## check every layer of the lakehouse
 	@$(BIN)/python tools/run_pipeline.py validate $(ARGS)
 
 explain: setup ## what a result was made from, and what differs now: make explain ARGS=model
-	@$(BIN)/python tools/explain.py $(ARGS)
+	@$(BIN)/python tools/run_pipeline.py explain $(ARGS)
 
 reproduce: setup ## rebuild an earlier run in a scratch folder and compare: make reproduce ARGS=MODEL_VERSION
 	@$(BIN)/python tools/reproduce.py $(ARGS)

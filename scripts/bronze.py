@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from reco_platform import bronze, datasets, journal
 from reco_platform.errors import RecoError
@@ -17,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
     add_place(parser)
     parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
-    parser.add_argument("--params", default="{}", help="ignored; what the rule is filed under")
+    parser.add_argument("--params", default="{}", help="what the rule is filed under; only noted")
     arguments = parser.parse_args()
     started = time.time()
     try:
@@ -25,7 +26,7 @@ def main() -> int:
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
         house = Lakehouse(arguments.lakehouse, arguments.dataset)
         brought = bronze.bring(dataset, house, lambda text: print(f"[bronze] {text}", flush=True))
-        changed = describe_all(dataset, house, started)
+        changed = describe_all(dataset, house, {**provenance(started), "params": arguments.params})
     except RecoError as error:
         journal.record("bronze", "failed", [error.what], time.time() - started)
         print(f"[ERROR] bronze: {error}", file=sys.stderr)
@@ -37,12 +38,12 @@ def main() -> int:
     return 0
 
 
-def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) -> list[str]:
-    """Writes every table's receipt; gives the tables whose content is not what it was the last time."""
+def describe_all(dataset: datasets.Dataset, house: Lakehouse, how: dict[str, Any]) -> list[str]:
+    """Writes every table's receipt and provenance; gives the tables whose content is not what it was the last time."""
     changed = []
     for table in TABLES:
         receipt = bronze.describe(dataset, house, table)
-        memo = house.content(house.bronze(table)).parent / "_memo" / f"{table}.json"
+        memo = bronze.memo(house, table)
         if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
             changed.append(table)
             write_text(memo, receipt.text())
@@ -53,7 +54,7 @@ def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) ->
         path = Path(house.receipt(receipt.artifact))
         files = [house.content(receipt.path), datasets.source(dataset, table)]
         looks = {str(file): bronze.seen(file) for file in files if file}
-        write_text(provenance_path(path), json.dumps({**provenance(started), "seen": looks}, indent=1) + "\n")
+        write_text(provenance_path(path), json.dumps({**how, "seen": looks}, indent=1) + "\n")
         write_text(path, receipt.text())
     return changed
 

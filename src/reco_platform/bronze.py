@@ -23,16 +23,9 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     Returns:
         Whether anything was brought.
     """
-    folder = house.content(house.bronze("ratings")).parent
-    source = folder / storage.MEMO / "source.json"
-    identity = json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
-    wanted = datasets.tables(dataset)
-    if (
-        source.is_file()
-        and source.read_text("utf-8") == identity
-        and all((folder / f"{t}.csv").is_file() for t in wanted)
-    ):
+    if is_there(dataset, house):
         return False
+    folder, source, wanted = folder_of(house), source_of(house), datasets.tables(dataset)
     source.unlink(missing_ok=True)
     for table in set(TABLES) - set(wanted):
         (folder / f"{table}.csv").unlink(missing_ok=True)
@@ -43,14 +36,52 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
             datasets.acquire(dataset, Path(here), CACHE, report=report)
             for table in wanted:
                 move(Path(here) / f"{table}.csv", folder / f"{table}.csv")
-    write_text(source, identity)
+    write_text(source, identity(dataset))
     return True
 
 
-def describe(dataset: datasets.Dataset, house: Lakehouse, table: str) -> Receipt:
-    """The receipt of one CSV file as it is now; of kind absent where the data set has none."""
+def folder_of(house: Lakehouse) -> Place:
+    return house.content(house.bronze("ratings")).parent
+
+
+def source_of(house: Lakehouse) -> Place:
+    """The file that says what the CSV files were brought from."""
+    return folder_of(house) / storage.MEMO / "source.json"
+
+
+def identity(dataset: datasets.Dataset) -> str:
+    return json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
+
+
+def is_there(dataset: datasets.Dataset, house: Lakehouse) -> bool:
+    """Whether the CSV files were brought from this very source and lie in place."""
+    source, folder = source_of(house), folder_of(house)
+    return (
+        source.is_file()
+        and source.read_text("utf-8") == identity(dataset)
+        and all((folder / f"{table}.csv").is_file() for table in datasets.tables(dataset))
+    )
+
+
+def memo(house: Lakehouse, table: str) -> Place:
+    """The receipt that a CSV file had the last time."""
+    return folder_of(house) / storage.MEMO / f"{table}.json"
+
+
+def describe(dataset: datasets.Dataset, house: Lakehouse, table: str, path: Place | None = None) -> Receipt:
+    """The receipt of one CSV file as it is now; of kind absent where the data set has none.
+
+    Args:
+        dataset: the data set.
+        house: the lakehouse.
+        table: which file.
+        path: where its bytes lie, if not in the lakehouse yet.
+
+    Raises:
+        OSError: the file is not there.
+    """
     artifact = house.bronze(table)
-    path = house.content(f"{artifact}.csv")
+    path = path or house.content(f"{artifact}.csv")
     if table not in datasets.tables(dataset):
         return Receipt(artifact, "absent", f"{artifact}.csv")
     checksum = sha256_file(path)

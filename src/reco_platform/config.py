@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -32,6 +33,9 @@ ENVIRONMENT = {
 }
 
 
+DATASET_NAME = r"^[\w][\w .+-]*$"
+MEMORY = r"^[1-9]\d*[mg]$"
+MODEL_NAME = r"^[\w.-]+$"
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 
@@ -42,12 +46,30 @@ STORE = r"^(https?://|(sqlite|postgresql|mysql|mssql)(\+\w+)?://|sha256:)"
 MOST_RECOMMENDED = 1000
 MOST_TRIALS = 2000  # their ids are one argument of a command
 
-METRIC = (
-    r"^((rmse|mae|user_rmse)_(warm|all)(_clipped)?"
-    r"|(precision|recall|ndcg|map|mrr|hit_rate|novelty|popularity_percentile|genre_diversity)@[1-9]\d{0,2})$"
+RATING_METRICS = tuple(
+    f"{kind}_{rows}{form}"
+    for kind in ("rmse", "mae", "user_rmse")
+    for rows in ("all", "warm")
+    for form in ("", "_clipped")
 )
+RANKING_METRICS = (
+    "precision", "recall", "ndcg", "map", "mrr", "hit_rate", "novelty", "popularity_percentile", "genre_diversity",
+)  # fmt: skip
+METRIC = rf"^({'|'.join(RATING_METRICS)}|({'|'.join(RANKING_METRICS)})@[1-9]\d{{0,2}})$"
 SWEEP_NAME = r"^\w[\w.-]*$"
 NOT_SWEEPS = ("data", "trials")  # folders beside those of the sweeps
+
+IN_WORDS = {
+    DATASET_NAME: "a name of letters, digits, spaces and .+-_, which begins with a letter or digit",
+    DATE: "a date such as 2015-12-31",
+    STORE: "an address that begins with http://, https://, sqlite://, postgresql://, mysql:// or mssql://",
+    METRIC: f"one of {', '.join(RATING_METRICS)}; or one of {', '.join(RANKING_METRICS)} with the length of the lists, "
+    "1 to 999, such as ndcg@10",
+    SWEEP_NAME: "a name of letters, digits and .-_, which begins with a letter or digit",
+    MODEL_NAME: "a name of letters, digits and .-_",
+    MEMORY: "a whole number with m or g, such as 800m or 4g",
+}
+"""What each pattern of a key allows, for people."""
 
 
 class Config(BaseModel):
@@ -57,7 +79,7 @@ class Config(BaseModel):
 
     dataset: str = Field(
         "demo",
-        pattern=r"^[\w][\w .+-]*$",
+        pattern=DATASET_NAME,
         max_length=80,
         description="Name of the data set: an entry of config/datasets.yaml, or any name together with dataset_path",
     )
@@ -191,9 +213,17 @@ class Config(BaseModel):
         None, pattern=SWEEP_NAME, max_length=80, description="Name of the sweep that chose the hyperparameters"
     )
 
+    retain_versions: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="How many model versions, and versions of the data behind them, `run_pipeline.py prune` keeps; "
+        "default all of them",
+    )
+
     driver_memory: str = Field(
         "2g",
-        pattern=r"^[1-9]\d*[mg]$",
+        pattern=MEMORY,
         description="Java heap of each Spark driver, such as 800m or 4g; never changes a result",
     )
     log_level: Literal["debug", "info", "warn", "error"] = Field(
@@ -206,7 +236,7 @@ class Config(BaseModel):
         description="MLflow server (http, https) or database; default a SQLite file under results/mlflow",
     )
     registered_model: str = Field(
-        "reco-als", pattern=r"^[\w.-]+$", max_length=80, description="Name in MLflow's registry, with its one champion"
+        "reco-als", pattern=MODEL_NAME, max_length=80, description="Name in MLflow's registry, with its one champion"
     )
     gate_metric: Literal["rmse_all", "rmse_warm"] = Field(
         "rmse_all", description="Metric by which a new model must surely beat the champion to replace it"
@@ -288,8 +318,28 @@ def from_command_line(overrides: Mapping[str, Any]) -> Sources:
     return {key: (value, "--config or --configfile") for key, value in overrides.items()}
 
 
+def source_of(key: str, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """The name of where a key's value comes from."""
+    sources = {**from_elsewhere(environ), **from_command_line(overrides)}
+    return sources[key][1] if key in sources else str(DEFAULTS_FILE)
+
+
 def read_defaults(path: Path) -> dict[str, Any]:
+    """The keys and values of the defaults file.
+
+    Raises:
+        ConfigError: if it is missing, is not YAML, or is not a mapping.
+    """
+    return read_keys(path, "run from the project's root folder", "git checkout config/config.yaml")
+
+
+def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
     """The keys and values of a YAML file.
+
+    Args:
+        path: the file.
+        if_missing: what to do where it cannot be read.
+        if_damaged: what to do where it is no mapping of keys.
 
     Raises:
         ConfigError: if it is missing, is not YAML, or is not a mapping.
@@ -297,15 +347,11 @@ def read_defaults(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(
-            f"config file {path} cannot be read: {error.strerror}", "run from the project's root folder"
-        ) from error
+        raise ConfigError(f"config file {path} cannot be read: {error.strerror}", if_missing) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"config file {path} is not YAML: {error}", "mend the file, or restore it: git checkout config/config.yaml"
-        ) from error
+        raise ConfigError(f"config file {path} is not YAML: {error}", if_damaged) from error
     if not isinstance(values, dict):
-        raise ConfigError(f"config file {path} holds no keys", "git checkout config/config.yaml")
+        raise ConfigError(f"config file {path} holds no keys", if_damaged)
     return values
 
 
@@ -407,13 +453,16 @@ def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]])
         near = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.5)
         guess = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(sorted(Config.model_fields))}"
         return f"unknown key {key!r} (from {source}){guess}"
-    near = difflib.get_close_matches(str(value), allowed_values(key), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(value), allowed_values(key, str(value)), n=1, cutoff=0.5)
     guess = f"; did you mean {near[0]}?" if near else ""
     return f"{key}={value!r} (from {source}) is not allowed: {allowed(key)}{guess}"
 
 
-def allowed_values(key: str) -> list[str]:
-    """The words a key allows, where it allows only some."""
+def allowed_values(key: str, given: str) -> list[str]:
+    """The words a key allows, where it allows only some; of ranking metrics those with the length that is given."""
+    if key == "sweep_metric":
+        k = given.partition("@")[2]
+        return [*RATING_METRICS, *(f"{name}@{k if k.isdigit() else 10}" for name in RANKING_METRICS)]
     return [str(value) for value in Config.model_json_schema()["properties"][key].get("enum", [])]
 
 
@@ -426,6 +475,9 @@ def allowed(key: str) -> str:
         return "one of " + ", ".join(map(str, option["enum"]))
     if option["type"] == "array":
         return f"whole numbers from 1 to {MOST_RECOMMENDED:,}, joined by commas"
+    if "pattern" in option:
+        limit = f", of at most {option['maxLength']} characters" if "maxLength" in option else ""
+        return IN_WORDS[option["pattern"]] + limit
     words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}[
         option["type"]
     ]
@@ -434,14 +486,8 @@ def allowed(key: str) -> str:
         "exclusiveMinimum": "above",
         "maximum": "at most",
         "exclusiveMaximum": "below",
-        "pattern": "matching",
-        "maxLength": "of at most (characters)",
     }
-    limits = [
-        f"{text} {option[name]:,}" if isinstance(option[name], (int, float)) else f"{text} {option[name]}"
-        for name, text in bounds.items()
-        if name in option
-    ]
+    limits = [f"{text} {option[name]:,}" for name, text in bounds.items() if name in option]
     return " ".join([words, *limits]) if limits else words
 
 
@@ -475,3 +521,25 @@ def docs_table() -> str:
         variable = f"`{variables[key]}`" if key in variables else ""
         rows.append(f"| `{key}` | {default} | {pattern_safe} | {variable} | {field.description} |")
     return "\n".join(rows) + "\n"
+
+
+ENV_HEADER = """# The environment variables that set a key, each with its default. Written by `make docs`.
+# Copy to .env, take the # from the lines to change, and load it: set -a; . ./.env; set +a
+# --config key=value comes before a variable, a variable before config/config.yaml; an empty one counts as not set.
+# A value with spaces or other special characters needs quotes, as in any shell: LAKEHOUSE_PATH='/my lake'
+"""
+
+
+def env_example() -> str:
+    """The text of .env.example."""
+    parts = [
+        f"\n# {Config.model_fields[key].description} ({allowed(key)})\n#{variable}={env_value(key)}\n"
+        for variable, key in ENVIRONMENT.items()
+    ]
+    return ENV_HEADER + "".join(parts)
+
+
+def env_value(key: str) -> str:
+    """A key's default as a variable's value in a shell."""
+    default = Config.model_fields[key].default
+    return "" if default is None else shlex.quote(str(plain(default)))

@@ -14,20 +14,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from reco_platform import (
-    bronze,
-    datasets,
     download,
     journal,
     leaderboard,
     receipts,
     reporting,
+    staleness,
     steps,
     storage,
     tracking,
 )
 from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
-from reco_platform.layout import TABLES
 from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
 from reco_platform.uris import redacted
@@ -91,7 +89,12 @@ def announce(workflow: Workflow) -> None:
 def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> ExitStack:
     """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
     root = workflow.house.records
-    lock = take_lock(root)
+    try:
+        lock = take_lock(root)
+    except OSError as error:
+        message = f"lakehouse {root} cannot be written: {error.strerror}"
+        print(f"[ERROR] {message}\n  -> name a folder that you may write in", file=sys.stderr, flush=True)
+        os._exit(1)
     if lock is None:
         message = f"another run holds {workflow.house.root} (process {holder(root)})"
         print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
@@ -132,10 +135,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
 def refuse_other_format(workflow: Workflow) -> None:
     """Ends the process where the lakehouse holds tables of the other format."""
     try:
-        for name in (*TABLES, "interactions", "recommendations", "fallback"):
-            storage.refuse_other_format(
-                workflow.house.content(workflow.house.artifact(name)), workflow.config.storage_format
-            )
+        staleness.refuse_other_format(workflow)
     except RecoError as error:
         print(f"[ERROR] {error}", file=sys.stderr, flush=True)
         os._exit(error.exit_code)
@@ -198,20 +198,20 @@ def drop_stale(workflow: Workflow) -> None:
             continue
         try:
             receipt = receipts.read(path)
-            found = stale(workflow, receipt, path)
+            found = staleness.stale(workflow, receipt, path)
         except RecoError as error:
             found = error.what
         if found:
             print(f"[stale] {path}: {found}", file=sys.stderr, flush=True)
             path.unlink()
-        else:
-            warn_of_damage(workflow, receipt)
+            continue
+        note_looks(workflow, receipt, path)
+        warn_of_damage(workflow, receipt)
 
 
 def forget_lost_store(workflow: Workflow) -> None:
     """Where the file that MLflow's default store consists of is gone, what was logged there is logged anew."""
-    asked = workflow.config
-    if asked.mlflow_tracking_uri or not asked.tracking or tracking.DATABASE.exists():
+    if not staleness.store_is_lost(workflow):
         return
     for name in ("gate", "tracking"):
         artifact, receipt = workflow.house.artifact(name), Path(workflow.receipt(name))
@@ -221,49 +221,19 @@ def forget_lost_store(workflow: Workflow) -> None:
             receipt.unlink()
 
 
-def stale(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
-    """Why a receipt no longer holds, as far as a quick look can tell."""
+def note_looks(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
+    """Notes size and time of a CSV file whose content is the same, so that it need not be read again."""
     if receipt.artifact.startswith("bronze/"):
-        return changed_csv(workflow, receipt, path)
-    if not receipt.lasting:
-        return "it could not be finished, and is tried again"
-    content = workflow.house.content(receipt.path)
-    if receipt.kind == "absent":
-        return None
-    if not content.exists():
-        return f"{content} is gone"
-    if receipt.version is not None and not storage.head_is(content, receipt):
-        return f"{content} was written by something else: its newest version is not {receipt.version}"
-    return None
-
-
-def changed_csv(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
-    """Whether a CSV file, or the user's own that it came from, differs; read only where its size or time does."""
-    side = steps.provenance_path(path)
-    try:
-        known = reporting.read_json(side)
-    except (OSError, ValueError):
-        known = {}
-    files = [workflow.house.content(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
-    looks = {str(file): bronze.seen(file) for file in files if file}
-    for name, look in looks.items():
-        if known.get("seen", {}).get(name) == look or (look is None and receipt.kind == "absent"):
-            continue
-        if look is None:
-            return f"{name} is gone"
-        if storage.file_fingerprint(Path(name)) != receipt.fingerprint:
-            return f"{name} was changed"
-    if known.get("seen") != looks:
-        receipts.write_text(side, json.dumps({**known, "seen": looks}, indent=1) + "\n")
-    return None
+        known, looks = staleness.described_beside(path), staleness.looks(workflow, receipt)
+        if known.get("seen") != looks:
+            receipts.write_text(steps.provenance_path(path), json.dumps({**known, "seen": looks}, indent=1) + "\n")
 
 
 def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
-    if receipt.kind in {"table", "model", "folder"}:
-        found = storage.problem(workflow.house.place, receipt)
-        if found:
-            print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
+    found = staleness.damage(workflow, receipt)
+    if found:
+        print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
 
 
 def closing(workflow: Workflow, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:

@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from reco_platform.digests import sha256
+from reco_platform.errors import ConfigError
 from reco_platform.places import Place, is_remote, place
 
 TABLES = ("ratings", "movies", "tags")
+RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,23 @@ class Lakehouse:
         """The folder of receipts, logs and journals: the root itself, of a remote one a folder of this machine."""
         return Path(f"results/{self.dataset}-{sha256(self.root)[:8]}" if is_remote(self.root) else self.root)
 
+    @property
+    def folder(self) -> Path:
+        """The root where it must be a folder of this machine.
+
+        Raises:
+            ConfigError: if it is not.
+        """
+        if is_remote(self.root):
+            raise ConfigError(
+                f"{self.root} is not a folder of this machine, and what removes things works on those alone",
+                f"remove it with HDFS's own tools: hdfs dfs -rm -r {self.root}, and its receipts: rm -r {self.records}",
+            )
+        return Path(self.root)
+
     def receipt(self, artifact: str) -> str:
         """The receipt's path: where the root is a folder, beside what it stands for."""
-        return str(self.records / f"{artifact}.receipt.json")
+        return str(self.records / f"{artifact}{RECEIPT}")
 
     def content(self, artifact: str) -> Place:
         """Where a table, model or file lies."""
@@ -77,6 +93,8 @@ METRICS_TABLE = "gold/metrics/_table/run_metrics"
 GATE = "gold/metrics/_gate/gate"
 TRACKING = "gold/metrics/_tracking/tracking"
 REPORT = "reports/report"
+SWEEPS = "sweeps"
+TRIALS = "sweeps/trials/"
 SWEEP_DATA = "sweeps/data"
 
 ARTIFACTS = {
@@ -130,11 +148,11 @@ def tracking(model_version: str) -> str:
 
 
 def trial(trial_id: str) -> str:
-    return f"sweeps/trials/{trial_id}/result"
+    return f"{TRIALS}{trial_id}/result"
 
 
 def trial_params(trial_id: str) -> str:
-    return f"sweeps/trials/{trial_id}/params.json"
+    return f"{TRIALS}{trial_id}/params.json"
 
 
 def sweep(name: str) -> str:
@@ -144,6 +162,26 @@ def sweep(name: str) -> str:
 
 def sweep_tracking(name: str) -> str:
     return f"sweeps/_tracking/{name}"
+
+
+LAYERS = ("bronze", "silver", "gold", "sweeps")
+OF_RUNS = ("_logs", "_runs", "config.resolved.json")
+"""What runs leave besides results."""
+
+
+def made_in(layer: str, dataset: str) -> tuple[str, ...]:
+    """Every file and folder that the pipeline makes in a layer, or (any other word) besides the layers."""
+    match layer:
+        case "bronze":
+            return (f"bronze/movielens/{dataset}",)
+        case "silver":
+            return (*map(silver, TABLES), "silver/_quarantine", "silver/_reports")
+        case "gold":
+            models = (MODELS, REFITS, PLAIN_MODELS)
+            return (INTERACTIONS, *models, RECOMMENDATIONS, FALLBACK, "gold/metrics", "reports")
+        case "sweeps":
+            return (SWEEPS,)
+    return OF_RUNS
 
 
 def latest(name: str) -> str:

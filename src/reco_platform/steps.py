@@ -32,6 +32,7 @@ LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_
 OVERRIDES, ETL_ENGINE, TARGET = "RECO_OVERRIDES", "RECO_ETL_ENGINE", "RECO_TARGET"
 
 LAST = "last"
+FIRST_RUN, NOTHING_DIFFERS = "first run", "asked again, nothing differs"
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,20 @@ def memo_folder(step: Step, root: Place, artifact: str) -> Place:
     """Where the earlier receipts of an artifact lie, by digest: inside its folder, or beside its file."""
     target = root / artifact
     return target.parent / storage.MEMO / target.name if step.makes_file else target / storage.MEMO
+
+
+def memo_entries(folder: Place) -> list[Place]:
+    """The receipts that a memo holds, the newest first."""
+    paths = [path for path in folder.glob("*.json") if path.stem != LAST]
+    return sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def remembered(path: Place) -> Receipt | None:
+    """A receipt of a memo; None where it cannot be read."""
+    try:
+        return receipts.read(path)
+    except RecoError:
+        return None
 
 
 def rebuild_command(receipt: Receipt) -> str:
@@ -340,12 +355,12 @@ def reasons(task: Task) -> list[str]:
     try:
         last = receipts.read(task.memo / f"{LAST}.json")
     except RecoError:
-        return ["first run"]
+        return [FIRST_RUN]
     differs = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
     found = storage.problem(task.root, last)
     if found:
         differs.append(found)
-    return differs or ["asked again, nothing differs"]
+    return differs or [NOTHING_DIFFERS]
 
 
 def differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any], side: Path) -> list[str]:

@@ -110,6 +110,19 @@ def read_manifest(folder: Place, key: int | str) -> Manifest | None:
         return None
 
 
+def manifest_keys(folder: Place) -> list[int | str]:
+    """The versions (Delta) or fingerprints (Parquet) of which a table keeps a manifest, rising."""
+    stems = sorted(path.stem for path in (folder / MANIFESTS).glob("*.json") if path.stem != PENDING)
+    numbers = [int(stem) for stem in stems if stem.isdigit()]
+    return sorted(numbers) if (folder / "_delta_log").is_dir() else list(stems)
+
+
+def holds_fingerprint(folder: Place, key: int | str, fingerprint: str) -> bool:
+    """Whether the manifest of a version is of this content."""
+    manifest = read_manifest(folder, key)
+    return manifest is not None and manifest.fingerprint == fingerprint
+
+
 def problem(root: Place, receipt: Receipt, *, thorough: bool = False) -> str | None:
     """Why the content that a receipt names is not there as written; None if it is.
 
