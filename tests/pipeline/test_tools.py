@@ -119,7 +119,7 @@ def test_etl_and_train_print_the_command_and_run_it_only_when_told(built: Projec
         ({"storage_format": "dleta"}, ["storage_format='dleta'", "delta", "did you mean delta?"]),
         ({"dataset": "ml-25n", "dataset_path": ""}, ["ml-25n", "ml-25m"]),
         ({"dataset_path": "nowhere"}, ["nowhere/ratings.csv", "is missing"]),
-        ({"lakehouse": "s3a://bucket/x"}, ["remote storage is not supported"]),
+        ({"lakehouse": "s3a://bucket/x"}, ["must be a folder, or an address hdfs:"]),
     ],
     ids=lambda value: str(value)[:40],
 )
