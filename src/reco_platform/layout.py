@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TABLES = ("ratings", "movies", "tags")
+LOGS = "_logs"
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,23 @@ class Lakehouse:
 
     root: str
     dataset: str
+
+    @property
+    def records(self) -> Path:
+        """The folder on this machine that holds what is said of runs: their journals, logs and Spark's events."""
+        return Path(self.root)
+
+    @property
+    def runs(self) -> Path:
+        return self.records / "_runs"
+
+    @property
+    def logs(self) -> Path:
+        return self.records / LOGS
+
+    @property
+    def spark_events(self) -> Path:
+        return self.records / "_spark-events"
 
     def receipt(self, artifact: str) -> str:
         """The receipt's path: beside what it stands for."""
@@ -137,3 +155,8 @@ def latest(name: str) -> str:
 
 def report(model_version: str) -> str:
     return f"reports/{model_version}.html"
+
+
+def log(step: str, artifact: str) -> str:
+    """The log of a step's job as its rule names it, in the folder of the records; each trial has its own."""
+    return f"{LOGS}/{step}_{Path(artifact).parent.name}.log" if step == "trial" else f"{LOGS}/{step}.log"
