@@ -35,9 +35,15 @@ class Attempt:
     code: str = ""
     inputs: Mapping[str, Receipt] = field(default_factory=dict)
 
+    @property
+    def id(self) -> str | None:
+        """Its run id in the lineage, the same in each process that it goes on in; None outside of a run."""
+        path = journal.current()
+        return openlineage.attempt_id(path, self.step.name, self.artifact, self.started) if path else None
+
     def begin(self) -> None:
         """Says that it has begun."""
-        journal.record("started", self.step.name, self.artifact)
+        journal.record("started", self.step.name, self.artifact, attempt=self.id)
         self.emit("START", {})
 
     def end(self, outcome: Outcome, why: Sequence[str], made: Sequence[Receipt] = ()) -> None:
@@ -50,7 +56,7 @@ class Attempt:
         """
         seconds, peak = round(time.time() - self.started, 2), peak_memory_mb()
         details: dict[str, Any] = {"seconds": seconds, "why": list(why), "peak_memory_mb": peak}
-        journal.record(outcome, self.step.name, self.artifact, **details)
+        journal.record(outcome, self.step.name, self.artifact, attempt=self.id, **details)
         facets = openlineage.facet("recoPlatform_step", outcome=outcome, **details)
         if outcome == "failed":
             facets |= openlineage.error("; ".join(why))
@@ -64,10 +70,9 @@ class Attempt:
         )
 
     def emit(self, kind: openlineage.Kind, facets: openlineage.Facets, **datasets: Any) -> None:
-        path = journal.current()
-        if path is None:
+        path, run = journal.current(), self.id
+        if path is None or run is None:
             return
-        run = openlineage.attempt_id(path, self.step.name, self.artifact, self.started)
         code = {"digest": self.code} if self.code else {}
         job_facets = openlineage.facet("recoPlatform_sourceCode", script=self.step.script, **code)
         facets = openlineage.parent(path) | facets

@@ -285,9 +285,10 @@ def end(workflow: Workflow, argv: Sequence[str], outcome: runsummary.Outcome) ->
     """Completes the run's summary and its lineage."""
     run = this_run()
     happened = {event.step for event in journal.read(run)}
-    names = [step for step in STEPS if step in {*planned(workflow, argv), *happened}]
-    summary = runsummary.finish(run, outcome, names)
+    told = {*planned(workflow, argv), *happened} if happened else set()
+    summary = runsummary.finish(run, outcome, [step for step in STEPS if step in told])
     why = "; ".join(f"{one.step}: {one.last_line or one.why[0]}" for one in summary.failures)
+    openlineage.emit_unsaid(run)
     if outcome == "failed":
         openlineage.emit_of_run("FAIL", run, openlineage.error(why or "Snakemake stopped before its end"))
     else:

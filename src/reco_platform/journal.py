@@ -31,6 +31,7 @@ class Event(BaseModel):
     step: str = Field(description="Name of the step, which is also its rule's")
     artifact: str = Field(description="What the step makes, as a path in the lakehouse")
     event: Kind = Field(description="What happened; worked, restored and failed end an attempt")
+    attempt: str | None = Field(default=None, description="At a start and an end: the attempt's run id in the lineage")
     log: str = Field(description="The step's log, below the folder that holds _runs")
     seconds: float | None = Field(default=None, description="At an end: since the attempt began, Java's start included")
     why: list[str] = Field(default=[], description="At an end: why the step was asked to run, or why it failed")

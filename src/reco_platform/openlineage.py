@@ -280,3 +280,10 @@ def emit(path: Path, event: dict[str, Any]) -> None:
 def emit_of_run(kind: Kind, path: Path, facets: Facets) -> None:
     """Adds an event of the whole invocation."""
     emit(path, run_event(kind, run_id(path), INVOCATION, run_facets=facets))
+
+
+def emit_unsaid(path: Path) -> None:
+    """Ends the attempts that could not say their own end."""
+    for end in journal.endings(journal.read(path)):
+        if end.why == [journal.UNSAID] and end.attempt:
+            emit(path, run_event("FAIL", end.attempt, end.step, run_facets=parent(path) | error(journal.UNSAID)))
