@@ -18,7 +18,9 @@ def main() -> int:
         prog="tools/history.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--port", type=int, default=18080, help="on 127.0.0.1 (default: %(default)s)")
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    parser.add_argument(
+        "--config", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="as for snakemake"
+    )
     arguments = parser.parse_args()
     house = workflow.prepare(workflow.overrides(arguments.config)).house
     history.serve(house.spark_events, arguments.port)
