@@ -17,7 +17,7 @@ REPEATS ?= 3
 DATA ?= ../shared/data/ml-latest-small
 
 .PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
-.PHONY: sweep promote mlflow bench bench-growth bench-overhead
+.PHONY: sweep promote mlflow history bench bench-growth bench-overhead
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI="sqlite:///$(CURDIR)/results/mlflow/mlflow.db" \
 	  MLFLOW_DEFAULT_ARTIFACT_ROOT="$(CURDIR)/results/mlflow/artifacts" \
 	  $(BIN)/mlflow server --host 127.0.0.1 --port 5000
+
+history: setup ## Spark's pages on jobs that are over, at http://127.0.0.1:18080: make history LAKEHOUSE=FOLDER
+	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$(LAKEHOUSE)")
 
 test: setup ## every test
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)

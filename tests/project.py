@@ -40,7 +40,7 @@ class Run:
     stdout: str = ""
 
     def steps(self, outcome: str) -> set[str]:
-        return {event["step"] for event in self.events if event["outcome"] == outcome}
+        return {event["step"] for event in self.events if event["event"] == outcome}
 
     @property
     def worked(self) -> set[str]:
@@ -51,7 +51,7 @@ class Run:
         return self.steps("restored")
 
     def why(self, step: str) -> str:
-        return "; ".join(reason for event in self.events if event["step"] == step for reason in event["why"])
+        return "; ".join(reason for event in self.events if event["step"] == step for reason in event.get("why", []))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ class Project:
         return run
 
     def journals(self, house: str = "small") -> list[Path]:
-        return sorted((self.root / "results" / house / "_runs").glob("*.jsonl"))
+        found = (self.root / "results" / house / "_runs").glob("*.jsonl")
+        return sorted(path for path in found if "." not in path.stem)
 
     def tool(self, name: str, *words: str, env: Mapping[str, str] | None = None, **config: Any) -> Run:
         """Runs one of tools/ with the data set `small`."""

@@ -229,6 +229,9 @@ class Config(BaseModel):
     log_level: Literal["debug", "info", "warn", "error"] = Field(
         "warn", description="Spark's log level; never changes a result"
     )
+    spark_event_logs: bool = Field(
+        False, description="Keep Spark's event logs in _spark-events, for `make history`; never changes a result"
+    )
     tracking: bool = Field(True, description="Log runs to MLflow and judge each new model against the champion")
     mlflow_tracking_uri: str | None = Field(
         None,

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from reco_platform import config, metrics
+from reco_platform import config, journal, metrics, runsummary
 from reco_platform.config import Config
 from reco_platform.contracts import CONTRACTS, Contract, Field
 from reco_platform.errors import reported
@@ -74,6 +74,8 @@ def generated() -> dict[str, str]:
         "config/config.yaml": config.defaults_yaml(),
         "config/config.schema.json": schema_text(),
         "docs/run_metrics.schema.json": json.dumps(metrics.schema(), indent=1) + "\n",
+        "docs/run_event.schema.json": json.dumps(journal.Event.model_json_schema(), indent=1) + "\n",
+        "docs/run_summary.schema.json": json.dumps(runsummary.Summary.model_json_schema(), indent=1) + "\n",
         "docs/configuration.md": CONFIGURATION + config.docs_table(),
         "docs/contracts.md": contracts_page(),
         ".env.example": config.env_example(),

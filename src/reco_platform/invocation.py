@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
@@ -17,8 +18,11 @@ from reco_platform import (
     download,
     journal,
     leaderboard,
+    openlineage,
     receipts,
     reporting,
+    runsummary,
+    session,
     staleness,
     steps,
     storage,
@@ -29,7 +33,7 @@ from reco_platform.errors import RecoError
 from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
 from reco_platform.uris import redacted
-from reco_platform.workflow import SILVER, SWEPT, Workflow
+from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow
 
 LOCK = ".lock"
 TARGETS = ("bronze_files", "silver", "gold")
@@ -76,6 +80,7 @@ def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -
         announce(workflow)
         return None
     lock = begin(workflow, given)
+    open_run(workflow, argv)
     announce(workflow)
     return lock
 
@@ -106,7 +111,7 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
     refuse_other_format(workflow)
     environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
-    environ[journal.VARIABLE] = str(journal.start(root / "_runs").resolve())
+    environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
     receipts.write_text(root / "config.resolved.json", saved)
@@ -124,6 +129,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         steps.DATASET: workflow.house.dataset,
         steps.MEMORY: workflow.config.driver_memory,
         steps.LOG_LEVEL: workflow.config.log_level,
+        session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",
         steps.ETL_ENGINE: workflow.config.etl_engine,
         steps.OVERRIDES: f" --config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
@@ -236,35 +242,98 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
         print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
 
 
-def closing(workflow: Workflow, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
-    """What each step of the target did, and after `gold` what it holds."""
-    events = journal.read(Path(environ.get(journal.VARIABLE, "")))
+# --- the end
+
+
+def open_run(workflow: Workflow, argv: Sequence[str]) -> None:
+    """Writes down what was asked for, and sees to it that a run in which no step runs ends too."""
+    run = this_run()
+    begun = runsummary.Summary(
+        run=run.stem, outcome="under way", started=journal.clock(), target=target(workflow, argv),
+        command=runsummary.command(argv), lakehouse=workflow.house.root, dataset=workflow.house.dataset,
+    )  # fmt: skip
+    runsummary.write(run, begun)
+    facets = openlineage.parameters({"target": begun.target, "command": begun.command})
+    openlineage.emit_of_run("START", run, facets)
+    atexit.register(end_idle, workflow, argv)
+
+
+def this_run() -> Path:
+    """The journal of this run."""
+    return Path(os.environ[journal.VARIABLE])
+
+
+def target(workflow: Workflow, argv: Sequence[str]) -> str:
+    return SWEEP if workflow.sweep else next((word for word in argv if word in TARGETS), "gold")
+
+
+def end_idle(workflow: Workflow, argv: Sequence[str]) -> None:
+    """Ends a run of which Snakemake has told neither success nor failure: as a rule nothing was stale."""
+    run = this_run()
+    if runsummary.read(run).outcome != "under way":
+        return
+    if journal.read(run):
+        end(workflow, argv, "failed")
+        return
+    end(workflow, argv, "no step ran")
+    openlineage.lineage_path(run).unlink(missing_ok=True)
+
+
+def end(workflow: Workflow, argv: Sequence[str], outcome: runsummary.Outcome) -> runsummary.Summary:
+    """Completes the run's summary and its lineage."""
+    run = this_run()
+    happened = {event.step for event in journal.read(run)}
+    told = {*planned(workflow, argv), *happened} if happened else set()
+    summary = runsummary.finish(run, outcome, [step for step in STEPS if step in told])
+    why = "; ".join(f"{one.step}: {one.last_line or one.why[0]}" for one in summary.failures)
+    openlineage.emit_unsaid(run)
+    if outcome == "failed":
+        openlineage.emit_of_run("FAIL", run, openlineage.error(why or "Snakemake stopped before its end"))
+    else:
+        openlineage.emit_of_run("COMPLETE", run, {})
+    return summary
+
+
+def planned(workflow: Workflow, argv: Sequence[str]) -> set[str]:
+    """The steps of the target."""
     if workflow.sweep:
-        return closing_of_sweep(workflow, events)
-    target = next((word for word in argv if word in TARGETS), "gold")
-    names = [MAKERS[name].name for name in parts(workflow, target)]
-    happened = {event["step"] for event in events}
-    text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in {*names, *happened}])
-    return text + (f"\n{gold_summary(workflow)}" if target == "gold" else "")
+        return {"bronze", *(MAKERS[name].name for name in SWEPT), *OF_SWEEPS}
+    return {MAKERS[name].name for name in parts(workflow, target(workflow, argv))}
 
 
-def closing_of_sweep(workflow: Workflow, events: list[dict[str, Any]]) -> str:
-    """What each step of the sweep did, its best trials, and how gold is made with the best of them."""
-    names = {"bronze", *(MAKERS[name].name for name in SWEPT), *OF_SWEEPS, *(event["step"] for event in events)}
-    text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in names])
-    flow = workflow.of_sweep
+def success(workflow: Workflow, argv: Sequence[str]) -> str:
+    """What each step of the target did, and what came of it."""
+    text = [steps_table(end(workflow, argv, "succeeded"))]
+    if workflow.sweep:
+        return "\n".join([*text, *leaderboard_lines(workflow)])
+    return "\n".join([*text, *([gold_summary(workflow)] if target(workflow, argv) == "gold" else [])])
+
+
+def failure(workflow: Workflow, argv: Sequence[str]) -> str:
+    """What each step did, and which one failed, why, where its log is, and what to type next."""
+    summary = end(workflow, argv, "failed")
+    best = leaderboard_lines(workflow) if workflow.sweep else []
+    return "\n".join([steps_table(summary), *best, "", *runsummary.failure_lines(summary)])
+
+
+def steps_table(summary: runsummary.Summary) -> str:
+    return "\n".join(["Steps of this run", *map(runsummary.step_line, summary.steps)])
+
+
+def leaderboard_lines(workflow: Workflow) -> list[str]:
+    """A sweep's best trials, and how gold is made with the best of them."""
     try:
-        receipt = receipts.read(flow.leaderboard)
+        receipt = receipts.read(workflow.of_sweep.leaderboard)
         folder = storage.path_of(workflow.house.place, receipt)
         found = reporting.read_json(folder / "leaderboard.json")
     except (RecoError, OSError, ValueError):
-        return text
+        return []
     place = {key: value for key in PLACES if (value := getattr(workflow.config, key)) is not None}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in place.items())
     command = f"snakemake --cores 2 gold --configfile {folder}/best.yaml" + (f" --config {pairs}" if pairs else "")
     where = f"  all of them   {folder}/leaderboard.csv, report.html"
-    said = [text, *leaderboard.lines_for_people(found, SHOWN_TRIALS), where]
-    return "\n".join([*said, *([f"  next          {command}"] if (folder / "best.yaml").is_file() else [])])
+    said = [*leaderboard.lines_for_people(found, SHOWN_TRIALS), where]
+    return [*said, *([f"  next          {command}"] if (folder / "best.yaml").is_file() else [])]
 
 
 def parts(workflow: Workflow, target: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from reco_platform.places import Place, is_remote, place
 
 TABLES = ("ratings", "movies", "tags")
 RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
+LOGS = "_logs"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,18 @@ class Lakehouse:
 
     root: str
     dataset: str
+
+    @property
+    def runs(self) -> Path:
+        return self.records / "_runs"
+
+    @property
+    def logs(self) -> Path:
+        return self.records / LOGS
+
+    @property
+    def spark_events(self) -> Path:
+        return self.records / "_spark-events"
 
     @cached_property
     def place(self) -> Place:
@@ -190,3 +203,8 @@ def latest(name: str) -> str:
 
 def report(model_version: str) -> str:
     return f"reports/{model_version}.html"
+
+
+def log(step: str, artifact: str) -> str:
+    """The log of a step's job as its rule names it, in the folder of the records; each trial has its own."""
+    return f"{LOGS}/{step}_{Path(artifact).parent.name}.log" if step == "trial" else f"{LOGS}/{step}.log"

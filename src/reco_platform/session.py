@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 JAVA_VERSIONS = (17, 21)
+EVENT_LOGS = "RECO_SPARK_EVENTS"
+"""Names the folder of Spark's event logs in a run that keeps them."""
+
 JARS = Path(".cache/jars")
 LOGGING = Path("config/log4j2.properties")
 JAVA_HINT = "install Java 17 or 21 (Debian, Ubuntu: apt install openjdk-17-jre-headless), or set JAVA_HOME to one"
@@ -154,10 +157,21 @@ def submit_command(
         "--driver-java-options", " ".join(java_options(input_bytes)),
         "--properties-file", "config/spark-defaults.conf",
         "--conf", f"spark.sql.shuffle.partitions={max(threads, input_bytes // PARTITION_BYTES)}",
+        *event_log_options(),
         *options,
         script,
         *arguments,
     ]  # fmt: skip
+
+
+def event_log_options(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Options of spark-submit that keep what Spark's history server shows, where the run asks for it."""
+    folder = environ.get(EVENT_LOGS)
+    if not folder:
+        return []
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    settings = {"spark.eventLog.enabled": "true", "spark.eventLog.dir": Path(folder).resolve().as_uri()}
+    return [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
 
 
 def java_options(input_bytes: int) -> list[str]:

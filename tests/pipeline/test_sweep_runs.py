@@ -27,7 +27,7 @@ def sweep(project: Project, **config: Any) -> Run:
 
 
 def count(run: Run, step: str, outcome: str = "worked") -> int:
-    return sum(event["step"] == step and event["outcome"] == outcome for event in run.events)
+    return sum(event["step"] == step and event["event"] == outcome for event in run.events)
 
 
 def leaderboard(project: Project, name: str = "mine") -> dict[str, Any]:
