@@ -37,7 +37,7 @@ def clean(spark: SparkSession, parsed: Path, cleaning: Cleaning, staging: Path, 
     spark.conf.set("spark.sql.adaptive.optimizer.excludedRules", DROPS_OBSERVATIONS)
     contract = cleaning.contract
     seen, kept, repeated = Observation(), Observation(), Observation()
-    rows = spark.read.parquet(str(parsed)).mapInArrow(checks(cleaning), ddl(checked_schema(cleaning)))
+    rows = spark.read.parquet(uri(parsed)).mapInArrow(checks(cleaning), ddl(checked_schema(cleaning)))
     good = rows.observe(seen, *reason_counts(cleaning)).filter(f"{SOURCE}reasons IS NULL")
     unique = deduplicated(good, cleaning).observe(
         repeated, *(f.count_if(f.col("duplicate") == kind).alias(kind) for kind in DUPLICATES)
@@ -50,7 +50,7 @@ def clean(spark: SparkSession, parsed: Path, cleaning: Cleaning, staging: Path, 
     if counts["rejected"]:
         columns = [f.col(SOURCE + name).alias(name) for name in rejected_schema(cleaning).names]
         rejected = rows.filter(f"{SOURCE}reasons IS NOT NULL").select(*columns)
-        rejected.coalesce(1).write.mode("append").parquet(str(quarantine))
+        rejected.coalesce(1).write.mode("append").parquet(uri(quarantine))
     return Cleaned(
         rows_in=counts["rows_in"],
         rejected=counts["rejected"],
@@ -59,6 +59,11 @@ def clean(spark: SparkSession, parsed: Path, cleaning: Cleaning, staging: Path, 
         spans=spans(kept.get, contract),
         sums=row_sums(kept.get),
     )
+
+
+def uri(path: Path) -> str:
+    """An address that means the same to every executor, whatever Spark's own file system is."""
+    return path.absolute().as_uri()
 
 
 SOURCE = "source_"  # before the names of the rejected rows' columns, some of which the table has too
@@ -155,4 +160,4 @@ def write(frame: DataFrame, cleaning: Cleaning, staging: Path) -> None:
         rows = frame.sortWithinPartitions(*order).write.partitionBy(*contract.partition_by)
     else:
         rows = frame.coalesce(1).sortWithinPartitions(*file_order(contract)).write
-    rows.mode("append").parquet(str(staging))
+    rows.mode("append").parquet(uri(staging))

@@ -55,6 +55,11 @@ class Opened:
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self.dataset().to_table(columns=list(columns) if columns else None)
 
+    @property
+    def uris(self) -> list[str]:
+        """The addresses of its files, as Spark reads them."""
+        return [path.absolute().as_uri() for path in self.files]
+
     def dataset(self) -> ds.Dataset:
         if not self.files:
             raise TableError(f"{self.folder} has no data files")
