@@ -111,6 +111,7 @@ def add(found: Loopback, folder: Path, name: str, words: list[str]) -> None:
     environment = session.spark_environment() | {
         "SPARK_DAEMON_JAVA_OPTS": f"{logging} {JVM}",
         "SPARK_DAEMON_MEMORY": "512m",
+        "SPARK_LOCAL_DIRS": str((folder / "work").resolve()),  # what a killed executor leaves goes with the cluster
     }
     del environment["PYTHONPATH"]  # executors get the project's code from the driver
     with (folder / f"{name}.log").open("wb") as log:

@@ -92,9 +92,10 @@ def for_scripts(asked: Config, folder: Path = PRIVATE) -> dict[str, str]:
 
     Settings are told in a file, and secrets with them: a command line could be read by anybody on this machine.
     """
-    if asked.spark_master is None and not own_settings(asked):
-        return {MASTER: "", PROPERTIES: str(DEFAULTS)}
     path = folder / f"{hashlib.sha256(str(Path(asked.root).absolute()).encode()).hexdigest()[:16]}.properties"
+    if asked.spark_master is None and not own_settings(asked):
+        path.unlink(missing_ok=True)
+        return {MASTER: "", PROPERTIES: str(DEFAULTS)}
     write_private(path, properties_text(settings(asked)))
     return {MASTER: asked.spark_master or "", PROPERTIES: str(path)}
 

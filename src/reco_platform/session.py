@@ -255,8 +255,8 @@ def not_taken(error: Exception) -> Exception:
     master = master_of(os.environ)
     if master == "local":
         return error
-    said = str(error).strip().splitlines()
+    lines = [line.strip(": ") for line in str(error).splitlines() if line.strip() and "An error occurred" not in line]
     return EnvironmentProblemError(
-        f"the Spark master at {master} did not take this application: {said[0] if said else type(error).__name__}",
+        f"the Spark master at {master} did not take this application: {lines[0] if lines else type(error).__name__}",
         "see the lines above, and whether spark.authenticate.secret in spark_conf is that of the cluster",
     )
