@@ -17,7 +17,7 @@ REPEATS ?= 3
 DATA ?= ../shared/data/ml-latest-small
 
 .PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
-.PHONY: sweep promote mlflow history bench bench-growth bench-overhead
+.PHONY: sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle cluster cluster-stop cluster-test
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,14 +57,23 @@ mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 history: setup ## Spark's pages on jobs that are over, at http://127.0.0.1:18080: make history LAKEHOUSE=FOLDER
 	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$(LAKEHOUSE)")
 
-test: setup ## every test
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+cluster: setup ## a Spark cluster on this machine, a master and two workers: snakemake --profile profiles/cluster gold
+	@$(BIN)/python tools/cluster.py start $(ARGS)
+
+cluster-stop: setup ## end the cluster of this machine
+	@$(BIN)/python tools/cluster.py stop $(ARGS)
+
+cluster-test: setup ## the pipeline on a cluster of this machine against the same in one process
+	@$(BIN)/python -m pytest -q -m cluster $(ARGS)
+
+test: setup ## every test but those of cluster-test
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster" $(ARGS)
 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)
 	@tools/browser.sh
 
 test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
-	@$(BIN)/python -m pytest -q -m "not spark and not pipeline and not browser" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not spark and not pipeline and not browser and not cluster" $(ARGS)
 
 lint: setup ## style, types, and Snakemake's own lint
 	$(BIN)/ruff check $(SOURCES)
@@ -93,6 +102,9 @@ bench: setup ## beside plain PySpark, LensKit and implicit: make bench SIZE=1m|5
 bench-growth: setup ## growth with the number of ratings and with rank
 	@$(BIN)/python benchmarks/growth.py $(ARGS)
 
+bench-shuffle: setup ## what training by Spark moves between executors, against the formulas of docs/scale.md
+	@$(BIN)/python benchmarks/shuffle.py $(ARGS)
+
 bench-overhead: setup ## what receipts and fingerprints cost
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)
 
@@ -100,5 +112,6 @@ lock: setup ## pin the packages of envs/*.in anew
 	@tools/lock.sh
 
 clean: ## remove everything that the pipeline made (not the virtual environment)
+	@if [ -e results/cluster/cluster.json ]; then $(BIN)/python tools/cluster.py stop; fi
 	find results -mindepth 1 ! -name README.md -delete
 	rm -rf .snakemake
