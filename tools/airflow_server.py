@@ -21,13 +21,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from reco_platform.errors import EnvironmentProblemError, reported
 
 ROOT = Path(__file__).resolve().parents[1]
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
 HOST, PORT, USER = "127.0.0.1", 8082, "admin"
-PASSWORDS = "passwords.json"  # noqa: S105  # the name of a file
+PASSWORDS = "passwords.json"
 COMPONENTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -84,7 +85,7 @@ def configure(home: Path, port: int) -> None:
         config.write(file)
 
 
-def private(path: Path):  # type: ignore[no-untyped-def]
+def private(path: Path) -> TextIO:
     """A file to write that only its owner may read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
 

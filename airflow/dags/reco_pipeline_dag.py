@@ -39,8 +39,10 @@ ERROR, HINT = "[ERROR]", "  -> "
 
 
 def params() -> dict[str, Param]:
-    """A parameter for each key of the config, checked by the config's own schema. Unless it is given it is null, and the
-    environment and config.yaml decide."""
+    """A parameter for each key of the config, checked by the config's own schema.
+
+    Unless one is given it is null, and the environment and config.yaml decide.
+    """
     schema = HOME / "config" / "config.schema.json"
     if not schema.is_file():
         raise FileNotFoundError(f"{HOME} is not the project's folder: it has no {schema.name}. Set RECO_HOME to it.")
@@ -99,7 +101,7 @@ class ProjectTask(BaseOperator):
             self.fail(lines, code)
 
     def run_program(self, context: Any) -> tuple[list[str], int]:
-        """The program's lines and its exit code. Whatever ends this task lets go of the leash, which ends the program."""
+        """The program's lines and its exit code. Whatever ends this task lets go of the leash, so ends both."""
         command = [".venv/bin/python", "tools/leash.py", *self.program, *given(context["params"])]
         self.log.info("%s", shlex.join(command[2:]))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
