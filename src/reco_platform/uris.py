@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote
 
 USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
-QUERY = re.compile(r"(?<=\w)\?\S*=\S*")
+QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
 
 
 def redacted(uri: str) -> str:

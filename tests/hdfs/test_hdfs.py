@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 import hdfsserver
 from hdfsserver import Hdfs
 from project import Project, wait_for
-from reco_platform import receipts, storage
+from reco_platform import layout, receipts, storage
 from reco_platform.layout import Lakehouse
 from reco_platform.places import HdfsPath, StoreError, lease, place
 
@@ -100,6 +100,18 @@ def test_versions_validation_and_damage_work_as_in_a_folder(project: Project, hd
     finally:
         file.write_bytes(content)
     assert project.tool("run_pipeline", "validate", lakehouse=lake(hdfs)).code == 0
+
+
+def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project, hdfs: Hdfs) -> None:
+    by_spark = {"etl_engine": "spark", "engine": "spark-ml", "lakehouse": f"{hdfs.address}/by_spark"}
+    house = Lakehouse(by_spark["lakehouse"], "small")
+    there = project.gold(house.receipt(layout.MODELS), house=house.records.name, **by_spark)
+    assert {"silver_ratings", "train_als"} <= there.worked
+    project.gold(Lakehouse("results/small", "small").receipt(layout.MODELS), engine="spark-ml")
+    here, found = contents(project.receipts()), contents(project.receipts(house.records.name))
+    assert "gold/models/als.receipt.json" in found
+    assert {name: here[name] for name in found} == found
+    assert not [path for path in house.place.rglob("*") if storage.STAGING in path.name]
 
 
 def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finishes(
