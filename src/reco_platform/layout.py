@@ -178,7 +178,7 @@ def sweep_tracking(name: str) -> str:
 
 
 LAYERS = ("bronze", "silver", "gold", "sweeps")
-OF_RUNS = ("_logs", "_runs", "config.resolved.json")
+OF_RUNS = ("_logs", "_runs", "_spark-events", "config.resolved.json")
 """What runs leave besides results."""
 
 
