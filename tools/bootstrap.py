@@ -1,4 +1,5 @@
-"""Set-up: .venv from the pinned locks, byte-compiled, and Delta's jars. Run by make; does nothing where all is there.
+"""Set-up: .venv from the pinned locks, byte-compiled, and Delta's jars; with `airflow`, .venv-airflow. Run by make;
+does nothing where all is there.
 
 Only the standard library, and no syntax newer than Python 3.6 before the version check has spoken.
 """
@@ -10,10 +11,9 @@ import subprocess
 import sys
 
 LEAST_PYTHON = (3, 11)
-LOCKS = ("envs/runtime.txt", "envs/dev.txt")
-PINNED = (*LOCKS, "envs/jars.sha256", "tools/bootstrap.py")
-VENV = ".venv"
-STAMP = os.path.join(VENV, ".ready")
+PROJECT, AIRFLOW = ".venv", ".venv-airflow"
+LOCKS = {PROJECT: ("envs/runtime.txt", "envs/dev.txt"), AIRFLOW: ("envs/airflow.txt",)}
+PINNED = {PROJECT: (*LOCKS[PROJECT], "envs/jars.sha256", "tools/bootstrap.py"), AIRFLOW: LOCKS[AIRFLOW]}
 
 
 def main():
@@ -23,16 +23,31 @@ def main():
             "Python 3.11 or newer is needed, and {} is Python {}".format(sys.executable, found),
             "install it (Debian, Ubuntu: apt install python3 python3-venv), or name one: make PYTHON=python3.12 gold",
         )
-    check_java()
-    key = state()
-    if stamped() == key:
+    if sys.argv[1:] == ["airflow"]:
+        ensure(AIRFLOW)
+    else:
+        check_java()
+        ensure(PROJECT, add_project)
+
+
+def ensure(venv, complete=lambda: None):
+    """A virtual environment as its locks say; `complete` adds what is not a package."""
+    key = state(venv)
+    if stamped(venv) == key:
         return
-    make_venv()
-    step("byte-compiling packages", [python(), "-m", "compileall", "-q", "-j", "0", site_packages()], check=False)
-    step("Delta's jars", [python(), "-m", "reco_platform.jars"])
-    with open(STAMP, "w") as stamp:
+    make_venv(venv)
+    byte_compile = [python(venv), "-m", "compileall", "-q", "-j", "0", site_packages(venv)]
+    step("byte-compiling packages", byte_compile, check=False)
+    complete()
+    with open(stamp_of(venv), "w") as stamp:
         stamp.write(key)
     print("[setup] ready", flush=True)
+
+
+def add_project():
+    with open(os.path.join(site_packages(PROJECT), "reco_platform.pth"), "w") as link:
+        link.write(os.path.abspath("src"))
+    step("Delta's jars", [python(PROJECT), "-m", "reco_platform.jars"])
 
 
 def fail(what, hint):
@@ -51,43 +66,45 @@ def check_java():
         fail(error.what, error.hint)
 
 
-def state():
-    """What the environment was made from: the pinned files, this Python, and the place (scripts in .venv name it)."""
+def state(venv):
+    """What the environment was made from: the pinned files, this Python, and the place (its scripts name it)."""
     digest = hashlib.sha256("{} {}".format(sys.version, os.getcwd()).encode())
-    for name in PINNED:
+    for name in PINNED[venv]:
         with open(name, "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()
 
 
-def stamped():
+def stamp_of(venv):
+    return os.path.join(venv, ".ready")
+
+
+def stamped(venv):
     try:
-        with open(STAMP) as stamp:
+        with open(stamp_of(venv)) as stamp:
             return stamp.read()
     except OSError:
         return None
 
 
-def make_venv():
-    print("[setup] making {} from {} (some minutes, once)".format(VENV, " and ".join(LOCKS)), flush=True)
-    shutil.rmtree(VENV, ignore_errors=True)
-    run = subprocess.run([sys.executable, "-m", "venv", VENV])
+def make_venv(venv):
+    print("[setup] making {} from {} (some minutes, once)".format(venv, " and ".join(LOCKS[venv])), flush=True)
+    shutil.rmtree(venv, ignore_errors=True)
+    run = subprocess.run([sys.executable, "-m", "venv", venv])
     if run.returncode:
         fail("the venv module of {} does not work".format(sys.executable), "Debian, Ubuntu: apt install python3-venv")
-    requirements = [part for lock in LOCKS for part in ("-r", lock)]
-    install = [python(), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
-    step("packages", [*install, *requirements])
-    with open(os.path.join(site_packages(), "reco_platform.pth"), "w") as link:
-        link.write(os.path.abspath("src"))
+    requirements = [part for lock in LOCKS[venv] for part in ("-r", lock)]
+    install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
+    step("packages", [python(venv), *install, *requirements])
 
 
-def python():
-    return os.path.join(VENV, "bin", "python")
+def python(venv):
+    return os.path.join(venv, "bin", "python")
 
 
-def site_packages():
+def site_packages(venv):
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    return subprocess.run([python(), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([python(venv), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def step(what, command, check=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from reco_platform.digests import sha256
 from reco_platform.errors import ConfigError
+from reco_platform.session import ORDER_SETTINGS, RESULT_SETTINGS
 from reco_platform.uris import redacted
 
 DEFAULTS_FILE = Path("config/config.yaml")
@@ -39,6 +41,7 @@ MODEL_NAME = r"^[\w.-]+$"
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 
+MASTER = r"^(spark://[\w.-]+:\d+(,[\w.-]+:\d+)*|yarn|k8s://\S+|local-cluster\[\d+,\d+,\d+\])$"
 STORE = r"^(https?://|(sqlite|postgresql|mysql|mssql)(\+\w+)?://|sha256:)"
 """Addresses of MLflow stores; `sha256:` is what stands for one where its secrets must not be seen."""
 
@@ -68,8 +71,13 @@ IN_WORDS = {
     SWEEP_NAME: "a name of letters, digits and .-_, which begins with a letter or digit",
     MODEL_NAME: "a name of letters, digits and .-_",
     MEMORY: "a whole number with m or g, such as 800m or 4g",
+    MASTER: "spark://HOST:PORT, yarn, k8s://ADDRESS or local-cluster[EXECUTORS,CORES,MEMORY_MB]",
 }
 """What each pattern of a key allows, for people."""
+
+SETTING = r"spark\.[\w./-]+"
+SECRET = re.compile(r"secret|password|token|credential|access.?key", re.IGNORECASE)
+"""Names of settings whose values nobody may see."""
 
 
 class Config(BaseModel):
@@ -232,6 +240,25 @@ class Config(BaseModel):
     spark_event_logs: bool = Field(
         False, description="Keep Spark's event logs in _spark-events, for `make history`; never changes a result"
     )
+    spark_master: str | None = Field(
+        None,
+        pattern=MASTER,
+        description="Cluster that Spark runs on: spark://host:port, yarn, k8s://address; default threads of this "
+        "machine; never changes a result",
+    )
+    spark_conf: dict[str, str] = Field(
+        {},
+        description="Settings of Spark by name, those aside that a result depends on; secrets belong in a configfile",
+    )
+    executor_memory: str | None = Field(
+        None, pattern=MEMORY, description="Java heap of each executor of a cluster; never changes a result"
+    )
+    executor_cores: int | None = Field(
+        None, ge=1, le=1024, description="Cores of each executor of a cluster; never changes a result"
+    )
+    executor_instances: int | None = Field(
+        None, ge=1, le=100_000, description="Number of executors on a cluster; never changes a result"
+    )
     tracking: bool = Field(True, description="Log runs to MLflow and judge each new model against the champion")
     mlflow_tracking_uri: str | None = Field(
         None,
@@ -256,6 +283,11 @@ class Config(BaseModel):
     @classmethod
     def _words_are_a_list(cls, value: Any) -> Any:
         return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("spark_conf", mode="before")
+    @classmethod
+    def _pairs_are_settings(cls, value: Any) -> Any:
+        return {name: plain_text(each) for name, each in spark_settings(value or {}).items()}
 
     @field_validator("evaluation_k")
     @classmethod
@@ -284,8 +316,43 @@ class Config(BaseModel):
         return values
 
     def shown(self) -> dict[str, Any]:
-        """Every value by key as people may read it: without the secrets in MLflow's address."""
-        return self.model_dump() | {"mlflow_tracking_uri": redacted(self.mlflow_tracking_uri or "") or None}
+        """Every value by key as people may read it."""
+        return {key: without_secrets(key, value) for key, value in self.model_dump().items()}
+
+
+def spark_settings(value: Any) -> dict[str, Any]:
+    """Settings of Spark by name, from a mapping or from text: JSON, or `spark.a=1,spark.b=2`.
+
+    Raises:
+        ValueError: for text that is neither.
+    """
+    if not isinstance(value, str):
+        return dict(value)
+    if value.lstrip().startswith("{"):
+        found: dict[str, Any] = json.loads(value)
+        return found
+    pairs = [pair.partition("=") for pair in re.split(r",\s*(?=[\w.]+=)", value)]
+    if not all(separator for _, separator, _ in pairs):
+        raise ValueError("a setting without a value")
+    return {name.strip(): each for name, _, each in pairs}
+
+
+def plain_text(value: Any) -> Any:
+    """A setting's value as Spark reads it."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def without_secrets(key: str, value: Any) -> Any:
+    """A key's value as people may read it: addresses without passwords, settings without secrets."""
+    if key == "mlflow_tracking_uri":
+        return redacted(str(value)) if value else None
+    if key != "spark_conf":
+        return value
+    try:
+        found = spark_settings(value or {})
+    except (ValueError, TypeError):
+        return "***"
+    return {name: "***" if SECRET.search(name) else redacted(str(each)) for name, each in found.items()}
 
 
 Sources = dict[str, tuple[Any, str]]
@@ -416,6 +483,7 @@ def contradictions(config: Config) -> list[str]:
         if name in NOT_SWEEPS:
             problems.append(f"{key}={name} is no name for a sweep: {', '.join(NOT_SWEEPS)} are taken")
     problems += of_remote_lakehouse(config)
+    problems += [problem for name in config.spark_conf if (problem := refused(name))]
     if config.nonnegative and config.biased:
         problems.append("nonnegative=true needs biased=false: what biases leave is negative as often as not")
     return problems
@@ -439,6 +507,29 @@ def of_remote_lakehouse(config: Config) -> list[str]:
     return []
 
 
+OWN_KEYS = {
+    "spark.master": "spark_master",
+    "spark.driver.memory": "driver_memory",
+    "spark.executor.memory": "executor_memory",
+    "spark.executor.cores": "executor_cores",
+    "spark.executor.instances": "executor_instances",
+}
+"""Settings that have a key of their own."""
+
+
+def refused(setting: str) -> str | None:
+    """Why a setting may not be in spark_conf; None if it may."""
+    if not re.fullmatch(SETTING, setting):
+        return f"spark_conf: {setting!r} is no setting of Spark: their names begin with spark."
+    if setting in OWN_KEYS:
+        return f"spark_conf: {setting} has a key of its own, {OWN_KEYS[setting]}"
+    if setting in {*RESULT_SETTINGS, *ORDER_SETTINGS}:
+        return f"spark_conf: {setting} is fixed, since results depend on it"
+    if setting == "spark.submit.deployMode":
+        return f"spark_conf: {setting} is fixed: the driver runs where Snakemake runs"
+    return None
+
+
 def is_day(text: str) -> bool:
     try:
         date.fromisoformat(text)
@@ -451,7 +542,7 @@ def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]])
     """One pydantic problem in the user's words: key, value, source, what is allowed, nearest name."""
     key = str(problem["loc"][0])
     value, source = sources[key]
-    value = redacted(str(value)) if key == "mlflow_tracking_uri" else value
+    value = without_secrets(key, value)
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.5)
         guess = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(sorted(Config.model_fields))}"
@@ -476,6 +567,8 @@ def allowed(key: str) -> str:
     option = options[0]
     if "enum" in option:
         return "one of " + ", ".join(map(str, option["enum"]))
+    if option["type"] == "object":
+        return "settings such as spark.a=1,spark.b=2, or JSON"
     if option["type"] == "array":
         return f"whole numbers from 1 to {MOST_RECOMMENDED:,}, joined by commas"
     if "pattern" in option:

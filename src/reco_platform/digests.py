@@ -16,8 +16,11 @@ PROJECT = SOURCE.parents[1]
 
 # These decide when and where a step runs, never what it makes; a change in them leaves every result as it is.
 MACHINERY = frozenset(
-    {"attempts", "config", "digests", "errors", "journal", "layout", "openlineage", "receipts", "registry", "steps"}
-)
+    {
+        "attempts", "cluster", "config", "digests", "errors", "journal", "layout", "openlineage", "places", "receipts",
+        "registry", "steps",
+    }
+)  # fmt: skip
 
 # Packages whose version shapes a result; the others read arguments, draw progress bars and the like.
 COMPUTING = frozenset({"matplotlib", "numba", "numpy", "pyarrow", "pyspark", "scipy"})

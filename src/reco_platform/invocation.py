@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from reco_platform import (
+    cluster,
+    config,
     download,
     journal,
     leaderboard,
@@ -32,7 +34,6 @@ from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
 from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
-from reco_platform.uris import redacted
 from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow
 
 LOCK = ".lock"
@@ -86,9 +87,17 @@ def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -
 
 
 def announce(workflow: Workflow) -> None:
-    """Says how large a sweep is and what it will cost."""
+    """Says how large a sweep is and what it will cost, and where a cluster may be named in vain."""
     if workflow.sweep:
         print(workflow.of_sweep.plan, file=sys.stderr, flush=True)
+    asked = workflow.config
+    if asked.spark_master and asked.engine != "spark-ml" and asked.etl_engine != "spark":
+        print(
+            f"[WARNING] spark_master={asked.spark_master} says where Spark runs, and not that it does: data of this "
+            "size are cleaned and trained on by this machine\n  -> --config etl_engine=spark engine=spark-ml",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> ExitStack:
@@ -120,7 +129,7 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
     """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
-    shown = {key: redacted(str(value)) if key == "mlflow_tracking_uri" else value for key, value in given.items()}
+    shown = {key: as_given(config.without_secrets(key, value)) for key, value in given.items()}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in shown.items())
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
@@ -135,7 +144,13 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
         steps.TARGET: "sweep" if workflow.sweep else "gold",
         tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
+        **cluster.for_scripts(workflow.config),
     }
+
+
+def as_given(value: Any) -> Any:
+    """A value as `--config` takes it: settings joined by commas."""
+    return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value
 
 
 def refuse_other_format(workflow: Workflow) -> None:

@@ -12,8 +12,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from reco_platform.errors import RecoError
@@ -63,7 +64,7 @@ class HdfsPath:
     def absolute(self) -> HdfsPath:
         return self
 
-    def __truediv__(self, other: str | PurePosixPath) -> HdfsPath:
+    def __truediv__(self, other: str | PurePath) -> HdfsPath:
         return HdfsPath(self.authority, self.pure / other)
 
     @property
@@ -339,6 +340,26 @@ def copy(source: Place, target: Place) -> str:
             digest.update(chunk)
             answered(target, functools.partial(write.write, chunk))
     return digest.hexdigest()
+
+
+def below(path: Place, folder: Place) -> PurePath:
+    """A path relative to a folder of the same store."""
+    return path.relative_to(folder)  # type: ignore[arg-type]
+
+
+def readable(path: Place) -> Any:
+    """What pyarrow opens of a file: the path, or a file of HDFS."""
+    return path if isinstance(path, Path) else path.open("rb")
+
+
+@contextmanager
+def writable(path: Place) -> Iterator[Any]:
+    """What pyarrow writes a file to."""
+    if isinstance(path, Path):
+        yield path
+    else:
+        with path.open("wb") as file:
+            yield file
 
 
 def sha256_file(path: Place) -> str:

@@ -16,6 +16,7 @@ from typing import Any, cast
 from reco_platform import layout, steps, storage
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.lineage import RESULTS
+from reco_platform.places import below
 from reco_platform.receipts import Receipt
 from reco_platform.registry import MAKERS, may_stand_for
 from reco_platform.removal import Removal, leads_out, removal
@@ -218,7 +219,7 @@ def of_table(house: Lakehouse, artifact: str, named: set[int] | set[str]) -> Ite
             drop.append(key)
         else:
             needed |= set(manifest.files)
-    files = [path for path in storage.data_files(folder) if str(path.relative_to(folder)) not in needed]
+    files = [cast("Path", path) for path in storage.data_files(folder) if str(below(path, folder)) not in needed]
     paths = [*(folder / storage.MANIFESTS / f"{version}.json" for version in drop), *files]
     if paths:
         many = "s" if len(drop) > 1 else ""

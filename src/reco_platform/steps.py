@@ -92,18 +92,30 @@ class Task:
 
     def path(self, name: str) -> Path:
         """An input file or folder on this machine, checked against its receipt."""
+        return storage.path_of(self.root, self.checked(name))
+
+    def checked(self, name: str) -> Receipt:
+        """The receipt of an input that holds what it says.
+
+        Raises:
+            TableError: if it does not.
+        """
         receipt = self.inputs[name]
         found = storage.problem(self.root, receipt)
         if found:
             raise TableError(found, f"rebuild it with: {rebuild_command(receipt)}")
-        return storage.path_of(self.root, receipt)
+        return receipt
 
     @property
     def house(self) -> Lakehouse:
         return Lakehouse(str(self.root), self.dataset)
 
+    def uri(self, name: str) -> str:
+        """Where an input folder lies, for Spark; checked against its receipt."""
+        return (self.root / self.checked(name).path).absolute().as_uri()
+
     def publish(
-        self, staging: Path, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
+        self, staging: Place, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
     ) -> Receipt:
         """Publishes a staged table and gives its receipt."""
         version = storage.publish_table(

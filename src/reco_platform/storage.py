@@ -29,7 +29,19 @@ import pyarrow.parquet as pq
 
 from reco_platform.digests import sha256
 from reco_platform.errors import RecoError, TableError
-from reco_platform.places import AT_ONCE, HdfsPath, Place, answered, copy, fetch, move_all, remove_tree, sha256_file
+from reco_platform.places import (
+    AT_ONCE,
+    HdfsPath,
+    Place,
+    answered,
+    below,
+    copy,
+    fetch,
+    move_all,
+    readable,
+    remove_tree,
+    sha256_file,
+)
 from reco_platform.receipts import Receipt, write_text
 
 MANIFESTS = "_manifests"
@@ -306,6 +318,18 @@ def scratch() -> Path:
     return CACHE
 
 
+def shared_folder(target: Place) -> Place:
+    """A new, empty staging folder that the executors of a cluster see too: on the store of `target`, beside it."""
+    clean_up(target)
+    folder = staging_name(target) if isinstance(target, Path) else beside(target)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def beside(target: HdfsPath) -> HdfsPath:
+    return target.with_name(f"{STAGING}-{target.name}")
+
+
 def staging_name(target: Place) -> Path:
     if isinstance(target, Path):
         return target.parent / f"{STAGING}-{target.name}"
@@ -315,8 +339,10 @@ def staging_name(target: Place) -> Path:
 def clean_up(target: Place) -> None:
     """Removes what a killed writer of `target` may have left: staging folders and files of no version."""
     shutil.rmtree(staging_name(target), ignore_errors=True)
-    if isinstance(target, HdfsPath) and aside(target).exists():
-        restore_or_remove(aside(target), target)
+    if isinstance(target, HdfsPath):
+        remove_tree(beside(target))
+        if aside(target).exists():
+            restore_or_remove(aside(target), target)
     pending = read_manifest(target, PENDING)
     if pending is not None:
         head = head_version(target)
@@ -332,7 +358,7 @@ def clean_up(target: Place) -> None:
 
 
 def publish_table(
-    staging: Path,
+    staging: Place,
     target: Place,
     *,
     storage_format: str,
@@ -361,12 +387,12 @@ def publish_table(
         TableError: if the folder holds a table of the other format.
     """
     refuse_other_format(target, storage_format)
-    if storage_format == "parquet":
+    if storage_format == "parquet" and isinstance(staging, Path):  # on a remote store the config refuses it
         publish_folder(staging, target, fingerprint=fingerprint, rows=rows)
         return None
     head = head_version(target)
     if head is not None and holds(target, head, fingerprint):
-        shutil.rmtree(staging)
+        remove_tree(staging)
         return head
     return commit_delta(staging, target, schema, partition_by, fingerprint=fingerprint, rows=rows)
 
@@ -391,16 +417,16 @@ def holds(folder: Place, version: int, fingerprint: str) -> bool:
     return problem(folder, receipt) is None and log_problem(folder, version) is None
 
 
-def data_files(folder: Path) -> list[Path]:
+def data_files(folder: Place) -> list[Place]:
     """The data files below a folder, whatever a writer calls its markers left out."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+        if path.is_file() and not any(part.startswith(("_", ".")) for part in below(path, folder).parts)
     )
 
 
-def manifest_of(folder: Path, names: Mapping[Path, str], fingerprint: str, rows: int) -> Manifest:
+def manifest_of(folder: Place, names: Mapping[Place, str], fingerprint: str, rows: int) -> Manifest:
     entries = {}
     for path, name in names.items():
         stat = path.stat()
@@ -409,7 +435,7 @@ def manifest_of(folder: Path, names: Mapping[Path, str], fingerprint: str, rows:
 
 
 def commit_delta(
-    staging: Path, target: Place, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
+    staging: Place, target: Place, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
 ) -> int:
     """Moves staged files into a Delta table and commits them as its whole new content."""
     from deltalake import CommitProperties, DeltaTable, Schema  # noqa: PLC0415
@@ -419,7 +445,7 @@ def commit_delta(
     head = head_version(target)
     version = 0 if head is None else head + 1
     names = {
-        path: str(path.relative_to(staging).parent / f"part-{version:05d}-{number:05d}.parquet")
+        path: str(below(path, staging).parent / f"part-{version:05d}-{number:05d}.parquet")
         for number, path in enumerate(data_files(staging))
     }
     manifest = manifest_of(staging, names, fingerprint, rows)
@@ -449,7 +475,7 @@ def commit_delta(
             f"the Delta log of {target} is damaged: {error}", f"delete {target} and run again: its steps rebuild it"
         ) from error
     manifest_path(target, PENDING).unlink()
-    shutil.rmtree(staging)
+    remove_tree(staging)
     return version
 
 
@@ -464,7 +490,7 @@ def as_there(manifest: Manifest, folder: Place) -> Manifest:
     return replace(manifest, files=entries)
 
 
-def add_action(path: Path, name: str, entry: tuple[int, int, str], partition_by: Sequence[str]) -> Any:
+def add_action(path: Place, name: str, entry: tuple[int, int, str], partition_by: Sequence[str]) -> Any:
     from deltalake.transaction import AddAction  # noqa: PLC0415
 
     pairs = dict(part.partition("=")[::2] for part in Path(name).parts[:-1])
@@ -473,9 +499,9 @@ def add_action(path: Path, name: str, entry: tuple[int, int, str], partition_by:
     return AddAction(name, size, values, changed // 1_000_000, True, json.dumps(file_statistics(path)))
 
 
-def file_statistics(path: Path) -> dict[str, Any]:
+def file_statistics(path: Place) -> dict[str, Any]:
     """Delta's statistics of one Parquet file from its footer: rows, and the range of each whole-number column."""
-    footer = pq.read_metadata(path)
+    footer = pq.read_metadata(readable(path))
     lows: dict[str, int] = {}
     highs: dict[str, int] = {}
     for group in range(footer.num_row_groups):
@@ -492,7 +518,7 @@ def file_statistics(path: Path) -> dict[str, Any]:
 
 def publish_folder(staging: Path, target: Place, *, fingerprint: str, rows: int) -> None:
     """Puts a staging folder in the place of `target` in one act; the memo of the old one is kept."""
-    names = {path: str(path.relative_to(staging)) for path in data_files(staging)}
+    names = {path: str(below(path, staging)) for path in data_files(staging)}
     for marker in [path for path in staging.rglob("*") if path.is_file() and path not in names]:
         marker.unlink()
     manifest = manifest_of(staging, names, fingerprint, rows)
@@ -514,18 +540,18 @@ def publish_there(staging: Path, target: HdfsPath, manifest: Manifest) -> None:
 
     HDFS cannot exchange folders; what a writer killed between the two leaves, the next one puts right.
     """
-    beside = target.with_name(f"{STAGING}-{target.name}")
-    remove_tree(beside)
-    move_all((staging / name, beside / name) for name in manifest.files)
-    write_text(manifest_path(beside, manifest.fingerprint), as_there(manifest, beside).text())
+    new = beside(target)
+    remove_tree(new)
+    move_all((staging / name, new / name) for name in manifest.files)
+    write_text(manifest_path(new, manifest.fingerprint), as_there(manifest, new).text())
     old = aside(target)
     if target.exists():
         for path in (target / MEMO).rglob("*"):
-            kept = beside / MEMO / path.relative_to(target / MEMO)
+            kept = new / MEMO / below(path, target / MEMO)
             kept.parent.mkdir(parents=True, exist_ok=True)
             copy(path, kept)
         target.rename(old)
-    beside.rename(target)
+    new.rename(target)
     remove_tree(old)
     shutil.rmtree(staging)
 

@@ -15,6 +15,7 @@ import yaml
 from reco_platform import config, docs
 from reco_platform.config import Config, load
 from reco_platform.errors import ConfigError
+from reco_platform.registry import STEPS
 
 DEFAULTS = Config.model_validate({})
 VALUES: dict[str, tuple[str, Any]] = {
@@ -368,3 +369,61 @@ def test_lengths_of_lists_are_sorted_and_dates_may_be_yaml_dates() -> None:
     )
     assert found.evaluation_k == (5, 20)
     assert (found.validation_from, found.test_from) == ("2015-01-01", "2017-04-01")
+
+
+# --- settings of Spark
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"spark.a": "1", "spark.b.c": "x,y", "spark.on": True},
+        '{"spark.a": 1, "spark.b.c": "x,y", "spark.on": true}',
+        "spark.a=1,spark.b.c=x,y, spark.on=true",
+    ],
+)
+def test_settings_of_spark_come_as_a_mapping_as_json_or_as_pairs(given: Any) -> None:
+    assert load({"spark_conf": given}, {}).spark_conf == {"spark.a": "1", "spark.b.c": "x,y", "spark.on": "true"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("spark.sql.ansi.enabled=false", "spark.sql.ansi.enabled is fixed, since results depend on it"),
+        ("spark.default.parallelism=8", "spark.default.parallelism is fixed"),
+        ("spark.submit.deployMode=cluster", "the driver runs where Snakemake runs"),
+        ("spark.executor.memory=2g", "has a key of its own, executor_memory"),
+        ("hive.x=1", "'hive.x' is no setting of Spark: their names begin with spark."),
+        ({"spark.a\nspark.b": "1"}, "is no setting of Spark"),
+        ("spark.a", "is not allowed: settings such as spark.a=1,spark.b=2, or JSON"),
+        ("{spark.a: 1", "is not allowed: settings such as"),
+        ({"spark.a": ["x"]}, "is not allowed: settings such as"),
+    ],
+)
+def test_settings_that_shape_results_or_are_none_are_refused(given: Any, said: str) -> None:
+    assert re.search(said, problem({"spark_conf": given}))
+
+
+def test_no_message_and_no_file_shows_a_secret_of_spark() -> None:
+    secret = {"spark.authenticate.secret": "hunter2", "spark.hadoop.fs.s3a.access.key": "hunter2"}
+    said = problem({"spark_conf": {**secret, "spark.a": ["x"]}})
+    assert "hunter2" not in said and "spark.authenticate.secret" in said
+    shown = load({"spark_conf": {**secret, "spark.jars.repositories": "https://me:hunter2@host/x"}}, {}).shown()
+    assert "hunter2" not in str(shown)
+    assert shown["spark_conf"]["spark.authenticate.secret"] == "***"
+
+
+@pytest.mark.parametrize("master", ["spark://a:7077", "spark://a:1,b-c.d:2", "yarn", "k8s://https://h:6443"])
+def test_a_cluster_is_named_by_its_master(master: str) -> None:
+    assert load({"spark_master": master}, {}).spark_master == master
+
+
+@pytest.mark.parametrize("master", ["local[2]", "spark://a", "mesos://a:5050", "yarn-cluster", "spark://a:7077 --x"])
+def test_what_is_no_cluster_is_refused(master: str) -> None:
+    assert "spark_master=" in problem({"spark_master": master})
+
+
+def test_where_spark_runs_shapes_no_step() -> None:
+    keys = {"spark_master", "spark_conf", "executor_memory", "executor_cores", "executor_instances"}
+    assert keys <= Config.model_fields.keys()
+    assert not any(keys & set(step.keys) for step in STEPS.values())

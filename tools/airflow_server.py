@@ -1,0 +1,216 @@
+"""Airflow on this machine: API server with its pages, scheduler and DAG processor, on 127.0.0.1, over SQLite.
+
+`make airflow` is `serve`. `prepare` only writes airflow.cfg, the password and the database, so that Airflow's own
+commands work: AIRFLOW_HOME=$PWD/results/airflow .venv-airflow/bin/airflow dags test reco_pipeline
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import configparser
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from reco_platform.errors import EnvironmentProblemError, reported
+
+ROOT = Path(__file__).resolve().parents[1]
+AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
+HOST, PORT, USER = "127.0.0.1", 8082, "admin"
+PASSWORDS = "passwords.json"
+COMPONENTS = {
+    "api-server": ["api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+}
+GRACE = 30  # seconds for tasks under way to end; their programs take up to ten
+START = 180
+
+
+def parser() -> argparse.ArgumentParser:
+    shape = argparse.ArgumentParser(prog="tools/airflow_server.py", description=__doc__)
+    shape.add_argument("command", choices=["serve", "prepare"])
+    shape.add_argument("--home", type=Path, default=ROOT / "results" / "airflow", help="AIRFLOW_HOME")
+    shape.add_argument("--port", type=int, default=PORT, help=f"of the pages and the REST API on {HOST}")
+    return shape
+
+
+def settings(home: Path, port: int) -> dict[str, dict[str, str]]:
+    """What airflow.cfg says; Airflow has defaults for the rest."""
+    address = f"http://{HOST}:{port}"
+    return {
+        "core": {
+            "dags_folder": str(ROOT / "airflow" / "dags"),
+            "load_examples": "False",
+            "executor": "LocalExecutor",
+            "parallelism": "4",
+            "hostname_callable": "socket.gethostname",  # the default asks the network's name server
+            "execution_api_server_url": f"{address}/execution/",
+            "simple_auth_manager_users": f"{USER}:admin",
+            "simple_auth_manager_passwords_file": str(home / PASSWORDS),
+        },
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
+        "api": {"host": HOST, "port": str(port), "base_url": address},
+    }
+
+
+def new_secrets() -> dict[str, dict[str, str]]:
+    """Keys that all parts of one Airflow share; they are made once."""
+    return {
+        "core": {"fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()},
+        "api": {"secret_key": secrets.token_urlsafe(32)},
+        "api_auth": {"jwt_secret": secrets.token_urlsafe(64)},
+    }
+
+
+def configure(home: Path, port: int) -> None:
+    """Writes airflow.cfg; keys that are not ours stay as they are."""
+    path = home / "airflow.cfg"
+    config = configparser.ConfigParser(interpolation=None)
+    config.read_dict(new_secrets())
+    config.read(path, encoding="utf-8")
+    config.read_dict(settings(home, port))
+    with private(path) as file:
+        config.write(file)
+
+
+def private(path: Path) -> TextIO:
+    """A file to write that only its owner may read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+
+
+def ensure_password(home: Path) -> None:
+    """Generates the password and prints it, unless there is one."""
+    path = home / PASSWORDS
+    if path.is_file():
+        print(f"User {USER}; the password was printed at the first start and is in {path}", flush=True)
+        return
+    password = secrets.token_urlsafe(12)
+    with private(path) as file:
+        json.dump({USER: password}, file)
+    print(f"User {USER}, password {password} (not printed again; it is in {path})", flush=True)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """This environment with its variables for the pipeline, and AIRFLOW_HOME."""
+    return {**os.environ, "AIRFLOW_HOME": str(home)}
+
+
+def prepare(home: Path, port: int) -> None:
+    """Makes AIRFLOW_HOME.
+
+    Raises:
+        EnvironmentProblemError: if Airflow is not installed, or its database cannot be made.
+    """
+    if not AIRFLOW.is_file():
+        raise EnvironmentProblemError(f"Airflow is not installed in {AIRFLOW.parents[1]}", "make airflow")
+    home.mkdir(parents=True, exist_ok=True)
+    configure(home, port)
+    ensure_password(home)
+    migrated = subprocess.run(
+        [AIRFLOW, "db", "migrate"], env=environment(home), capture_output=True, text=True, check=False
+    )
+    if migrated.returncode:
+        raise EnvironmentProblemError(
+            f"Airflow's database in {home} cannot be made:\n{(migrated.stdout + migrated.stderr)[-2000:]}",
+            f"move {home} away, then make airflow",
+        )
+
+
+def serve(home: Path, port: int) -> int:
+    """Runs Airflow until it is told to stop.
+
+    Raises:
+        EnvironmentProblemError: if the port is taken, or a part of Airflow ends by itself.
+    """
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise EnvironmentProblemError(
+                f"something listens on {HOST}:{port} already", "stop it, or: make airflow ARGS='--port 8083'"
+            )
+    prepare(home, port)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with started(home) as parts:
+            wait_until_healthy(parts, home, port)
+            print(f"Airflow is at http://{HOST}:{port}; Ctrl-C stops it. Logs: {home}/logs", flush=True)
+            while True:
+                check(parts, home)
+                time.sleep(1)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    return 0
+
+
+@contextmanager
+def started(home: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """The parts of Airflow, each on a leash; they are let go of one after another, the API server last."""
+    (home / "logs").mkdir(exist_ok=True)
+    parts: dict[str, subprocess.Popen[bytes]] = {}
+    leash = [sys.executable, str(ROOT / "tools" / "leash.py"), "--grace", str(GRACE)]
+    try:
+        for name, words in COMPONENTS.items():
+            with (home / "logs" / f"{name}.log").open("ab") as log:
+                parts[name] = subprocess.Popen(
+                    [*leash, str(AIRFLOW), *words], cwd=ROOT, env=environment(home), start_new_session=True,
+                    stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+        yield parts
+    finally:
+        print("stopping Airflow and the tasks under way", flush=True)
+        for part in reversed(parts.values()):
+            part.communicate()  # closes the leash, and waits
+
+
+def check(parts: dict[str, subprocess.Popen[bytes]], home: Path) -> None:
+    """Raises where a part has ended by itself."""
+    for name, part in parts.items():
+        if part.poll() is not None:
+            raise EnvironmentProblemError(
+                f"Airflow's {name} ended with exit code {part.returncode}", f"see {home}/logs/{name}.log"
+            )
+
+
+def wait_until_healthy(parts: dict[str, subprocess.Popen[bytes]], home: Path, port: int) -> None:
+    """Waits until every part says so itself."""
+    last = time.monotonic() + START
+    while not healthy(port):
+        check(parts, home)
+        if time.monotonic() > last:
+            raise EnvironmentProblemError(f"Airflow did not start in {START} s", f"see {home}/logs")
+        time.sleep(0.5)
+
+
+def healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/api/v2/monitor/health", timeout=10) as answer:
+            health = json.load(answer)
+    except OSError:
+        return False
+    return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+
+@reported
+def main() -> int:
+    arguments = parser().parse_args()
+    home = arguments.home.resolve()
+    if arguments.command == "serve":
+        return serve(home, arguments.port)
+    prepare(home, arguments.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
