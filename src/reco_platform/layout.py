@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -177,8 +178,13 @@ def sweep_tracking(name: str) -> str:
     return f"sweeps/_tracking/{name}"
 
 
+def version_in(name: str) -> str:
+    """The model version in what lists are named by: those of popular movies are popular-<days>d-<model version>."""
+    return re.sub(r"^popular-\d+d-", "", name)
+
+
 LAYERS = ("bronze", "silver", "gold", "sweeps")
-OF_RUNS = ("_logs", "_runs", "config.resolved.json")
+OF_RUNS = ("_logs", "_runs", "_spark-events", "config.resolved.json")
 """What runs leave besides results."""
 
 

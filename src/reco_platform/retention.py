@@ -148,7 +148,8 @@ def newest(entries: list[Entry]) -> list[Content]:
 
 
 def version_of(entry: Entry) -> str | None:
-    return entry.receipt.facts.get("model_version")
+    named = entry.receipt.facts.get("model_version")
+    return named and layout.version_in(named)
 
 
 def marked(entries: list[Entry], start: list[Entry]) -> set[Entry]:

@@ -231,7 +231,7 @@ def consistent(workflow: Workflow) -> Iterator[Finding]:
             if name not in found or behind is None:
                 continue
             named, version = found[name].facts["model_version"], behind.facts["model_version"]
-            if named != version:
+            if layout.version_in(named) != version:
                 yield Finding("error", f"{found[name].artifact} is of model {named}, the model is {version}")
     if "interactions" in found:
         facts = found["interactions"].facts

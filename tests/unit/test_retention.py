@@ -90,6 +90,17 @@ def test_the_newest_runs_stay_with_what_they_were_made_from(house: Lakehouse) ->
     assert retention.plan(house, 2).removals == ()
 
 
+def test_lists_of_popular_movies_stay_with_the_run_that_served_them(house: Lakehouse) -> None:
+    for number in (1, 2, 3):
+        run(house, f"v{number}", f"2020-01-0{number}", ratings(house, number))
+        table = publish(Path(house.root), ratings_table(100 * number), path=layout.FALLBACK)
+        facts = {"model_version": f"popular-90d-v{number}"}
+        remember(house, "fallback", replace(table, facts=facts, made_from={"step": "fallback"}), f"f{number}")
+    prune(house, 2)
+    assert there(house, "gold/recommendations_fallback/_memo/*.json") == ["f2", "f3", "last"]
+    assert there(house, "gold/recommendations_fallback/_manifests/*.json") == ["1", "2"]
+
+
 def test_the_current_version_stays_however_old_it_is(house: Lakehouse) -> None:
     table = ratings(house, 1)
     old = run(house, "v1", "2020-01-01", table)
