@@ -8,6 +8,8 @@ from reco_platform import invocation, workflow as pipeline
 FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
     LOCK = invocation.start(FLOW, config, sys.argv)
+else:
+    invocation.join(FLOW, config)
 
 LOGS = FLOW.house.logs
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import socket
+import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -108,7 +109,8 @@ def settings(asked: Config, cluster: Path = LOOPBACK) -> dict[str, str]:
     known = loopback(cluster)
     if known and known.master == asked.spark_master:
         found |= read_properties(known.settings(cluster))
-    return found | own_settings(asked)
+    # spark.pyspark.python is that of executors; without this it would be the driver's too.
+    return found | {"spark.pyspark.driver.python": sys.executable} | own_settings(asked)
 
 
 def own_settings(asked: Config) -> dict[str, str]:

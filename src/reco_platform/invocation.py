@@ -127,6 +127,12 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
     return held
 
 
+def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:
+    """Prepares a job that an executor plugin runs apart from the main process, and perhaps without its environment."""
+    if steps.LAKEHOUSE not in environ:
+        environ.update(for_scripts(workflow, given, environ["PATH"]))
+
+
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
     """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
     shown = {key: as_given(config.without_secrets(key, value)) for key, value in given.items()}

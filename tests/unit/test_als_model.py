@@ -98,7 +98,7 @@ def test_spark_loads_and_uses_a_native_model(spark: Any, tmp_path: Path, biased:
 
 
 @pytest.mark.spark
-def test_native_training_predicts_as_well_as_sparks(spark: Any, latest_small: Path) -> None:
+def test_native_training_predicts_as_well_as_sparks(spark: Any, latest_small: Path, tmp_path: Path) -> None:
     table = csv.read_csv(latest_small / "ratings.csv")
     user, movie = (table[name].to_numpy().astype(np.int32) for name in ("userId", "movieId"))
     value = table["rating"].to_numpy().astype(np.float32)
@@ -107,7 +107,9 @@ def test_native_training_predicts_as_well_as_sparks(spark: Any, latest_small: Pa
     # Seeds differ by about 0.001 in RMSE, so several of ours are averaged.
     ours = [trained(user[~test], movie[~test], value[~test], **settings | {"seed": seed}) for seed in range(5)]
     rows = pa.table({"user_id": user, "movie_id": movie, "rating": value}).filter(pa.array(~test))
-    theirs = spark_als.train(spark, rows, settings | {"nonnegative": False, "seed": 42, "num_blocks": 2})
+    plain = {"nonnegative": False, "biased": False, "bias_damping": 0, "min_user_ratings": 1, "min_item_ratings": 1}
+    frame, params = spark.createDataFrame(rows), settings | plain | {"seed": 42, "num_blocks": 2}
+    theirs, _ = spark_als.train(frame, params, tmp_path.as_uri())
     rmse = [
         float(np.sqrt(np.nanmean((model.predict(user[test], movie[test]) - value[test]) ** 2)))
         for model in (*ours, theirs)

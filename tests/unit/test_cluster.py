@@ -75,6 +75,12 @@ def test_executors_elsewhere_are_not_told_to_look_on_their_own_machine(master: s
     assert ("SPARK_LOCAL_IP" in variables) == own_address
 
 
+def test_executors_may_have_another_python_than_the_driver() -> None:
+    found = cluster.settings(Config(spark_master="yarn", spark_conf={"spark.pyspark.python": "./env/bin/python"}))
+    assert found["spark.pyspark.python"] == "./env/bin/python"
+    assert found["spark.pyspark.driver.python"] == sys.executable
+
+
 def test_executors_of_a_standalone_master_are_counted_in_cores() -> None:
     def own(**asked: Any) -> dict[str, str]:
         return cluster.own_settings(Config(**asked))
