@@ -9,8 +9,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -113,18 +113,29 @@ def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.enviro
         message = f"another run holds {workflow.house.root} (process {holder(root)})"
         print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
         os._exit(1)
-    held = ExitStack()
-    held.enter_context(lock)
-    if isinstance(workflow.house.place, HdfsPath):
-        held.enter_context(hold(workflow.house.place))
-    refuse_other_format(workflow)
+    with ExitStack() as held:
+        held.enter_context(lock)
+        if isinstance(workflow.house.place, HdfsPath):
+            held.enter_context(hold(workflow.house.place))
+        make_ready(workflow, given, environ)
+        kept = held.pop_all()
+    atexit.register(kept.close)
+    return kept
+
+
+def make_ready(workflow: Workflow, given: Mapping[str, Any], environ: Any) -> None:
+    """What a run begins with once it holds the lakehouse.
+
+    Raises:
+        RecoError: where it cannot begin.
+    """
+    staleness.refuse_other_format(workflow)
     environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
-    receipts.write_text(root / "config.resolved.json", saved)
-    return held
+    receipts.write_text(workflow.house.records / "config.resolved.json", saved)
 
 
 def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:
@@ -159,15 +170,6 @@ def as_given(value: Any) -> Any:
     return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value
 
 
-def refuse_other_format(workflow: Workflow) -> None:
-    """Ends the process where the lakehouse holds tables of the other format."""
-    try:
-        staleness.refuse_other_format(workflow)
-    except RecoError as error:
-        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
-        os._exit(error.exit_code)
-
-
 def glance(workflow: Workflow) -> None:
     """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
     root = workflow.house.records
@@ -197,19 +199,22 @@ def take_lock(folder: Path) -> IO[str] | None:
     return lock
 
 
-def hold(root: HdfsPath) -> IO[bytes]:
+@contextmanager
+def hold(root: HdfsPath) -> Iterator[None]:
     """Keeps other machines out for as long as this process lives.
 
     Raises:
         StoreError: where another process holds the lakehouse.
     """
-    try:
-        return lease(root / LOCK)
-    except FileExistsError as error:
-        raise StoreError(
-            f"another run holds {root}: HDFS says: {spoken(error)}",
-            "wait for it to end, then run again; HDFS keeps the hold of a killed one for a minute",
-        ) from error
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lease(root / LOCK))
+        except FileExistsError as error:
+            raise StoreError(
+                f"another run holds {root}: HDFS says: {spoken(error)}",
+                "wait for it to end, then run again; HDFS keeps the hold of a killed one for a minute",
+            ) from error
+        yield
 
 
 def holder(folder: Path) -> str:

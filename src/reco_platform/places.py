@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -288,8 +288,9 @@ def spoken(error: BaseException) -> str:
     return re.sub(r'^RPCError\("[\w.$]+", "', "", text)
 
 
-def lease(path: HdfsPath) -> IO[bytes]:
-    """A file that is held open, which HDFS grants to one process at a time, and takes back when that dies.
+@contextmanager
+def lease(path: HdfsPath) -> Iterator[None]:
+    """Holds a file open, which HDFS grants to one process at a time, and takes back when that dies.
 
     HDFS gives the file of a process that no longer renews its lease to another after its soft limit of 60 seconds
     (HdfsConstants.LEASE_SOFTLIMIT_PERIOD).
@@ -299,7 +300,14 @@ def lease(path: HdfsPath) -> IO[bytes]:
     """
     if not path.exists():
         path.write_bytes(b"")
-    return cast("IO[bytes]", path._ask(lambda client: client.append(str(path.pure))))
+    # Not the client's own file object: when it is collected it asks HDFS, for minutes where that is gone.
+    held = path._ask(lambda client: client.inner.append(str(path.pure)))
+    try:
+        yield
+    finally:
+        with suppress(StoreError, OSError, RuntimeError):
+            look(path)  # no thread: at the end of a process Python starts none any more
+            held.close()
 
 
 # --- between places

@@ -146,10 +146,10 @@ def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finis
 def free(path: object) -> bool:
     assert isinstance(path, HdfsPath)
     try:
-        lease(path).close()
+        with lease(path):
+            return True
     except (FileExistsError, StoreError):
         return False
-    return True
 
 
 def test_two_runs_from_two_machines_exclude_each_other(project: Project, hdfs: Hdfs) -> None:

@@ -64,7 +64,10 @@ def test_what_is_written_has_exactly_the_contracts_schema(spark: Any, tmp_path: 
         staging, target, storage_format="delta", schema=contract.schema, partition_by=contract.partition_by,
         fingerprint="0", rows=counts.rows_out,
     )  # fmt: skip
-    opened = storage.Opened(target, storage.data_files(target), version).read()
+    assert version is not None
+    manifest = storage.read_manifest(target, version)
+    assert manifest is not None
+    opened = storage.Opened(target, manifest, version).read()
     assert opened.select(contract.names).schema.equals(contract.schema)
     assert len(opened) == len(oracle.TABLES[table](source).good)
 

@@ -71,7 +71,8 @@ def test_settings_are_told_in_a_file_of_the_owner_alone(tmp_path: Path) -> None:
 def test_executors_elsewhere_are_not_told_to_look_on_their_own_machine(master: str, own_address: bool) -> None:
     found = cluster.settings(Config(spark_master=master))
     assert ("spark.driver.host" in found, "spark.driver.bindAddress" in found) == (own_address, own_address)
-    variables = session.spark_environment({**os.environ, cluster.MASTER: master})
+    others = {name: value for name, value in os.environ.items() if name != "SPARK_LOCAL_IP"}  # other tests set it
+    variables = session.spark_environment({**others, cluster.MASTER: master})
     assert ("SPARK_LOCAL_IP" in variables) == own_address
 
 

@@ -198,7 +198,7 @@ def test_a_shelf_has_what_was_known_and_what_was_said_later(tmp_path: Path) -> N
     (tmp_path / "interactions").mkdir()
     file = tmp_path / "interactions" / "part.parquet"
     pa.parquet.write_table(rows, file)
-    opened = storage.Opened(tmp_path / "interactions", [file], None)
+    opened = storage.Opened(tmp_path / "interactions", storage.Manifest("", 0, {file.name: (0, 0, "")}), None)
     best = [{"movie_id": 12, "score": np.float32(4.25), "rank": 1}, {"movie_id": 99, "score": 4.0, "rank": 2}]
     lists = pa.table({"user_id": pa.array([1], pa.int32()), "recommendations": [best]})
     movies = pa.table(
