@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from airflowserver import DAG, Airflow, Server, Outcome, project, wait_for
+from airflowserver import DAG, Airflow, Outcome, Server, project, wait_for
 from project import Project
 
 pytestmark = pytest.mark.airflow
@@ -176,7 +176,7 @@ def scheduled(server: Server, airflow: Airflow) -> str:
     assert server.ask("PATCH", DAG, {"is_paused": False})[0] == 200
     (run,) = wait_for(lambda: server.get(f"{DAG}/dagRuns?run_type=scheduled")["dag_runs"])
     path = f"{DAG}/dagRuns/{run['dag_run_id'].replace('+', '%2B')}"
-    assert server.finished(path) == "success"
+    server.succeeds(path)
     return path
 
 
@@ -197,6 +197,11 @@ def test_the_password_is_printed_once_and_the_dag_is_as_designed(
     assert (status, "0 is less than the minimum of 1" in str(answer)) == (400, True)
 
 
+def add_rating(mine: Project, line: str) -> None:
+    with (mine.root / "data/ratings.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
 def test_new_rows_make_a_new_model_beside_the_old_and_without_them_none_is_made(
     server: Server, scheduled: str, mine: Project
 ) -> None:
@@ -204,13 +209,12 @@ def test_new_rows_make_a_new_model_beside_the_old_and_without_them_none_is_made(
     old = models(house)
     findings = server.get(f"{scheduled}/taskInstances/{VERIFY_GOLD}/xcomEntries/findings")["value"]
     assert json.loads(findings)["passed"] if isinstance(findings, str) else findings["passed"]
-    with (mine.root / "data/ratings.csv").open("a", encoding="utf-8") as file:
-        file.write("1,2,4.5,1700000000\n2,3,1.0,1700000001\n")
-    assert server.finished(server.trigger()) == "success"
+    add_rating(mine, "1,2,4.5,1700000000")
+    server.succeeds(server.trigger())
     new = models(house)
     assert new > old
     assert len(new) == len(old) + 1 == 2
-    assert server.finished(server.trigger()) == "success"
+    server.succeeds(server.trigger())
     assert models(house) == new
     assert events(house) == []
 
@@ -230,17 +234,19 @@ def under_way(server: Server, run: str) -> tuple[int, list[psutil.Process]]:
 def test_a_killed_task_leaves_no_spark_behind_and_its_retry_succeeds(
     server: Server, scheduled: str, mine: Project
 ) -> None:
-    run = server.trigger(etl_engine="spark", lakehouse="results/killed")
+    add_rating(mine, "2,3,1.0,1700000001")
+    run = server.trigger(etl_engine="spark")
     pid, started = under_way(server, run)
     os.kill(pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(started, timeout=60)
     assert not alive
-    assert server.finished(run) == "success"
+    server.succeeds(run)
     assert {name: task["try_number"] for name, task in server.tasks(run).items()} == {**dict.fromkeys(TASKS, 1), ETL: 2}
 
 
-def test_ctrl_c_ends_everything_a_task_and_its_spark_included(server: Server, scheduled: str) -> None:
-    run = server.trigger(etl_engine="spark", lakehouse="results/stopped")
+def test_ctrl_c_ends_everything_a_task_and_its_spark_included(server: Server, scheduled: str, mine: Project) -> None:
+    add_rating(mine, "3,4,2.0,1700000002")
+    run = server.trigger(etl_engine="spark")
     under_way(server, run)
     everything = psutil.Process(server.process.pid).children(recursive=True)
     server.process.send_signal(signal.SIGINT)
