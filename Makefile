@@ -17,7 +17,8 @@ REPEATS ?= 3
 DATA ?= ../shared/data/ml-latest-small
 
 .PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
-.PHONY: airflow airflow-env airflow-test sweep promote mlflow bench bench-growth bench-overhead
+.PHONY: airflow airflow-env airflow-test sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle
+.PHONY: cluster cluster-stop cluster-test
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,7 +41,7 @@ validate: setup ## check every layer of the lakehouse
 	@$(BIN)/python tools/run_pipeline.py validate $(ARGS)
 
 explain: setup ## what a result was made from, and what differs now: make explain ARGS=model
-	@$(BIN)/python tools/explain.py $(ARGS)
+	@$(BIN)/python tools/run_pipeline.py explain $(ARGS)
 
 reproduce: setup ## rebuild an earlier run in a scratch folder and compare: make reproduce ARGS=MODEL_VERSION
 	@$(BIN)/python tools/reproduce.py $(ARGS)
@@ -54,6 +55,18 @@ mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	  MLFLOW_DEFAULT_ARTIFACT_ROOT="$(CURDIR)/results/mlflow/artifacts" \
 	  $(BIN)/mlflow server --host 127.0.0.1 --port 5000
 
+history: setup ## Spark's pages on jobs that are over, at http://127.0.0.1:18080: make history LAKEHOUSE=FOLDER
+	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$(LAKEHOUSE)")
+
+cluster: setup ## a Spark cluster on this machine, a master and two workers: snakemake --profile profiles/cluster gold
+	@$(BIN)/python tools/cluster.py start $(ARGS)
+
+cluster-stop: setup ## end the cluster of this machine
+	@$(BIN)/python tools/cluster.py stop $(ARGS)
+
+cluster-test: setup ## the pipeline on a cluster of this machine against the same in one process
+	@$(BIN)/python -m pytest -q -m cluster $(ARGS)
+
 airflow-env: setup # the environment of Airflow, where it is not there yet
 	@$(PYTHON) tools/bootstrap.py airflow
 
@@ -63,14 +76,15 @@ airflow: airflow-env ## the pipeline on a schedule: Airflow's scheduler and page
 airflow-test: airflow-env ## the tests of the DAG, in a real Airflow
 	@$(BIN)/python -m pytest -q -m airflow tests/airflow $(ARGS)
 
-test: setup ## every test, without those of Airflow
-	@$(BIN)/python -m pytest -q -m "not airflow" -n $(WORKERS) --dist loadgroup $(ARGS)
+test: setup airflow-env ## every test
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "cluster or airflow" $(ARGS)
 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)
 	@tools/browser.sh
 
 test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
-	@$(BIN)/python -m pytest -q -m "not spark and not pipeline and not browser and not airflow" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not spark and not pipeline and not browser and not cluster and not airflow" $(ARGS)
 
 lint: setup ## style, types, and Snakemake's own lint
 	$(BIN)/ruff check $(SOURCES)
@@ -99,6 +113,9 @@ bench: setup ## beside plain PySpark, LensKit and implicit: make bench SIZE=1m|5
 bench-growth: setup ## growth with the number of ratings and with rank
 	@$(BIN)/python benchmarks/growth.py $(ARGS)
 
+bench-shuffle: setup ## what training by Spark moves between executors, against the formulas of docs/scale.md
+	@$(BIN)/python benchmarks/shuffle.py $(ARGS)
+
 bench-overhead: setup ## what receipts and fingerprints cost
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)
 
@@ -106,5 +123,6 @@ lock: setup ## pin the packages of envs/*.in anew
 	@tools/lock.sh
 
 clean: ## remove everything that the pipeline made (not the virtual environment)
+	@if [ -e results/cluster/cluster.json ]; then $(BIN)/python tools/cluster.py stop; fi
 	find results -mindepth 1 ! -name README.md -delete
 	rm -rf .snakemake

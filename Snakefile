@@ -9,7 +9,7 @@ FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
     LOCK = invocation.start(FLOW, config, sys.argv)
 
-LOGS = f"{FLOW.house.root}/_logs"
+LOGS = FLOW.house.logs
 
 
 include: "rules/bronze.smk"
@@ -51,12 +51,8 @@ rule bronze_files:
 
 
 onsuccess:
-    print(invocation.closing(FLOW, sys.argv))
+    print(invocation.success(FLOW, sys.argv))
 
 
 onerror:
-    print(invocation.closing(FLOW, sys.argv), file=sys.stderr)
-    print(
-        f"Logs: {LOGS}. Mend what the [ERROR] line says and run the same command again.",
-        file=sys.stderr,
-    )
+    print(invocation.failure(FLOW, sys.argv), file=sys.stderr)

@@ -5,11 +5,14 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from reco_platform import bronze, datasets, journal
+from reco_platform import bronze, datasets
+from reco_platform.attempts import Attempt
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES, Lakehouse
-from reco_platform.receipts import write_text
+from reco_platform.receipts import Receipt, write_text
+from reco_platform.registry import STEPS
 from reco_platform.steps import add_place, provenance, provenance_path
 
 
@@ -17,32 +20,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
     add_place(parser)
     parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
-    parser.add_argument("--params", default="{}", help="ignored; what the rule is filed under")
+    parser.add_argument("--params", default="{}", help="what the rule is filed under; only noted")
     arguments = parser.parse_args()
-    started = time.time()
+    house, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
+    attempt = Attempt(STEPS["bronze"], house.root, str(Path(house.bronze("ratings")).parent), started)
+    attempt.begin()
     try:
         registry = datasets.load_registry(Path("config/datasets.yaml"))
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
-        house = Lakehouse(arguments.lakehouse, arguments.dataset)
         brought = bronze.bring(dataset, house, lambda text: print(f"[bronze] {text}", flush=True))
-        changed = describe_all(dataset, house, started)
+        described = {table: bronze.describe(dataset, house, table) for table in TABLES}
+        changed = write_all(described, dataset, house, {**provenance(started), "params": arguments.params})
     except RecoError as error:
-        journal.record("bronze", "failed", [error.what], time.time() - started)
+        attempt.end("failed", [error.what])
         print(f"[ERROR] bronze: {error}", file=sys.stderr)
         return error.exit_code
     why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
-    journal.record(
-        "bronze", "worked" if brought or changed else "restored", why or ["same bytes"], time.time() - started
-    )
+    attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
     return 0
 
 
-def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) -> list[str]:
-    """Writes every table's receipt; gives the tables whose content is not what it was the last time."""
+def write_all(
+    described: dict[str, Receipt], dataset: datasets.Dataset, house: Lakehouse, how: dict[str, Any]
+) -> list[str]:
+    """Writes every table's receipt and provenance; gives the tables whose content is not what it was the last time."""
     changed = []
-    for table in TABLES:
-        receipt = bronze.describe(dataset, house, table)
-        memo = house.local(house.bronze(table)).parent / "_memo" / f"{table}.json"
+    for table, receipt in described.items():
+        memo = bronze.memo(house, table)
         if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
             changed.append(table)
             write_text(memo, receipt.text())
@@ -51,9 +55,9 @@ def describe_all(dataset: datasets.Dataset, house: Lakehouse, started: float) ->
                 f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {house.dataset}", flush=True
             )
         path = Path(house.receipt(receipt.artifact))
-        files = [house.local(receipt.path), datasets.source(dataset, table)]
+        files = [house.content(receipt.path), datasets.source(dataset, table)]
         looks = {str(file): bronze.seen(file) for file in files if file}
-        write_text(provenance_path(path), json.dumps({**provenance(started), "seen": looks}, indent=1) + "\n")
+        write_text(provenance_path(path), json.dumps({**how, "seen": looks}, indent=1) + "\n")
         write_text(path, receipt.text())
     return changed
 

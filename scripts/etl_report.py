@@ -3,7 +3,6 @@
 import json
 import sys
 
-from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
 
@@ -16,7 +15,7 @@ def work(task: Task) -> Receipt:
         for name, receipt in task.inputs.items()
     }
     found = {"dataset": task.dataset, "storage_format": task.params["storage_format"], "tables": tables}
-    path = Lakehouse(str(task.root), task.dataset).etl_report + ".json"
+    path = task.house.etl_report + ".json"
     return task.publish_file(path, json.dumps(found, indent=1) + "\n")
 
 

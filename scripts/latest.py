@@ -3,9 +3,9 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from reco_platform import receipts, steps
+from reco_platform.places import place
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--file", default="", help="which file of the folder")
     parser.add_argument("--lakehouse", default=os.environ.get(steps.LAKEHOUSE, "."), help="root of the lakehouse")
     arguments = parser.parse_args()
-    source = Path(arguments.lakehouse) / receipts.read(arguments.receipt).path / arguments.file
+    source = place(arguments.lakehouse) / receipts.read(arguments.receipt).path / arguments.file
     receipts.write_bytes(arguments.target, source.read_bytes())
     return 0
 

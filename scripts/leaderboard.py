@@ -1,12 +1,10 @@
 """The trials of a sweep from best to worst, as CSV, JSON and a page, and a config file with the best of them."""
 
-import hashlib
 import json
 import sys
 from typing import Any
 
 from reco_platform import layout, leaderboard, storage
-from reco_platform.digests import canonical
 from reco_platform.errors import RecoError
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
@@ -38,12 +36,12 @@ def publish(task: Task, found: dict[str, Any], table: str, best: str) -> Receipt
     """Puts the files in the place of an earlier state; best.yaml only if there is a best."""
     path = layout.sweep(task.params["sweep"])
     staging = storage.staging_folder(task.root / path)
-    (staging / "leaderboard.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (staging / leaderboard.RESULT).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (staging / "leaderboard.csv").write_text(table, encoding="utf-8")
     (staging / "report.html").write_text(sweep_page(found), encoding="utf-8")
     if best:
-        (staging / "best.yaml").write_text(best, encoding="utf-8")
-    content = hashlib.sha256(canonical([storage.without_volatile(found), best]).encode()).hexdigest()[:16]
+        (staging / leaderboard.BEST).write_text(best, encoding="utf-8")
+    content = leaderboard.content(found, best)
     rows = len(found["trials"])
     storage.publish_folder(staging, task.root / path, fingerprint=content, rows=rows)
     facts = {"trials": rows, "best": found["trials"][0]["trial"] if best else None}

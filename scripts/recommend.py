@@ -30,13 +30,24 @@ def needs_spark(task: Task) -> bool:
 
 def best_of_all(task: Task, model: Model) -> TopN:
     """The lists of every user, without what the user has seen if config says so."""
-    from reco_platform import topn, topn_spark  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform import topn  # noqa: PLC0415  # a restore needs no compiled code
 
+    if needs_spark(task):
+        return best_by_spark(task, model)
     rows = lists.known_rows(task, ["user_id", "movie_id"]).slice(0, None if task.params["exclude_seen"] else 0)
     seen = topn.seen_rows(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
-    if needs_spark(task):
-        return topn_spark.top_n_by_spark(spark_session("recommend", task.log_level), model, task.params["top_n"], seen)
     return topn.top_n(model, task.params["top_n"], seen, task.threads)
+
+
+def best_by_spark(task: Task, model: Model) -> TopN:
+    """The same from tasks of Spark, which read factors and interactions themselves."""
+    from reco_platform import topn_spark  # noqa: PLC0415
+    from reco_platform.als import spark  # noqa: PLC0415
+
+    session = spark_session("recommend", task.log_level)
+    users = session.read.parquet(f"{task.uri('served_model')}/userFactors")
+    seen = spark.interactions(session, task.open("interactions").uris, lists.known_folds(task))
+    return topn_spark.top_n_by_spark(users, model, task.params["top_n"], seen if task.params["exclude_seen"] else None)
 
 
 if __name__ == "__main__":

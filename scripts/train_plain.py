@@ -11,7 +11,7 @@ from reco_platform.steps import Task, run
 def work(task: Task) -> Receipt:
     rows = training.rows_for(task, interactions.TRAINING)
     shaping = engine.shaping({**task.params, "biased": False}, "native")
-    return training.publish(task, training.natively(task, rows), rows, shaping, layout.als_plain)
+    return training.publish(task, training.natively(task, rows), training.data_of(rows), shaping, layout.als_plain)
 
 
 if __name__ == "__main__":

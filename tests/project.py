@@ -37,9 +37,10 @@ class Run:
     code: int
     output: str
     events: list[dict[str, Any]]
+    stdout: str = ""
 
     def steps(self, outcome: str) -> set[str]:
-        return {event["step"] for event in self.events if event["outcome"] == outcome}
+        return {event["step"] for event in self.events if event["event"] == outcome}
 
     @property
     def worked(self) -> set[str]:
@@ -50,7 +51,7 @@ class Run:
         return self.steps("restored")
 
     def why(self, step: str) -> str:
-        return "; ".join(reason for event in self.events if event["step"] == step for reason in event["why"])
+        return "; ".join(reason for event in self.events if event["step"] == step for reason in event.get("why", []))
 
 
 @dataclass(frozen=True)
@@ -118,17 +119,25 @@ class Project:
         return run
 
     def journals(self, house: str = "small") -> list[Path]:
-        return sorted((self.root / "results" / house / "_runs").glob("*.jsonl"))
+        found = (self.root / "results" / house / "_runs").glob("*.jsonl")
+        return sorted(path for path in found if "." not in path.stem)
 
     def tool(self, name: str, *words: str, env: Mapping[str, str] | None = None, **config: Any) -> Run:
         """Runs one of tools/ with the data set `small`."""
-        pairs = [f"{key}={value}" for key, value in {**QUICK, **config}.items()]
+        pairs = [f"{key}={value}" for key, value in {**QUICK, **config}.items() if value is not None]
         ran = subprocess.run(
             [sys.executable, f"tools/{name}.py", *words, "--config", *pairs],
             cwd=self.root, env=self.environment({"PYTHONPATH": "src", **(env or {})}),
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        return Run(ran.returncode, ran.stdout + ran.stderr, [])
+        return Run(ran.returncode, ran.stdout + ran.stderr, [], ran.stdout)
+
+    def status(self, env: Mapping[str, str] | None = None, **config: Any) -> dict[str, Any]:
+        """What the next `gold` would do, as the tool says it."""
+        run = self.tool("run_pipeline", "status", "--json", env=env, **config)
+        assert run.code == 0, run.output
+        found: dict[str, Any] = json.loads(run.stdout)
+        return found
 
     @contextmanager
     def started(self, **options: Any) -> Iterator[subprocess.Popen[str]]:
@@ -152,6 +161,17 @@ class Project:
         text = (self.lakehouse(house) / f"{artifact}.receipt.json").read_text("utf-8")
         found: dict[str, Any] = json.loads(text)
         return found
+
+
+OUTCOMES = {"up to date": set(), "restores": {"restored"}, "works": {"worked"}, "depends": {"worked", "restored"}}
+
+
+def foreseen(status: dict[str, Any], run: Run) -> bool:
+    """Whether a run did what a status before it said, step by step."""
+    for one in status["steps"]:
+        found = {event["outcome"] for event in run.events if event["step"] == one["step"]}
+        assert found <= OUTCOMES[one["state"]] and bool(found) == bool(OUTCOMES[one["state"]]), (one, found, run.output)
+    return {event["step"] for event in run.events} <= {one["step"] for one in status["steps"]}
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:

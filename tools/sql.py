@@ -12,6 +12,7 @@ from pathlib import Path
 from reco_platform import layout, receipts, session, workflow
 from reco_platform.errors import reported
 from reco_platform.layout import Lakehouse
+from reco_platform.places import Place
 
 PLACES = {
     **{table: layout.silver(table) for table in layout.TABLES},
@@ -20,12 +21,12 @@ PLACES = {
 }
 
 
-def tables(house: Lakehouse) -> dict[str, Path]:
+def tables(house: Lakehouse) -> dict[str, Place]:
     """The Delta tables that are there: folder by name."""
     found = {name: house.receipt(artifact) for name, artifact in PLACES.items()}
     opened = {name: receipts.read(path) for name, path in found.items() if Path(path).is_file()}
     return {
-        name: house.local(receipt.path).resolve() for name, receipt in opened.items() if receipt.version is not None
+        name: house.content(receipt.path).absolute() for name, receipt in opened.items() if receipt.version is not None
     }
 
 

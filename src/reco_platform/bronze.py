@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from reco_platform import datasets, storage
 from reco_platform.layout import TABLES, Lakehouse
+from reco_platform.places import Place, move, sha256_file
 from reco_platform.receipts import Receipt, write_text
 
 CACHE = Path(".cache/downloads")
@@ -21,37 +23,74 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     Returns:
         Whether anything was brought.
     """
-    folder = house.local(house.bronze("ratings")).parent
-    source = folder / storage.MEMO / "source.json"
-    identity = json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
-    wanted = datasets.tables(dataset)
-    if (
-        source.is_file()
-        and source.read_text("utf-8") == identity
-        and all((folder / f"{t}.csv").is_file() for t in wanted)
-    ):
+    if is_there(dataset, house):
         return False
+    folder, source, wanted = folder_of(house), source_of(house), datasets.tables(dataset)
     source.unlink(missing_ok=True)
     for table in set(TABLES) - set(wanted):
         (folder / f"{table}.csv").unlink(missing_ok=True)
-    datasets.acquire(dataset, folder, CACHE, report=report)
-    write_text(source, identity)
+    if isinstance(folder, Path):
+        datasets.acquire(dataset, folder, CACHE, report=report)
+    else:
+        with tempfile.TemporaryDirectory(dir=storage.scratch()) as here:
+            datasets.acquire(dataset, Path(here), CACHE, report=report)
+            for table in wanted:
+                move(Path(here) / f"{table}.csv", folder / f"{table}.csv")
+    write_text(source, identity(dataset))
     return True
 
 
-def describe(dataset: datasets.Dataset, house: Lakehouse, table: str) -> Receipt:
-    """The receipt of one CSV file as it is now; of kind absent where the data set has none."""
+def folder_of(house: Lakehouse) -> Place:
+    return house.content(house.bronze("ratings")).parent
+
+
+def source_of(house: Lakehouse) -> Place:
+    """The file that says what the CSV files were brought from."""
+    return folder_of(house) / storage.MEMO / "source.json"
+
+
+def identity(dataset: datasets.Dataset) -> str:
+    return json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
+
+
+def is_there(dataset: datasets.Dataset, house: Lakehouse) -> bool:
+    """Whether the CSV files were brought from this very source and lie in place."""
+    source, folder = source_of(house), folder_of(house)
+    return (
+        source.is_file()
+        and source.read_text("utf-8") == identity(dataset)
+        and all((folder / f"{table}.csv").is_file() for table in datasets.tables(dataset))
+    )
+
+
+def memo(house: Lakehouse, table: str) -> Place:
+    """The receipt that a CSV file had the last time."""
+    return folder_of(house) / storage.MEMO / f"{table}.json"
+
+
+def describe(dataset: datasets.Dataset, house: Lakehouse, table: str, path: Place | None = None) -> Receipt:
+    """The receipt of one CSV file as it is now; of kind absent where the data set has none.
+
+    Args:
+        dataset: the data set.
+        house: the lakehouse.
+        table: which file.
+        path: where its bytes lie, if not in the lakehouse yet.
+
+    Raises:
+        OSError: the file is not there.
+    """
     artifact = house.bronze(table)
-    path = house.local(f"{artifact}.csv")
+    path = path or house.content(f"{artifact}.csv")
     if table not in datasets.tables(dataset):
         return Receipt(artifact, "absent", f"{artifact}.csv")
-    checksum = storage.sha256_file(path)
+    checksum = sha256_file(path)
     registered = registered_sha256(dataset, table)
     facts = {"sha256": checksum, "bytes": path.stat().st_size, "as_registered": registered in (None, checksum)}
     return Receipt(artifact, "file", f"{artifact}.csv", "csv", None, 0, "", checksum[:16], facts, {"step": "bronze"})
 
 
-def seen(path: Path) -> list[int] | None:
+def seen(path: Place) -> list[int] | None:
     """What a look at a file shows without reading it: its size and its time of change; None where there is none."""
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
+import re
+import shlex
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -14,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from reco_platform.digests import sha256
 from reco_platform.errors import ConfigError
+from reco_platform.session import ORDER_SETTINGS, RESULT_SETTINGS
 from reco_platform.uris import redacted
 
 DEFAULTS_FILE = Path("config/config.yaml")
@@ -31,9 +35,13 @@ ENVIRONMENT = {
 }
 
 
+DATASET_NAME = r"^[\w][\w .+-]*$"
+MEMORY = r"^[1-9]\d*[mg]$"
+MODEL_NAME = r"^[\w.-]+$"
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 
+MASTER = r"^(spark://[\w.-]+:\d+(,[\w.-]+:\d+)*|yarn|k8s://\S+|local-cluster\[\d+,\d+,\d+\])$"
 STORE = r"^(https?://|(sqlite|postgresql|mysql|mssql)(\+\w+)?://|sha256:)"
 """Addresses of MLflow stores; `sha256:` is what stands for one where its secrets must not be seen."""
 
@@ -41,12 +49,35 @@ STORE = r"^(https?://|(sqlite|postgresql|mysql|mssql)(\+\w+)?://|sha256:)"
 MOST_RECOMMENDED = 1000
 MOST_TRIALS = 2000  # their ids are one argument of a command
 
-METRIC = (
-    r"^((rmse|mae|user_rmse)_(warm|all)(_clipped)?"
-    r"|(precision|recall|ndcg|map|mrr|hit_rate|novelty|popularity_percentile|genre_diversity)@[1-9]\d{0,2})$"
+RATING_METRICS = tuple(
+    f"{kind}_{rows}{form}"
+    for kind in ("rmse", "mae", "user_rmse")
+    for rows in ("all", "warm")
+    for form in ("", "_clipped")
 )
+RANKING_METRICS = (
+    "precision", "recall", "ndcg", "map", "mrr", "hit_rate", "novelty", "popularity_percentile", "genre_diversity",
+)  # fmt: skip
+METRIC = rf"^({'|'.join(RATING_METRICS)}|({'|'.join(RANKING_METRICS)})@[1-9]\d{{0,2}})$"
 SWEEP_NAME = r"^\w[\w.-]*$"
 NOT_SWEEPS = ("data", "trials")  # folders beside those of the sweeps
+
+IN_WORDS = {
+    DATASET_NAME: "a name of letters, digits, spaces and .+-_, which begins with a letter or digit",
+    DATE: "a date such as 2015-12-31",
+    STORE: "an address that begins with http://, https://, sqlite://, postgresql://, mysql:// or mssql://",
+    METRIC: f"one of {', '.join(RATING_METRICS)}; or one of {', '.join(RANKING_METRICS)} with the length of the lists, "
+    "1 to 999, such as ndcg@10",
+    SWEEP_NAME: "a name of letters, digits and .-_, which begins with a letter or digit",
+    MODEL_NAME: "a name of letters, digits and .-_",
+    MEMORY: "a whole number with m or g, such as 800m or 4g",
+    MASTER: "spark://HOST:PORT, yarn, k8s://ADDRESS or local-cluster[EXECUTORS,CORES,MEMORY_MB]",
+}
+"""What each pattern of a key allows, for people."""
+
+SETTING = r"spark\.[\w./-]+"
+SECRET = re.compile(r"secret|password|token|credential|access.?key", re.IGNORECASE)
+"""Names of settings whose values nobody may see."""
 
 
 class Config(BaseModel):
@@ -56,7 +87,7 @@ class Config(BaseModel):
 
     dataset: str = Field(
         "demo",
-        pattern=r"^[\w][\w .+-]*$",
+        pattern=DATASET_NAME,
         max_length=80,
         description="Name of the data set: an entry of config/datasets.yaml, or any name together with dataset_path",
     )
@@ -190,13 +221,43 @@ class Config(BaseModel):
         None, pattern=SWEEP_NAME, max_length=80, description="Name of the sweep that chose the hyperparameters"
     )
 
+    retain_versions: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="How many model versions, and versions of the data behind them, `run_pipeline.py prune` keeps; "
+        "default all of them",
+    )
+
     driver_memory: str = Field(
         "2g",
-        pattern=r"^[1-9]\d*[mg]$",
+        pattern=MEMORY,
         description="Java heap of each Spark driver, such as 800m or 4g; never changes a result",
     )
     log_level: Literal["debug", "info", "warn", "error"] = Field(
         "warn", description="Spark's log level; never changes a result"
+    )
+    spark_event_logs: bool = Field(
+        False, description="Keep Spark's event logs in _spark-events, for `make history`; never changes a result"
+    )
+    spark_master: str | None = Field(
+        None,
+        pattern=MASTER,
+        description="Cluster that Spark runs on: spark://host:port, yarn, k8s://address; default threads of this "
+        "machine; never changes a result",
+    )
+    spark_conf: dict[str, str] = Field(
+        {},
+        description="Settings of Spark by name, those aside that a result depends on; secrets belong in a configfile",
+    )
+    executor_memory: str | None = Field(
+        None, pattern=MEMORY, description="Java heap of each executor of a cluster; never changes a result"
+    )
+    executor_cores: int | None = Field(
+        None, ge=1, le=1024, description="Cores of each executor of a cluster; never changes a result"
+    )
+    executor_instances: int | None = Field(
+        None, ge=1, le=100_000, description="Number of executors on a cluster; never changes a result"
     )
     tracking: bool = Field(True, description="Log runs to MLflow and judge each new model against the champion")
     mlflow_tracking_uri: str | None = Field(
@@ -205,7 +266,7 @@ class Config(BaseModel):
         description="MLflow server (http, https) or database; default a SQLite file under results/mlflow",
     )
     registered_model: str = Field(
-        "reco-als", pattern=r"^[\w.-]+$", max_length=80, description="Name in MLflow's registry, with its one champion"
+        "reco-als", pattern=MODEL_NAME, max_length=80, description="Name in MLflow's registry, with its one champion"
     )
     gate_metric: Literal["rmse_all", "rmse_warm"] = Field(
         "rmse_all", description="Metric by which a new model must surely beat the champion to replace it"
@@ -222,6 +283,11 @@ class Config(BaseModel):
     @classmethod
     def _words_are_a_list(cls, value: Any) -> Any:
         return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("spark_conf", mode="before")
+    @classmethod
+    def _pairs_are_settings(cls, value: Any) -> Any:
+        return {name: plain_text(each) for name, each in spark_settings(value or {}).items()}
 
     @field_validator("evaluation_k")
     @classmethod
@@ -250,8 +316,43 @@ class Config(BaseModel):
         return values
 
     def shown(self) -> dict[str, Any]:
-        """Every value by key as people may read it: without the secrets in MLflow's address."""
-        return self.model_dump() | {"mlflow_tracking_uri": redacted(self.mlflow_tracking_uri or "") or None}
+        """Every value by key as people may read it."""
+        return {key: without_secrets(key, value) for key, value in self.model_dump().items()}
+
+
+def spark_settings(value: Any) -> dict[str, Any]:
+    """Settings of Spark by name, from a mapping or from text: JSON, or `spark.a=1,spark.b=2`.
+
+    Raises:
+        ValueError: for text that is neither.
+    """
+    if not isinstance(value, str):
+        return dict(value)
+    if value.lstrip().startswith("{"):
+        found: dict[str, Any] = json.loads(value)
+        return found
+    pairs = [pair.partition("=") for pair in re.split(r",\s*(?=[\w.]+=)", value)]
+    if not all(separator for _, separator, _ in pairs):
+        raise ValueError("a setting without a value")
+    return {name.strip(): each for name, _, each in pairs}
+
+
+def plain_text(value: Any) -> Any:
+    """A setting's value as Spark reads it."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def without_secrets(key: str, value: Any) -> Any:
+    """A key's value as people may read it: addresses without passwords, settings without secrets."""
+    if key == "mlflow_tracking_uri":
+        return redacted(str(value)) if value else None
+    if key != "spark_conf":
+        return value
+    try:
+        found = spark_settings(value or {})
+    except (ValueError, TypeError):
+        return "***"
+    return {name: "***" if SECRET.search(name) else redacted(str(each)) for name, each in found.items()}
 
 
 Sources = dict[str, tuple[Any, str]]
@@ -287,8 +388,28 @@ def from_command_line(overrides: Mapping[str, Any]) -> Sources:
     return {key: (value, "--config or --configfile") for key, value in overrides.items()}
 
 
+def source_of(key: str, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """The name of where a key's value comes from."""
+    sources = {**from_elsewhere(environ), **from_command_line(overrides)}
+    return sources[key][1] if key in sources else str(DEFAULTS_FILE)
+
+
 def read_defaults(path: Path) -> dict[str, Any]:
+    """The keys and values of the defaults file.
+
+    Raises:
+        ConfigError: if it is missing, is not YAML, or is not a mapping.
+    """
+    return read_keys(path, "run from the project's root folder", "git checkout config/config.yaml")
+
+
+def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
     """The keys and values of a YAML file.
+
+    Args:
+        path: the file.
+        if_missing: what to do where it cannot be read.
+        if_damaged: what to do where it is no mapping of keys.
 
     Raises:
         ConfigError: if it is missing, is not YAML, or is not a mapping.
@@ -296,15 +417,11 @@ def read_defaults(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(
-            f"config file {path} cannot be read: {error.strerror}", "run from the project's root folder"
-        ) from error
+        raise ConfigError(f"config file {path} cannot be read: {error.strerror}", if_missing) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"config file {path} is not YAML: {error}", "mend the file, or restore it: git checkout config/config.yaml"
-        ) from error
+        raise ConfigError(f"config file {path} is not YAML: {error}", if_damaged) from error
     if not isinstance(values, dict):
-        raise ConfigError(f"config file {path} holds no keys", "git checkout config/config.yaml")
+        raise ConfigError(f"config file {path} holds no keys", if_damaged)
     return values
 
 
@@ -365,9 +482,52 @@ def contradictions(config: Config) -> list[str]:
     for key, name in (("sweep_name", config.sweep_name), ("chosen_by", config.chosen_by)):
         if name in NOT_SWEEPS:
             problems.append(f"{key}={name} is no name for a sweep: {', '.join(NOT_SWEEPS)} are taken")
+    problems += of_remote_lakehouse(config)
+    problems += [problem for name in config.spark_conf if (problem := refused(name))]
     if config.nonnegative and config.biased:
         problems.append("nonnegative=true needs biased=false: what biases leave is negative as often as not")
     return problems
+
+
+REMOTE = re.compile(r"hdfs://[\w.-]+(:\d{1,5})?(/[\w.=-]+)+", re.ASCII)  # others, delta-rs 1.6 reads as if encoded
+
+
+def of_remote_lakehouse(config: Config) -> list[str]:
+    """What is wrong with a lakehouse that is an address."""
+    root = config.root
+    if "://" not in root:
+        return []
+    if not REMOTE.fullmatch(root):
+        return [
+            f"lakehouse={redacted(root)!r} must be a folder, or an address hdfs://HOST:PORT/FOLDER of letters, "
+            "digits, and . _ = -"
+        ]
+    if config.storage_format != "delta":
+        return [f"a lakehouse on HDFS needs storage_format=delta, and it is {config.storage_format}"]
+    return []
+
+
+OWN_KEYS = {
+    "spark.master": "spark_master",
+    "spark.driver.memory": "driver_memory",
+    "spark.executor.memory": "executor_memory",
+    "spark.executor.cores": "executor_cores",
+    "spark.executor.instances": "executor_instances",
+}
+"""Settings that have a key of their own."""
+
+
+def refused(setting: str) -> str | None:
+    """Why a setting may not be in spark_conf; None if it may."""
+    if not re.fullmatch(SETTING, setting):
+        return f"spark_conf: {setting!r} is no setting of Spark: their names begin with spark."
+    if setting in OWN_KEYS:
+        return f"spark_conf: {setting} has a key of its own, {OWN_KEYS[setting]}"
+    if setting in {*RESULT_SETTINGS, *ORDER_SETTINGS}:
+        return f"spark_conf: {setting} is fixed, since results depend on it"
+    if setting == "spark.submit.deployMode":
+        return f"spark_conf: {setting} is fixed: the driver runs where Snakemake runs"
+    return None
 
 
 def is_day(text: str) -> bool:
@@ -382,18 +542,21 @@ def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]])
     """One pydantic problem in the user's words: key, value, source, what is allowed, nearest name."""
     key = str(problem["loc"][0])
     value, source = sources[key]
-    value = redacted(str(value)) if key == "mlflow_tracking_uri" else value
+    value = without_secrets(key, value)
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.5)
         guess = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(sorted(Config.model_fields))}"
         return f"unknown key {key!r} (from {source}){guess}"
-    near = difflib.get_close_matches(str(value), allowed_values(key), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(value), allowed_values(key, str(value)), n=1, cutoff=0.5)
     guess = f"; did you mean {near[0]}?" if near else ""
     return f"{key}={value!r} (from {source}) is not allowed: {allowed(key)}{guess}"
 
 
-def allowed_values(key: str) -> list[str]:
-    """The words a key allows, where it allows only some."""
+def allowed_values(key: str, given: str) -> list[str]:
+    """The words a key allows, where it allows only some; of ranking metrics those with the length that is given."""
+    if key == "sweep_metric":
+        k = given.partition("@")[2]
+        return [*RATING_METRICS, *(f"{name}@{k if k.isdigit() else 10}" for name in RANKING_METRICS)]
     return [str(value) for value in Config.model_json_schema()["properties"][key].get("enum", [])]
 
 
@@ -404,8 +567,13 @@ def allowed(key: str) -> str:
     option = options[0]
     if "enum" in option:
         return "one of " + ", ".join(map(str, option["enum"]))
+    if option["type"] == "object":
+        return "settings such as spark.a=1,spark.b=2, or JSON"
     if option["type"] == "array":
         return f"whole numbers from 1 to {MOST_RECOMMENDED:,}, joined by commas"
+    if "pattern" in option:
+        limit = f", of at most {option['maxLength']} characters" if "maxLength" in option else ""
+        return IN_WORDS[option["pattern"]] + limit
     words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}[
         option["type"]
     ]
@@ -414,14 +582,8 @@ def allowed(key: str) -> str:
         "exclusiveMinimum": "above",
         "maximum": "at most",
         "exclusiveMaximum": "below",
-        "pattern": "matching",
-        "maxLength": "of at most (characters)",
     }
-    limits = [
-        f"{text} {option[name]:,}" if isinstance(option[name], (int, float)) else f"{text} {option[name]}"
-        for name, text in bounds.items()
-        if name in option
-    ]
+    limits = [f"{text} {option[name]:,}" for name, text in bounds.items() if name in option]
     return " ".join([words, *limits]) if limits else words
 
 
@@ -455,3 +617,25 @@ def docs_table() -> str:
         variable = f"`{variables[key]}`" if key in variables else ""
         rows.append(f"| `{key}` | {default} | {pattern_safe} | {variable} | {field.description} |")
     return "\n".join(rows) + "\n"
+
+
+ENV_HEADER = """# The environment variables that set a key, each with its default. Written by `make docs`.
+# Copy to .env, take the # from the lines to change, and load it: set -a; . ./.env; set +a
+# --config key=value comes before a variable, a variable before config/config.yaml; an empty one counts as not set.
+# A value with spaces or other special characters needs quotes, as in any shell: LAKEHOUSE_PATH='/my lake'
+"""
+
+
+def env_example() -> str:
+    """The text of .env.example."""
+    parts = [
+        f"\n# {Config.model_fields[key].description} ({allowed(key)})\n#{variable}={env_value(key)}\n"
+        for variable, key in ENVIRONMENT.items()
+    ]
+    return ENV_HEADER + "".join(parts)
+
+
+def env_value(key: str) -> str:
+    """A key's default as a variable's value in a shell."""
+    default = Config.model_fields[key].default
+    return "" if default is None else shlex.quote(str(plain(default)))

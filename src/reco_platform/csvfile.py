@@ -17,6 +17,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from reco_platform.errors import DataError
+from reco_platform.places import Place, writable
 
 BLOCK_BYTES = 16 << 20
 LINE = "_line"
@@ -134,8 +135,8 @@ def extra_columns(path: Path, required: Sequence[str]) -> list[str]:
     return [name for name in header(path, required) if name not in required]
 
 
-def to_parquet(path: Path, required: Sequence[str], target: Path, *, multiline: bool) -> None:
+def to_parquet(path: Path, required: Sequence[str], target: Place, *, multiline: bool) -> None:
     """Writes what `records` gives into one Parquet file, for readers that share the work."""
-    with pq.ParquetWriter(target, schema(required), compression="lz4") as writer:
+    with writable(target) as file, pq.ParquetWriter(file, schema(required), compression="lz4") as writer:
         for batch in records(path, required, multiline=multiline):
             writer.write_batch(batch)

@@ -15,7 +15,12 @@ SOURCE = Path(__file__).resolve().parent
 PROJECT = SOURCE.parents[1]
 
 # These decide when and where a step runs, never what it makes; a change in them leaves every result as it is.
-MACHINERY = frozenset({"config", "digests", "errors", "journal", "layout", "receipts", "registry", "steps"})
+MACHINERY = frozenset(
+    {
+        "attempts", "cluster", "config", "digests", "errors", "journal", "layout", "openlineage", "places", "receipts",
+        "registry", "steps",
+    }
+)  # fmt: skip
 
 # Packages whose version shapes a result; the others read arguments, draw progress bars and the like.
 COMPUTING = frozenset({"matplotlib", "numba", "numpy", "pyarrow", "pyspark", "scipy"})

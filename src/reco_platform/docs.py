@@ -1,4 +1,4 @@
-"""What is generated from the code: the defaults file, its JSON schema, and two pages of the docs."""
+"""What is generated from the code: the defaults file, its JSON schema, two pages of the docs, and .env.example."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from reco_platform import config, metrics
+from reco_platform import config, journal, metrics, runsummary
 from reco_platform.config import Config
 from reco_platform.contracts import CONTRACTS, Contract, Field
 from reco_platform.errors import reported
@@ -26,6 +26,11 @@ Every key is flat and has a default in `config/config.yaml`. A value comes from 
 
     snakemake --cores 2 gold --config rank=20 reg_param=0.05
     ALS_RANK=20 make gold
+
+`.env.example` holds every variable with its default. Copy it to `.env`, change it, and load it into a shell:
+
+    cp .env.example .env
+    set -a; . ./.env; set +a
 
 A wrong key or value stops the run before any job, with what is allowed and the nearest name.
 
@@ -69,8 +74,11 @@ def generated() -> dict[str, str]:
         "config/config.yaml": config.defaults_yaml(),
         "config/config.schema.json": schema_text(),
         "docs/run_metrics.schema.json": json.dumps(metrics.schema(), indent=1) + "\n",
+        "docs/run_event.schema.json": json.dumps(journal.Event.model_json_schema(), indent=1) + "\n",
+        "docs/run_summary.schema.json": json.dumps(runsummary.Summary.model_json_schema(), indent=1) + "\n",
         "docs/configuration.md": CONFIGURATION + config.docs_table(),
         "docs/contracts.md": contracts_page(),
+        ".env.example": config.env_example(),
     }
 
 

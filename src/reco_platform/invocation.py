@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
 from reco_platform import (
-    bronze,
-    datasets,
+    cluster,
+    config,
     download,
     journal,
-    layout,
     leaderboard,
+    openlineage,
     receipts,
     reporting,
+    runsummary,
+    session,
+    staleness,
     steps,
     storage,
     tracking,
 )
 from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError
-from reco_platform.layout import TABLES
+from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
-from reco_platform.uris import redacted
-from reco_platform.workflow import SILVER, SWEPT, Workflow
+from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow
 
 LOCK = ".lock"
 TARGETS = ("bronze_files", "silver", "gold")
@@ -56,12 +59,21 @@ PLACES = ("dataset_path", "lakehouse")
 DRY = ("-n", "--dry-run", "--dryrun")
 
 
-def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> IO[str] | None:
+def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> ExitStack | None:
     """Begins a run as its command line asks: a real one, a dry one, or a mere look at the workflow.
 
     Returns:
-        The lock of a real run, held as long as it is open: it ends with the process, however that ends.
+        The locks of a real run, held until closed: they end with the process, however that ends.
     """
+    try:
+        return started(workflow, given, argv)
+    except RecoError as error:
+        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
+
+
+def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> ExitStack | None:
+    """The same; what is wrong is raised."""
     if any(word.partition("=")[0] in LOOKING for word in argv):
         return None
     if any(word in DRY or re.fullmatch(r"-[a-z]*n[a-z]*", word) for word in argv):
@@ -69,37 +81,55 @@ def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> 
         announce(workflow)
         return None
     lock = begin(workflow, given)
+    open_run(workflow, argv)
     announce(workflow)
     return lock
 
 
 def announce(workflow: Workflow) -> None:
-    """Says how large a sweep is and what it will cost."""
+    """Says how large a sweep is and what it will cost, and where a cluster may be named in vain."""
     if workflow.sweep:
         print(workflow.of_sweep.plan, file=sys.stderr, flush=True)
+    asked = workflow.config
+    if asked.spark_master and asked.engine != "spark-ml" and asked.etl_engine != "spark":
+        print(
+            f"[WARNING] spark_master={asked.spark_master} says where Spark runs, and not that it does: data of this "
+            "size are cleaned and trained on by this machine\n  -> --config etl_engine=spark engine=spark-ml",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
-def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> IO[str]:
+def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> ExitStack:
     """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
-    root = Path(workflow.house.root)
-    lock = take_lock(root)
+    root = workflow.house.records
+    try:
+        lock = take_lock(root)
+    except OSError as error:
+        message = f"lakehouse {root} cannot be written: {error.strerror}"
+        print(f"[ERROR] {message}\n  -> name a folder that you may write in", file=sys.stderr, flush=True)
+        os._exit(1)
     if lock is None:
-        message = f"another run holds {root} (process {holder(root)})"
+        message = f"another run holds {workflow.house.root} (process {holder(root)})"
         print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
         os._exit(1)
+    held = ExitStack()
+    held.enter_context(lock)
+    if isinstance(workflow.house.place, HdfsPath):
+        held.enter_context(hold(workflow.house.place))
     refuse_other_format(workflow)
     environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
-    environ[journal.VARIABLE] = str(journal.start(root / "_runs").resolve())
+    environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
     receipts.write_text(root / "config.resolved.json", saved)
-    return lock
+    return held
 
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
     """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
-    shown = {key: redacted(str(value)) if key == "mlflow_tracking_uri" else value for key, value in given.items()}
+    shown = {key: as_given(config.without_secrets(key, value)) for key, value in given.items()}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in shown.items())
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
@@ -108,21 +138,25 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         steps.DATASET: workflow.house.dataset,
         steps.MEMORY: workflow.config.driver_memory,
         steps.LOG_LEVEL: workflow.config.log_level,
+        session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",
         steps.ETL_ENGINE: workflow.config.etl_engine,
         steps.OVERRIDES: f" --config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
         steps.TARGET: "sweep" if workflow.sweep else "gold",
         tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
+        **cluster.for_scripts(workflow.config),
     }
+
+
+def as_given(value: Any) -> Any:
+    """A value as `--config` takes it: settings joined by commas."""
+    return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value
 
 
 def refuse_other_format(workflow: Workflow) -> None:
     """Ends the process where the lakehouse holds tables of the other format."""
     try:
-        for name in (*TABLES, "interactions", "recommendations", "fallback"):
-            storage.refuse_other_format(
-                workflow.house.local(workflow.house.artifact(name)), workflow.config.storage_format
-            )
+        staleness.refuse_other_format(workflow)
     except RecoError as error:
         print(f"[ERROR] {error}", file=sys.stderr, flush=True)
         os._exit(error.exit_code)
@@ -130,7 +164,7 @@ def refuse_other_format(workflow: Workflow) -> None:
 
 def glance(workflow: Workflow) -> None:
     """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
-    root = Path(workflow.house.root)
+    root = workflow.house.records
     if not root.is_dir():
         return
     lock = take_lock(root)
@@ -157,6 +191,21 @@ def take_lock(folder: Path) -> IO[str] | None:
     return lock
 
 
+def hold(root: HdfsPath) -> IO[bytes]:
+    """Keeps other machines out for as long as this process lives.
+
+    Raises:
+        StoreError: where another process holds the lakehouse.
+    """
+    try:
+        return lease(root / LOCK)
+    except FileExistsError as error:
+        raise StoreError(
+            f"another run holds {root}: HDFS says: {spoken(error)}",
+            "wait for it to end, then run again; HDFS keeps the hold of a killed one for a minute",
+        ) from error
+
+
 def holder(folder: Path) -> str:
     """The process that holds a lakehouse."""
     return (folder / LOCK).read_text(encoding="utf-8").strip() or "unknown"
@@ -170,102 +219,136 @@ def drop_stale(workflow: Workflow) -> None:
             continue
         try:
             receipt = receipts.read(path)
-            found = stale(workflow, receipt, path)
+            found = staleness.stale(workflow, receipt, path)
         except RecoError as error:
             found = error.what
         if found:
             print(f"[stale] {path}: {found}", file=sys.stderr, flush=True)
             path.unlink()
-        else:
-            warn_of_damage(workflow, receipt)
+            continue
+        note_looks(workflow, receipt, path)
+        warn_of_damage(workflow, receipt)
 
 
 def forget_lost_store(workflow: Workflow) -> None:
     """Where the file that MLflow's default store consists of is gone, what was logged there is logged anew."""
-    asked = workflow.config
-    if asked.mlflow_tracking_uri or not asked.tracking or tracking.DATABASE.exists():
+    if not staleness.store_is_lost(workflow):
         return
     for name in ("gate", "tracking"):
         artifact, receipt = workflow.house.artifact(name), Path(workflow.receipt(name))
-        shutil.rmtree(steps.memo_folder(MAKERS[name], Path(workflow.house.root), artifact), ignore_errors=True)
+        remove_tree(steps.memo_folder(MAKERS[name], workflow.house.place, artifact))
         if receipt.is_file():
             print(f"[stale] {receipt}: {tracking.DATABASE} is gone", file=sys.stderr, flush=True)
             receipt.unlink()
 
 
-def stale(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
-    """Why a receipt no longer holds, as far as a quick look can tell."""
+def note_looks(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
+    """Notes size and time of a CSV file whose content is the same, so that it need not be read again."""
     if receipt.artifact.startswith("bronze/"):
-        return changed_csv(workflow, receipt, path)
-    if not receipt.lasting:
-        return "it could not be finished, and is tried again"
-    content = workflow.house.local(receipt.path)
-    if receipt.kind == "absent":
-        return None
-    if not content.exists():
-        return f"{content} is gone"
-    if receipt.version is not None and not storage.head_is(content, receipt):
-        return f"{content} was written by something else: its newest version is not {receipt.version}"
-    return None
-
-
-def changed_csv(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> str | None:
-    """Whether a CSV file, or the user's own that it came from, differs; read only where its size or time does."""
-    side = steps.provenance_path(path)
-    try:
-        known = reporting.read_json(side)
-    except (OSError, ValueError):
-        known = {}
-    files = [workflow.house.local(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
-    looks = {str(file): bronze.seen(file) for file in files if file}
-    for name, look in looks.items():
-        if known.get("seen", {}).get(name) == look or (look is None and receipt.kind == "absent"):
-            continue
-        if look is None:
-            return f"{name} is gone"
-        if storage.file_fingerprint(Path(name)) != receipt.fingerprint:
-            return f"{name} was changed"
-    if known.get("seen") != looks:
-        receipts.write_text(side, json.dumps({**known, "seen": looks}, indent=1) + "\n")
-    return None
+        known, looks = staleness.described_beside(path), staleness.looks(workflow, receipt)
+        if known.get("seen") != looks:
+            receipts.write_text(steps.provenance_path(path), json.dumps({**known, "seen": looks}, indent=1) + "\n")
 
 
 def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
-    if receipt.kind in {"table", "model", "folder"}:
-        found = storage.problem(Path(workflow.house.root), receipt)
-        if found:
-            print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
+    found = staleness.damage(workflow, receipt)
+    if found:
+        print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
 
 
-def closing(workflow: Workflow, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
-    """What each step of the target did, and after `gold` what it holds."""
-    events = journal.read(Path(environ.get(journal.VARIABLE, "")))
+# --- the end
+
+
+def open_run(workflow: Workflow, argv: Sequence[str]) -> None:
+    """Writes down what was asked for, and sees to it that a run in which no step runs ends too."""
+    run = this_run()
+    begun = runsummary.Summary(
+        run=run.stem, outcome="under way", started=journal.clock(), target=target(workflow, argv),
+        command=runsummary.command(argv), lakehouse=workflow.house.root, dataset=workflow.house.dataset,
+    )  # fmt: skip
+    runsummary.write(run, begun)
+    facets = openlineage.parameters({"target": begun.target, "command": begun.command})
+    openlineage.emit_of_run("START", run, facets)
+    atexit.register(end_idle, workflow, argv)
+
+
+def this_run() -> Path:
+    """The journal of this run."""
+    return Path(os.environ[journal.VARIABLE])
+
+
+def target(workflow: Workflow, argv: Sequence[str]) -> str:
+    return SWEEP if workflow.sweep else next((word for word in argv if word in TARGETS), "gold")
+
+
+def end_idle(workflow: Workflow, argv: Sequence[str]) -> None:
+    """Ends a run of which Snakemake has told neither success nor failure: as a rule nothing was stale."""
+    run = this_run()
+    if runsummary.read(run).outcome != "under way":
+        return
+    if journal.read(run):
+        end(workflow, argv, "failed")
+        return
+    end(workflow, argv, "no step ran")
+    openlineage.lineage_path(run).unlink(missing_ok=True)
+
+
+def end(workflow: Workflow, argv: Sequence[str], outcome: runsummary.Outcome) -> runsummary.Summary:
+    """Completes the run's summary and its lineage."""
+    run = this_run()
+    happened = {event.step for event in journal.read(run)}
+    told = {*planned(workflow, argv), *happened} if happened else set()
+    summary = runsummary.finish(run, outcome, [step for step in STEPS if step in told])
+    why = "; ".join(f"{one.step}: {one.last_line or one.why[0]}" for one in summary.failures)
+    openlineage.emit_unsaid(run)
+    if outcome == "failed":
+        openlineage.emit_of_run("FAIL", run, openlineage.error(why or "Snakemake stopped before its end"))
+    else:
+        openlineage.emit_of_run("COMPLETE", run, {})
+    return summary
+
+
+def planned(workflow: Workflow, argv: Sequence[str]) -> set[str]:
+    """The steps of the target."""
     if workflow.sweep:
-        return closing_of_sweep(workflow, events)
-    target = next((word for word in argv if word in TARGETS), "gold")
-    names = [MAKERS[name].name for name in parts(workflow, target)]
-    happened = {event["step"] for event in events}
-    text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in {*names, *happened}])
-    return text + (f"\n{gold_summary(workflow)}" if target == "gold" else "")
+        return {"bronze", *(MAKERS[name].name for name in SWEPT), *OF_SWEEPS}
+    return {MAKERS[name].name for name in parts(workflow, target(workflow, argv))}
 
 
-def closing_of_sweep(workflow: Workflow, events: list[dict[str, Any]]) -> str:
-    """What each step of the sweep did, its best trials, and how gold is made with the best of them."""
-    names = {"bronze", *(MAKERS[name].name for name in SWEPT), *OF_SWEEPS, *(event["step"] for event in events)}
-    text = "Steps of this run\n" + journal.table(events, [step for step in STEPS if step in names])
-    flow = workflow.of_sweep
-    folder = workflow.house.local(layout.sweep(flow.sweep.name))
+def success(workflow: Workflow, argv: Sequence[str]) -> str:
+    """What each step of the target did, and what came of it."""
+    text = [steps_table(end(workflow, argv, "succeeded"))]
+    if workflow.sweep:
+        return "\n".join([*text, *leaderboard_lines(workflow)])
+    return "\n".join([*text, *([gold_summary(workflow)] if target(workflow, argv) == "gold" else [])])
+
+
+def failure(workflow: Workflow, argv: Sequence[str]) -> str:
+    """What each step did, and which one failed, why, where its log is, and what to type next."""
+    summary = end(workflow, argv, "failed")
+    best = leaderboard_lines(workflow) if workflow.sweep else []
+    return "\n".join([steps_table(summary), *best, "", *runsummary.failure_lines(summary)])
+
+
+def steps_table(summary: runsummary.Summary) -> str:
+    return "\n".join(["Steps of this run", *map(runsummary.step_line, summary.steps)])
+
+
+def leaderboard_lines(workflow: Workflow) -> list[str]:
+    """A sweep's best trials, and how gold is made with the best of them."""
     try:
+        receipt = receipts.read(workflow.of_sweep.leaderboard)
+        folder = storage.path_of(workflow.house.place, receipt)
         found = reporting.read_json(folder / "leaderboard.json")
-    except (OSError, ValueError):
-        return text
+    except (RecoError, OSError, ValueError):
+        return []
     place = {key: value for key in PLACES if (value := getattr(workflow.config, key)) is not None}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in place.items())
     command = f"snakemake --cores 2 gold --configfile {folder}/best.yaml" + (f" --config {pairs}" if pairs else "")
     where = f"  all of them   {folder}/leaderboard.csv, report.html"
-    said = [text, *leaderboard.lines_for_people(found, SHOWN_TRIALS), where]
-    return "\n".join([*said, *([f"  next          {command}"] if (folder / "best.yaml").is_file() else [])])
+    said = [*leaderboard.lines_for_people(found, SHOWN_TRIALS), where]
+    return [*said, *([f"  next          {command}"] if (folder / "best.yaml").is_file() else [])]
 
 
 def parts(workflow: Workflow, target: str) -> tuple[str, ...]:
@@ -279,10 +362,10 @@ def gold_summary(workflow: Workflow) -> str:
     house = workflow.house
     try:
         read = {name: receipts.read(workflow.receipt(name)) for name in (*workflow.gold, *SILVER)}
-        opened = {name: storage.open_table(Path(house.root), read[name], "") for name in ("recommendations", "movies")}
+        opened = {name: storage.open_table(house.place, read[name], "") for name in ("recommendations", "movies")}
     except RecoError:
         return ""
-    files = {name: house.local(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
+    files = {name: house.content(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
     best = reporting.suggestions(
         opened["recommendations"].read(["user_id", "recommendations"]),
         opened["movies"].read(["movie_id", "title"]),

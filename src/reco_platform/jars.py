@@ -1,4 +1,4 @@
-"""Delta's jars for Spark: fetched once by the Ivy that comes with pyspark, and checked against envs/jars.sha256."""
+"""Jars, fetched once by the Ivy that comes with pyspark, and checked against their sha256: Delta's for Spark."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from reco_platform.download import file_sha256
 from reco_platform.errors import DataError, reported
@@ -13,54 +14,69 @@ from reco_platform.session import JARS, find_java, spark_home
 
 CHECKSUMS = Path("envs/jars.sha256")
 SETTINGS = Path("envs/ivysettings.xml")
-GROUP = "io.delta"
 
 
-def wanted(checksums: Path = CHECKSUMS) -> dict[str, str]:
-    """The sha256 of each jar by its file name."""
+class Jar(NamedTuple):
+    """A jar of Maven Central by its coordinates."""
+
+    group: str
+    artifact: str
+    version: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def wanted(checksums: Path = CHECKSUMS) -> dict[Jar, str]:
+    """The sha256 of each jar; a line of the file is `sha256  group:artifact:version`."""
     lines = checksums.read_text(encoding="utf-8").splitlines()
-    return {name: digest for digest, name in (line.split() for line in lines if line)}
+    return {Jar(*coordinates.split(":")): digest for digest, coordinates in (line.split() for line in lines if line)}
 
 
-def fetch(folder: Path = JARS) -> list[Path]:
+def fetch(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
     """The jars in a folder, each downloaded where it is not there yet; nothing is asked of the network otherwise.
+
+    Args:
+        folder: where they go.
+        checksums: which jars, with their sha256.
 
     Raises:
         DataError: if a jar cannot be had, or is not the one that was pinned.
         EnvironmentProblemError: if there is no suitable Java.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, digest in wanted().items():
-        jar = folder / name
+    jars = wanted(checksums)
+    for one, digest in jars.items():
+        jar = folder / one.name
         if jar.is_file() and file_sha256(jar) == digest:
             continue
-        print(f"[setup] downloading {name}", flush=True)
+        print(f"[setup] downloading {one.name}", flush=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix="ivy-") as scratch:
-            came = download(name, Path(scratch))
+            came = download(one, Path(scratch))
             found = file_sha256(came)
             if found != digest:
-                raise DataError(f"{name} came with sha256 {found}, {CHECKSUMS} says {digest}", "make setup")
+                raise DataError(f"{one.name} came with sha256 {found}, {checksums} says {digest}", "make setup")
             came.replace(jar)
-    return sorted(folder / name for name in wanted())
+    return sorted(folder / one.name for one in jars)
 
 
-def download(name: str, scratch: Path) -> Path:
+def download(one: Jar, scratch: Path) -> Path:
     """One jar by Ivy, with a home and a cache of its own: a half-filled cache of the user's changes nothing."""
-    artifact, _, version = name.removesuffix(".jar").rpartition("-")
     (ivy,) = (spark_home() / "jars").glob("ivy-*.jar")
     command = [
         str(find_java() / "bin" / "java"), f"-Duser.home={scratch}", "-jar", str(ivy),
         "-settings", str(SETTINGS), "-cache", str(scratch / "cache"),
-        "-dependency", GROUP, artifact, version, "-notransitive", "-types", "jar",
+        "-dependency", *one, "-notransitive", "-types", "jar",
         "-retrieve", str(scratch / "[artifact]-[revision].[ext]"),
     ]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    jar = scratch / name
+    jar = scratch / one.name
     if not jar.is_file():
         said = "\n    ".join((run.stdout + run.stderr).strip().splitlines()[-8:])
         raise DataError(
-            f"{GROUP}:{artifact}:{version} cannot be downloaded from Maven Central; Ivy said\n    {said}",
-            f"make setup, with network; or put the file at {JARS / name}",
+            f"{':'.join(one)} cannot be downloaded from Maven Central; Ivy said\n    {said}",
+            f"make setup, with network; or put the file at {JARS / one.name}",
         )
     return jar
 

@@ -1,63 +1,133 @@
-"""What each step of a run did, one JSON line each, and the table that a person sees at the end."""
+"""What happens in a run: one JSON line an event, in a file of the run."""
 
 from __future__ import annotations
 
-import json
 import os
+import sys
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reco_platform import layout
 
 VARIABLE = "RECO_RUN_JOURNAL"
+ENDS = ("worked", "restored", "failed")
+UNSAID = "it ended without a word: killed, or crashed"
+
+Kind = Literal["started", "progress", "worked", "restored", "failed"]
 
 
-def record(step: str, outcome: str, why: list[str], seconds: float, environ: Mapping[str, str] = os.environ) -> None:
-    """Adds a line to the run's journal, if this process is part of a run.
+class Event(BaseModel):
+    """One line of a run's journal. Every attempt at a step has a `started`, and one of the others as its end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    time: str = Field(description="When it was written: ISO 8601, UTC, with milliseconds")
+    run: str = Field(description="The run: its start (UTC) and the process id of Snakemake; also the files' name")
+    step: str = Field(description="Name of the step, which is also its rule's")
+    artifact: str = Field(description="What the step makes, as a path in the lakehouse")
+    event: Kind = Field(description="What happened; worked, restored and failed end an attempt")
+    attempt: str | None = Field(default=None, description="At a start and an end: the attempt's run id in the lineage")
+    log: str = Field(description="The step's log, below the folder that holds _runs")
+    seconds: float | None = Field(default=None, description="At an end: since the attempt began, Java's start included")
+    why: list[str] = Field(default=[], description="At an end: why the step was asked to run, or why it failed")
+    text: str | None = Field(default=None, description="Of progress: what the step said")
+    peak_memory_mb: int | None = Field(
+        default=None,
+        description="At an end: most memory of the Python process or of one that it started; not of Spark's Java",
+    )
+
+
+def current(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The journal of the run that this process is part of."""
+    path = environ.get(VARIABLE)
+    return Path(path) if path else None
+
+
+def record(kind: Kind, step: str, artifact: str, environ: Mapping[str, str] = os.environ, **details: Any) -> None:
+    """Adds an event to the run's journal, if this process is part of a run.
 
     Args:
+        kind: what happened.
         step: name of the step.
-        outcome: worked, restored or failed.
-        why: what differed, in words.
-        seconds: how long it took.
+        artifact: what it makes.
         environ: holds the journal's path.
+        details: more of an event's fields.
     """
-    path = environ.get(VARIABLE)
-    if not path:
+    path = current(environ)
+    if path is None:
         return
-    line = json.dumps({"step": step, "outcome": outcome, "why": why, "seconds": round(seconds, 2)}, ensure_ascii=False)
-    with Path(path).open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    event = Event(
+        time=clock(), run=path.stem, step=step, artifact=artifact, event=kind, log=layout.log(step, artifact), **details
+    )
+    append(path, event.model_dump_json(exclude_defaults=True))
+
+
+def clock() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def append(path: Path, line: str) -> None:
+    """Adds a line to a file by one write, so that jobs side by side and killed ones leave the others' lines whole.
+
+    A step that has done its work does not fail because this cannot be written: that is said, and no more.
+    """
+    try:
+        with path.open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+            file.write(b"\n" * torn + line.encode() + b"\n")
+    except OSError as error:
+        print(f"[WARNING] {path} lacks an event: {error.strerror}", file=sys.stderr, flush=True)
 
 
 def start(folder: Path, keep: int = 20) -> Path:
-    """A new, empty journal in a folder; all but the newest `keep` are removed."""
+    """A new, empty journal in a folder; of all runs but the newest `keep` every file is removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in sorted(folder.glob("*.jsonl"), reverse=True)[keep - 1 :]:
+    runs = sorted({run_of(path) for path in folder.glob("[0-9]*.jsonl")}, reverse=True)
+    for old in [path for path in folder.iterdir() if run_of(path) in runs[keep - 1 :]]:
         old.unlink(missing_ok=True)
     path = folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.jsonl"
     path.touch()
     return path
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The events of a journal; a last line that a killed process left unfinished is no event."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+def run_of(path: Path) -> str:
+    """The run that a file in the folder of the runs belongs to."""
+    return path.name.partition(".")[0]
 
 
-def table(events: list[dict[str, Any]], steps: list[str]) -> str:
-    """One line a step: worked, restored, failed or up to date, how long, and why."""
-    return "\n".join(f"  {step:<15} {row([event for event in events if event['step'] == step])}" for step in steps)
+def read(path: Path) -> list[Event]:
+    """The events of a journal; a line that a killed process left unfinished is no event."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return [event for line in text.split("\n") if (event := parsed(line))]
 
 
-def row(events: list[dict[str, Any]]) -> str:
-    """One step's line: of a step that ran several times, how often with which outcome."""
-    if not events:
-        return "up to date"
-    outcomes = Counter(event["outcome"] for event in events)
-    seconds = sum(event["seconds"] for event in events)
-    why = "; ".join(dict.fromkeys(reason for event in events for reason in event["why"]))
-    said = events[0]["outcome"] if len(events) == 1 else ", ".join(f"{n} {name}" for name, n in outcomes.items())
-    return f"{said:<10} {seconds:>6.1f} s  {why}"
+def parsed(line: str) -> Event | None:
+    try:
+        return Event.model_validate_json(line)
+    except ValidationError:
+        return None
+
+
+def endings(events: Iterable[Event]) -> Iterator[Event]:
+    """How each attempt at a step ended, once the run is over; one that said nothing of its end has failed."""
+    begun: dict[tuple[str, str], Event] = {}
+    for event in events:
+        key = event.step, event.artifact
+        if event.event == "started":
+            if key in begun:
+                yield unsaid(begun[key])
+            begun[key] = event
+        elif event.event in ENDS:
+            begun.pop(key, None)
+            yield event
+    yield from map(unsaid, begun.values())
+
+
+def unsaid(started: Event) -> Event:
+    return started.model_copy(update={"event": "failed", "why": [UNSAID]})

@@ -3,29 +3,73 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from reco_platform.digests import sha256
+from reco_platform.errors import ConfigError
+from reco_platform.places import Place, is_remote, place
+
 TABLES = ("ratings", "movies", "tags")
+RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
+LOGS = "_logs"
 
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """Paths of one data set's lakehouse, relative to its root.
+    """Paths of one data set's lakehouse.
 
     Args:
-        root: a folder.
+        root: a folder, or hdfs://host:port/path.
         dataset: name of the data set.
     """
 
     root: str
     dataset: str
 
-    def receipt(self, artifact: str) -> str:
-        """The receipt's path: beside what it stands for."""
-        return str(Path(self.root) / f"{artifact}.receipt.json")
+    @property
+    def runs(self) -> Path:
+        return self.records / "_runs"
 
-    def local(self, artifact: str) -> Path:
-        return Path(self.root) / artifact
+    @property
+    def logs(self) -> Path:
+        return self.records / LOGS
+
+    @property
+    def spark_events(self) -> Path:
+        return self.records / "_spark-events"
+
+    @cached_property
+    def place(self) -> Place:
+        """The root of all content."""
+        return place(self.root)
+
+    @cached_property
+    def records(self) -> Path:
+        """The folder of receipts, logs and journals: the root itself, of a remote one a folder of this machine."""
+        return Path(f"results/{self.dataset}-{sha256(self.root)[:8]}" if is_remote(self.root) else self.root)
+
+    @property
+    def folder(self) -> Path:
+        """The root where it must be a folder of this machine.
+
+        Raises:
+            ConfigError: if it is not.
+        """
+        if is_remote(self.root):
+            raise ConfigError(
+                f"{self.root} is not a folder of this machine, and what removes things works on those alone",
+                f"remove it with HDFS's own tools: hdfs dfs -rm -r {self.root}, and its receipts: rm -r {self.records}",
+            )
+        return Path(self.root)
+
+    def receipt(self, artifact: str) -> str:
+        """The receipt's path: where the root is a folder, beside what it stands for."""
+        return str(self.records / f"{artifact}{RECEIPT}")
+
+    def content(self, artifact: str) -> Place:
+        """Where a table, model or file lies."""
+        return self.place / artifact
 
     def bronze(self, table: str) -> str:
         return f"bronze/movielens/{self.dataset}/{table}"
@@ -62,6 +106,8 @@ METRICS_TABLE = "gold/metrics/_table/run_metrics"
 GATE = "gold/metrics/_gate/gate"
 TRACKING = "gold/metrics/_tracking/tracking"
 REPORT = "reports/report"
+SWEEPS = "sweeps"
+TRIALS = "sweeps/trials/"
 SWEEP_DATA = "sweeps/data"
 
 ARTIFACTS = {
@@ -115,11 +161,11 @@ def tracking(model_version: str) -> str:
 
 
 def trial(trial_id: str) -> str:
-    return f"sweeps/trials/{trial_id}/result"
+    return f"{TRIALS}{trial_id}/result"
 
 
 def trial_params(trial_id: str) -> str:
-    return f"sweeps/trials/{trial_id}/params.json"
+    return f"{TRIALS}{trial_id}/params.json"
 
 
 def sweep(name: str) -> str:
@@ -131,9 +177,34 @@ def sweep_tracking(name: str) -> str:
     return f"sweeps/_tracking/{name}"
 
 
+LAYERS = ("bronze", "silver", "gold", "sweeps")
+OF_RUNS = ("_logs", "_runs", "config.resolved.json")
+"""What runs leave besides results."""
+
+
+def made_in(layer: str, dataset: str) -> tuple[str, ...]:
+    """Every file and folder that the pipeline makes in a layer, or (any other word) besides the layers."""
+    match layer:
+        case "bronze":
+            return (f"bronze/movielens/{dataset}",)
+        case "silver":
+            return (*map(silver, TABLES), "silver/_quarantine", "silver/_reports")
+        case "gold":
+            models = (MODELS, REFITS, PLAIN_MODELS)
+            return (INTERACTIONS, *models, RECOMMENDATIONS, FALLBACK, "gold/metrics", "reports")
+        case "sweeps":
+            return (SWEEPS,)
+    return OF_RUNS
+
+
 def latest(name: str) -> str:
     return f"reports/_latest/{name}"
 
 
 def report(model_version: str) -> str:
     return f"reports/{model_version}.html"
+
+
+def log(step: str, artifact: str) -> str:
+    """The log of a step's job as its rule names it, in the folder of the records; each trial has its own."""
+    return f"{LOGS}/{step}_{Path(artifact).parent.name}.log" if step == "trial" else f"{LOGS}/{step}.log"

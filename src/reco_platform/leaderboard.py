@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from reco_platform import storage
 from reco_platform.config import AXES, Config
+from reco_platform.digests import canonical, sha256
 from reco_platform.registry import SPLIT
 
+RESULT, BEST = "leaderboard.json", "best.yaml"
 COLUMNS = ("iteration", "value", "low", "high", "seconds", "peak_memory_mb", "error")
 
 
@@ -102,3 +107,20 @@ def best_config(line: Mapping[str, Any], params: Mapping[str, Any], dataset: str
         "# on the validation fold. Build gold with it: snakemake --cores 2 gold --configfile THIS_FILE\n"
         + yaml.safe_dump(values, sort_keys=False)
     )
+
+
+def content(found: Mapping[str, Any], best: str) -> str:
+    """Sixteen hex digits of a leaderboard and the configuration of its best."""
+    return sha256(canonical([storage.without_volatile(found), best]))[:16]
+
+
+def content_of(folder: Path) -> str:
+    """The same of what lies in a folder.
+
+    Raises:
+        OSError: the leaderboard is not there.
+        ValueError: it cannot be read.
+    """
+    best = folder / BEST
+    text = best.read_text(encoding="utf-8") if best.is_file() else ""
+    return content(json.loads((folder / RESULT).read_text(encoding="utf-8")), text)

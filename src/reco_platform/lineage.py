@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reco_platform import receipts, steps, storage
+from reco_platform import layout, receipts, steps, storage, sweeps
 from reco_platform.config import Config
-from reco_platform.errors import RecoError, TableError
+from reco_platform.errors import ConfigError, TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
-from reco_platform.registry import MAKERS, STEPS, Step, input_artifacts, may_stand_for, parameters, stands_for
+from reco_platform.registry import MAKERS, MODEL, OF_SWEEPS, STEPS, Step, input_artifacts, may_stand_for, parameters
+
+RESULTS = tuple(name for name in MAKERS if name != "bronze")
+"""What can be explained by its name."""
 
 
 @dataclass(frozen=True)
@@ -42,36 +46,83 @@ class Made:
 
 
 def explain(house: Lakehouse, config: Config, name: str) -> Made:
-    """The lineage of a result by the name under which steps read it, such as `run_metrics` or `ratings`.
+    """The lineage of a result.
+
+    Args:
+        house: the lakehouse.
+        config: what would be asked for now.
+        name: under which steps read it, such as `run_metrics` or `ratings`; of sweeps where it lies: `sweeps/data`,
+            `sweeps/<name>`, `sweeps/trials/<id>`, `sweeps/_tracking/<name>`.
 
     Raises:
-        TableError: if there is no such result.
+        ConfigError: if there is no such result.
+        TableError: if it has not been made, or is damaged.
     """
-    if name not in MAKERS or name == "bronze":
-        known = ", ".join(maker for maker in MAKERS if maker != "bronze")
-        raise TableError(f"there is no result {name!r}; results are {known}", f"name one of {known}")
-    return made(house, config, MAKERS[name])
+    if name in RESULTS:
+        return made(house, config, MAKERS[name], house.artifact(name))
+    if name.startswith(f"{layout.SWEEPS}/"):
+        artifact = layout.trial(name.split("/")[2]) if name.startswith(layout.TRIALS) else name.rstrip("/")
+        return made(house, config, step_of_sweep(artifact), artifact)
+    near = difflib.get_close_matches(name, RESULTS, n=1, cutoff=0.5)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(
+        f"there is no result {name!r}{guess}",
+        f"name one of {', '.join(RESULTS)}; of sweeps sweeps/data, sweeps/NAME or sweeps/trials/ID",
+    )
 
 
-def made(house: Lakehouse, config: Config, step: Step) -> Made:
-    receipt = receipts.read(house.receipt(house.artifact(step.makes)))
-    inputs = [
-        bronze_file(house, artifact) if name == "bronze" else made(house, config, MAKERS[stands_for(name, config)])
-        for name, artifact in input_artifacts(step, house, config).items()
-    ]
-    now = {name: steps.identity(step, one.receipt) for name, one in zip(step.reads, inputs, strict=True)}
-    values = parameters(step, config)
+def made(house: Lakehouse, config: Config, step: Step, artifact: str) -> Made:
+    receipt = receipts.read(house.receipt(artifact))
+    inputs = {
+        name: bronze_file(house, source) if name == "bronze" else made(house, config, maker(source, house), source)
+        for name, source in sources(step, receipt, house, config).items()
+    }
+    now = {name: steps.identity(step, one.receipt) for name, one in inputs.items()}
+    values = present(step, receipt, config)
     code = values.pop("code")
     side = steps.provenance_path(Path(house.receipt(receipt.artifact)))
-    present = {"step": step.name, "params": values, "code": code, "inputs": now}
-    differs = steps.differences(step, receipt.made_from, present, side)
-    lost = storage.problem(Path(house.root), receipt)
-    return Made(step.makes, receipt, differs + ([lost] if lost else []), inputs)
+    wanted = {"step": step.name, "params": values, "code": code, "inputs": now}
+    differs = steps.differences(step, receipt.made_from, wanted, side)
+    lost = storage.problem(house.place, receipt)
+    name = artifact if step.name in OF_SWEEPS else step.makes
+    return Made(name, receipt, differs + ([lost] if lost else []), list(inputs.values()))
+
+
+def maker(artifact: str, house: Lakehouse) -> Step:
+    """The step that makes an artifact."""
+    if artifact.startswith(f"{layout.SWEEPS}/"):
+        return step_of_sweep(artifact)
+    return next(step for name, step in MAKERS.items() if name != "bronze" and house.artifact(name) == artifact)
+
+
+def step_of_sweep(artifact: str) -> Step:
+    if artifact == layout.SWEEP_DATA:
+        return STEPS["sweep_data"]
+    if artifact.startswith(layout.TRIALS):
+        return STEPS["trial"]
+    return STEPS["track_sweep" if artifact == layout.sweep_tracking(Path(artifact).name) else "leaderboard"]
+
+
+def sources(step: Step, receipt: Receipt, house: Lakehouse, config: Config) -> dict[str, str]:
+    """The artifact behind each input of a result."""
+    if step.reads_trials:
+        return {name: layout.trial(name) for name, _ in receipt.made_from["params"]["cells"]}
+    if step.name == "track_sweep":
+        return {"leaderboard": layout.sweep(Path(receipt.artifact).name)}
+    return input_artifacts(step, house, config)
+
+
+def present(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
+    """The parameters that a result would have now; what names a trial or a sweep is as it was."""
+    before = receipt.made_from["params"]
+    if step.name == "trial":
+        config = sweeps.as_a_trial(config, {key: before[key] for key in MODEL})
+    return parameters(step, config) | {key: before[key] for key in step.own}
 
 
 def bronze_file(house: Lakehouse, artifact: str) -> Made:
     receipt = receipts.read(house.receipt(artifact))
-    lost = storage.problem(Path(house.root), receipt)
+    lost = storage.problem(house.place, receipt)
     return Made(Path(artifact).name + ".csv", receipt, [lost] if lost else [], [])
 
 
@@ -88,9 +139,10 @@ def lines(one: Made, depth: int = 0, seen: set[str] | None = None) -> Iterator[s
         yield f"{margin}{one.name}: not in this data set"
         return
     yield f"{margin}{one.name}: {receipt.path}{version}, fingerprint {receipt.fingerprint}"
-    if one.name in MAKERS:
-        params = ", ".join(f"{key}={value}" for key, value in receipt.made_from["params"].items()) or "no parameters"
-        yield f"{margin}  made by {receipt.made_from['step']} ({params}), code {receipt.made_from['code']}"
+    if "params" in receipt.made_from:
+        step, shown = receipt.made_from["step"], receipt.made_from["params"].items()
+        params = ", ".join(f"{key}={value}" for key, value in shown if key not in STEPS[step].own) or "no parameters"
+        yield f"{margin}  made by {step} ({params}), code {receipt.made_from['code']}"
     yield from (f"{margin}  NOW DIFFERENT: {difference}" for difference in one.differs)
     for made_from in one.inputs:
         yield from lines(made_from, depth + 1, seen)
@@ -102,15 +154,9 @@ def lines(one: Made, depth: int = 0, seen: set[str] | None = None) -> Iterator[s
 def remembered(house: Lakehouse, name: str) -> list[Receipt]:
     """Every receipt that the memo of a result holds, the newest first."""
     step = MAKERS[name]
-    folder = steps.memo_folder(step, Path(house.root), house.artifact(name))
-    paths = [path for path in folder.glob("*.json") if path.stem != steps.LAST]
-    found = []
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        try:
-            found.append(receipts.read(path))
-        except RecoError:
-            continue
-    return found
+    folder = steps.memo_folder(step, house.place, house.artifact(name))
+    found = map(steps.remembered, steps.memo_entries(folder))
+    return [receipt for receipt in found if receipt]
 
 
 def run_receipt(house: Lakehouse, wanted: str) -> Receipt:

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from reco_platform.topn import TopN
 
 
+def known_folds(task: Task) -> tuple[str, ...]:
+    """The folds that serving may know: all after a refit, otherwise those that are not for testing."""
+    return interactions.ALL if task.params["refit"] else interactions.TRAINING
+
+
 def known_rows(task: Task, columns: list[str]) -> pa.Table:
-    """The interactions that serving may know: all after a refit, otherwise those outside the test fold."""
-    folds = interactions.ALL if task.params["refit"] else interactions.TRAINING
-    return interactions.read(task.open("interactions"), columns, folds, task.threads)
+    """The interactions of these folds."""
+    return interactions.read(task.open("interactions"), columns, known_folds(task), task.threads)
 
 
 def table_of(user_ids: Ids, best: TopN, version: str) -> pa.Table:

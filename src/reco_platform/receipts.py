@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from reco_platform.digests import canonical, sha256
 from reco_platform.errors import TableError
+from reco_platform.places import HdfsPath, Place
 
 Kind = Literal["table", "model", "folder", "file", "absent"]
 
@@ -73,7 +74,7 @@ def seal(body: dict[str, Any]) -> str:
     return sha256(canonical(body))[:16]
 
 
-def parse(text: str, path: str | Path) -> Receipt:
+def parse(text: str, path: str | Place) -> Receipt:
     """A receipt from its text.
 
     Raises:
@@ -93,14 +94,14 @@ def parse(text: str, path: str | Path) -> Receipt:
     return receipt
 
 
-def read(path: str | Path) -> Receipt:
+def read(path: str | Place) -> Receipt:
     """The receipt at a path.
 
     Raises:
         TableError: if it is missing or damaged.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = (Path(path) if isinstance(path, str) else path).read_text(encoding="utf-8")
     except OSError as error:
         raise TableError(f"receipt {path} cannot be read: {error.strerror}", "snakemake --cores 2 gold") from error
     except UnicodeDecodeError as error:
@@ -108,13 +109,16 @@ def read(path: str | Path) -> Receipt:
     return parse(text, path)
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Place, text: str) -> None:
     """Writes a small file whole or not at all."""
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Writes a small file whole or not at all, with the permissions that the user's umask gives."""
+def write_bytes(path: str | Place, content: bytes) -> None:
+    """Writes a small file whole or not at all, on this machine with the permissions that the user's umask gives."""
+    if isinstance(path, HdfsPath):
+        path.write_bytes(content)
+        return
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from reco_platform.places import Place
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,6 @@ def shortcomings(evaluation: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Place) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -70,7 +70,7 @@ def place(house: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None
         TableError: if that version is gone.
     """
     try:
-        opened = storage.open_table(Path(house.root), table, "")
+        opened = storage.open_table(house.place, table, "")
     except TableError as error:
         hint = (
             "a Delta version lasts until it is vacuumed, and goes with its table's folder"
@@ -78,7 +78,7 @@ def place(house: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None
             else "a Parquet table keeps only its newest content; storage_format=delta keeps every version"
         )
         raise TableError(f"the silver {name} of that run are gone: {error.what}", hint) from error
-    target = there.local(table.path)
+    target = there.content(table.path)
     staging = storage.staging_folder(target)
     for path in opened.files:
         copy = staging / path.relative_to(opened.folder)

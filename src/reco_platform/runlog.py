@@ -72,11 +72,12 @@ def dataset_of(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
 def files_of(task: Task) -> list[tuple[Path, str]]:
     """The files that are kept with the run, each with its folder there."""
     single = [task.path(name) for name in ("run_metrics", "gate", "report")]
-    config = task.root / "config.resolved.json"
-    receipts = [path for path in sorted(task.root.rglob("*.receipt.json")) if path != task.receipt_path]
+    records = task.house.records
+    config = records / "config.resolved.json"
+    receipts = [path for path in sorted(records.rglob("*.receipt.json")) if path != task.receipt_path]
     return [
         *((path, "") for path in (*single, config) if path.is_file()),
-        *((path, f"receipts/{path.parent.relative_to(task.root)}") for path in receipts if "sweeps" not in path.parts),
+        *((path, f"receipts/{path.parent.relative_to(records)}") for path in receipts if "sweeps" not in path.parts),
     ]
 
 

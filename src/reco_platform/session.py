@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reco_platform import cluster
 from reco_platform.digests import SOURCE
 from reco_platform.errors import EnvironmentProblemError
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 JAVA_VERSIONS = (17, 21)
+EVENT_LOGS = "RECO_SPARK_EVENTS"
+"""Names the folder of Spark's event logs in a run that keeps them."""
+
 JARS = Path(".cache/jars")
 LOGGING = Path("config/log4j2.properties")
 JAVA_HINT = "install Java 17 or 21 (Debian, Ubuntu: apt install openjdk-17-jre-headless), or set JAVA_HOME to one"
@@ -30,6 +34,9 @@ RESULT_SETTINGS = {
     "spark.sql.sources.partitionOverwriteMode": "static",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
 }
+
+# Settings by which Spark decides, silently, in what order rows arrive: ALS adds them up in that order.
+ORDER_SETTINGS = ("spark.default.parallelism", "spark.memory.fraction", "spark.memory.storageFraction")
 
 # For small data: the quick compiler alone and the simplest collector halve the processor time of a job of seconds.
 LIGHT_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
@@ -109,14 +116,19 @@ def find_java(environ: Mapping[str, str] = os.environ) -> Path:
 def spark_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment for spark-submit: this one, without another Spark, Java or Python in it."""
     kept = {key: value for key, value in environ.items() if key not in FOREIGN}
-    return kept | {
+    own = {
         "JAVA_HOME": str(find_java(environ)),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
-        "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_HOME": str(spark_home()),
         "PYTHONPATH": str(SOURCE.parent),
     }
+    # Executors elsewhere have to reach this machine by an address that they can see.
+    return kept | own | ({"SPARK_LOCAL_IP": "127.0.0.1"} if cluster.here(master_of(environ)) else {})
+
+
+def master_of(environ: Mapping[str, str]) -> str:
+    return environ.get(cluster.MASTER) or "local"
 
 
 def spark_home() -> Path:
@@ -136,28 +148,47 @@ def submit_command(
     memory: str,
     input_bytes: int = 0,
     options: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
 ) -> list[str]:
-    """The spark-submit command line for a script.
+    """The spark-submit command line for a script, on the cluster that the run's configuration names.
 
     Args:
         script: path of the script.
         arguments: its own.
-        threads: local threads of Spark.
+        threads: local threads of Spark, where it is on no cluster.
         memory: the driver's heap.
         input_bytes: size of the data, which decides how many pieces a shuffle has and how the JVM compiles.
         options: more of spark-submit's own.
+        environ: environment variables, which name the cluster.
+
+    Raises:
+        EnvironmentProblemError: if the cluster does not answer.
     """
+    master = environ.get(cluster.MASTER)
+    if master:
+        cluster.require(master)
     return [
         str(spark_home() / "bin" / "spark-submit"),
-        "--master", f"local[{threads}]",
+        "--master", master or f"local[{threads}]",
         "--driver-memory", memory,
         "--driver-java-options", " ".join(java_options(input_bytes)),
-        "--properties-file", "config/spark-defaults.conf",
+        "--properties-file", environ.get(cluster.PROPERTIES) or str(cluster.DEFAULTS),
         "--conf", f"spark.sql.shuffle.partitions={max(threads, input_bytes // PARTITION_BYTES)}",
+        *event_log_options(),
         *options,
         script,
         *arguments,
     ]  # fmt: skip
+
+
+def event_log_options(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Options of spark-submit that keep what Spark's history server shows, where the run asks for it."""
+    folder = environ.get(EVENT_LOGS)
+    if not folder:
+        return []
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    settings = {"spark.eventLog.enabled": "true", "spark.eventLog.dir": Path(folder).resolve().as_uri()}
+    return [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
 
 
 def java_options(input_bytes: int) -> list[str]:
@@ -213,12 +244,33 @@ def delta_options() -> list[str]:
 
 
 def spark_session(name: str, log_level: str = "warn") -> SparkSession:
-    """The session of a step, with the settings that its result depends on."""
+    """The session of a step, with the settings that its result depends on; executors elsewhere get the project's code.
+
+    Raises:
+        EnvironmentProblemError: if a cluster does not take the application.
+    """
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
     builder = SparkSession.builder.appName(name)
     for key, value in RESULT_SETTINGS.items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
+    try:
+        session = builder.getOrCreate()
+    except Exception as error:  # whatever of Java's it is
+        raise not_taken(error) from error
     session.sparkContext.setLogLevel(log_level.upper())
+    if not cluster.in_one_process(session.sparkContext.master):
+        session.sparkContext.addPyFile(str(cluster.archive()))
     return session
+
+
+def not_taken(error: Exception) -> Exception:
+    """What is to be raised where a session could not be had: an error of the user's, where it is of a cluster."""
+    master = master_of(os.environ)
+    if master == "local":
+        return error
+    lines = [line.strip(": ") for line in str(error).splitlines() if line.strip() and "An error occurred" not in line]
+    return EnvironmentProblemError(
+        f"the Spark master at {master} did not take this application: {lines[0] if lines else type(error).__name__}",
+        "see the lines above, and whether spark.authenticate.secret in spark_conf is that of the cluster",
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from reco_platform.contracts import Contract, violations
 from reco_platform.fingerprint import RowSums
+from reco_platform.places import Place, below, readable
 from reco_platform.storage import data_files
 
 DUPLICATES = ("exact", "conflicting")
@@ -87,14 +87,14 @@ def file_order(contract: Contract) -> list[str]:
     return list(contract.key) or [field.name for field in contract.fields if field.name not in contract.partition_by]
 
 
-def check_sample(contract: Contract, staging: Path, *, size: int, seed: int) -> tuple[int, list[str]]:
+def check_sample(contract: Contract, staging: Place, *, size: int, seed: int) -> tuple[int, list[str]]:
     """The contract on a seeded sample of staged files: how many rows were read, and what they break."""
     files = data_files(staging)
     random.Random(seed).shuffle(files)  # noqa: S311  # a sample, not a secret
     tables, rows = [], 0
     for path in files:
-        table = pq.read_table(path, partitioning=None)
-        for part in path.relative_to(staging).parts[:-1]:
+        table = pq.read_table(readable(path), partitioning=None)
+        for part in below(path, staging).parts[:-1]:
             name, _, value = part.partition("=")
             table = table.append_column(name, pa.array([int(value)] * len(table), pa.int32()))
         tables.append(table.select(contract.names).slice(0, size - rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from reco_platform.cleaning.rules import Cleaning, check, rejected_schema
 from reco_platform.contracts import Contract, Field
 from reco_platform.fingerprint import arrow_type
+from reco_platform.places import Place
 from reco_platform.silver import DUPLICATES, Cleaned, Span, file_order, has_order
 from reco_platform.spark_fingerprint import row_sums, spark_fields, spark_sums
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DROPS_OBSERVATIONS = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
-def clean(spark: SparkSession, parsed: Path, cleaning: Cleaning, staging: Path, quarantine: Path) -> Cleaned:
+def clean(spark: SparkSession, parsed: Place, cleaning: Cleaning, staging: Place, quarantine: Place) -> Cleaned:
     """Writes the good rows to `staging` and the rejected ones to `quarantine`, both as Parquet.
 
     Args:
@@ -36,9 +36,11 @@ def clean(spark: SparkSession, parsed: Path, cleaning: Cleaning, staging: Path, 
 
     spark.conf.set("spark.sql.adaptive.optimizer.excludedRules", DROPS_OBSERVATIONS)
     contract = cleaning.contract
-    seen, kept, repeated = Observation(), Observation(), Observation()
-    rows = spark.read.parquet(str(parsed)).mapInArrow(checks(cleaning), ddl(checked_schema(cleaning)))
-    good = rows.observe(seen, *reason_counts(cleaning)).filter(f"{SOURCE}reasons IS NULL")
+    kept, repeated = Observation(), Observation()
+    source = spark.read.parquet(uri(parsed))
+    rows = source.mapInArrow(checks(cleaning), ddl(checked_schema(cleaning)))
+    good = rows.filter(f"{SOURCE}reasons IS NULL")
+    # Observed in the tasks that write alone: what is observed before a shuffle counts twice if an executor is lost.
     unique = deduplicated(good, cleaning).observe(
         repeated, *(f.count_if(f.col("duplicate") == kind).alias(kind) for kind in DUPLICATES)
     )
@@ -46,19 +48,27 @@ def clean(spark: SparkSession, parsed: Path, cleaning: Cleaning, staging: Path, 
     check_schema(result, contract)
     final = result.observe(kept, *spark_sums(contract.names, result.schema), *span_columns(contract))
     write(final, cleaning, staging)
-    counts = seen.get
-    if counts["rejected"]:
+    rows_in, sums = source.count(), row_sums(kept.get)
+    duplicates = {kind: repeated.get[kind] for kind in DUPLICATES}
+    reasons = {"rejected": 0}
+    if rows_in > sums.rows + sum(duplicates.values()):
         columns = [f.col(SOURCE + name).alias(name) for name in rejected_schema(cleaning).names]
         rejected = rows.filter(f"{SOURCE}reasons IS NOT NULL").select(*columns)
-        rejected.coalesce(1).write.mode("append").parquet(str(quarantine))
+        rejected.coalesce(1).write.mode("append").parquet(uri(quarantine))
+        reasons = spark.read.parquet(uri(quarantine)).agg(*reason_counts(cleaning)).collect()[0].asDict()
     return Cleaned(
-        rows_in=counts["rows_in"],
-        rejected=counts["rejected"],
-        rejected_by_reason={reason: counts[reason] for reason in cleaning.rules if counts[reason]},
-        duplicates={kind: repeated.get[kind] for kind in DUPLICATES},
+        rows_in=rows_in,
+        rejected=reasons["rejected"],
+        rejected_by_reason={reason: reasons[reason] for reason in cleaning.rules if reasons.get(reason)},
+        duplicates=duplicates,
         spans=spans(kept.get, contract),
-        sums=row_sums(kept.get),
+        sums=sums,
     )
+
+
+def uri(path: Place) -> str:
+    """An address that means the same to every executor, whatever Spark's own file system is."""
+    return path.absolute().as_uri()
 
 
 SOURCE = "source_"  # before the names of the rejected rows' columns, some of which the table has too
@@ -113,9 +123,8 @@ def deduplicated(rows: DataFrame, cleaning: Cleaning) -> DataFrame:
 def reason_counts(cleaning: Cleaning) -> list[Column]:
     from pyspark.sql import functions as f  # noqa: PLC0415
 
-    reasons = f"{SOURCE}reasons"
-    counts = [f.count_if(f.array_contains(f.col(reasons), rule)).alias(rule) for rule in cleaning.rules]
-    return [f.count(f.lit(1)).alias("rows_in"), f.count_if(f.col(reasons).isNotNull()).alias("rejected"), *counts]
+    counts = [f.count_if(f.array_contains("reasons", rule)).alias(rule) for rule in cleaning.rules]
+    return [f.count(f.lit(1)).alias("rejected"), *counts]
 
 
 def check_schema(frame: DataFrame, contract: Contract) -> None:
@@ -147,7 +156,7 @@ def spans(observed: Mapping[str, Any], contract: Contract) -> dict[str, Span]:
     }
 
 
-def write(frame: DataFrame, cleaning: Cleaning, staging: Path) -> None:
+def write(frame: DataFrame, cleaning: Cleaning, staging: Place) -> None:
     """Writes sorted Parquet: one file a partition, or one file."""
     contract = cleaning.contract
     if contract.partition_by:
@@ -155,4 +164,4 @@ def write(frame: DataFrame, cleaning: Cleaning, staging: Path) -> None:
         rows = frame.sortWithinPartitions(*order).write.partitionBy(*contract.partition_by)
     else:
         rows = frame.coalesce(1).sortWithinPartitions(*file_order(contract)).write
-    rows.mode("append").parquet(str(staging))
+    rows.mode("append").parquet(uri(staging))

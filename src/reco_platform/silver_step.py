@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
+from typing import cast
 
 import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
@@ -16,6 +16,7 @@ from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.cleaning.rules import Cleaning, rejected_schema
 from reco_platform.errors import DataError
 from reco_platform.fingerprint import arrow_fields, fingerprint, schema_hash
+from reco_platform.places import Place, readable, remove_tree, writable
 from reco_platform.receipts import Receipt, write_text
 from reco_platform.session import spark_session, submitted
 from reco_platform.silver import Cleaned
@@ -29,17 +30,17 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
         DataError: if the file is not what it should be, or a check fails; the report is written first.
     """
     table = cleaning.contract.name
-    report_path = task.root / layout.Lakehouse(str(task.root), task.dataset).quality_report(table)
+    report_path = task.root / task.house.quality_report(table)
     if task.inputs["bronze"].kind == "absent":
         task.log(f"there is no {table}.csv: skipped")
         write_text(report_path, json.dumps({"table": table, "absent": True, "passed": True}, indent=1) + "\n")
         return Receipt(task.artifact, "absent", layout.silver(table))
     source = task.path("bronze")
-    staging = storage.staging_folder(task.root / layout.silver(table))
-    rejected = storage.staging_folder(task.root / layout.quarantine(table))
+    by_spark = submitted()  # decided before: free memory may differ by now
+    new_folder = storage.shared_folder if by_spark else storage.staging_folder
+    staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csvfile.extra_columns(source, cleaning.source)
-    work = clean_by_spark if submitted() else clean_natively  # decided before: free memory may differ by now
-    cleaned = work(task, source, cleaning, staging, rejected)
+    cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, cleaning, staging, rejected)
     sampled, broken = silver.check_sample(
         cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
     )
@@ -47,10 +48,10 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     found["ignored_columns"] = extra
     write_text(report_path, json.dumps(found, indent=1) + "\n")
     if not found["passed"]:
-        shutil.rmtree(staging)
-        shutil.rmtree(rejected)
+        remove_tree(staging)
+        remove_tree(rejected)
         raise DataError(f"{source}: {'; '.join(found['problems'])}", f"the whole report is in {report_path}")
-    quarantined = publish_quarantine(task, cleaning)
+    quarantined = publish_quarantine(task, cleaning, rejected)
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
     content = fingerprint(cleaning.contract.schema_hash, cleaned.sums)
     facts["quarantine_fingerprint"] = quarantined
@@ -68,12 +69,12 @@ def needs_spark(task: Task) -> bool:
     return bool(needed > psutil.virtual_memory().available)
 
 
-def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Path, rejected: Path) -> Cleaned:
+def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
     records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
-    return silver_native.clean(records, cleaning, staging, rejected, task.threads)
+    return silver_native.clean(records, cleaning, cast("Path", staging), cast("Path", rejected), task.threads)
 
 
-def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Path, rejected: Path) -> Cleaned:
+def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
     from reco_platform import silver_spark  # noqa: PLC0415
 
     parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
@@ -84,16 +85,16 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Path, 
         parsed.unlink(missing_ok=True)
 
 
-def publish_quarantine(task: Task, cleaning: Cleaning) -> str:
+def publish_quarantine(task: Task, cleaning: Cleaning, staged: Place) -> str:
     """Publishes the rejected rows, also where there are none; gives their fingerprint."""
     folder = task.root / layout.quarantine(cleaning.contract.name)
-    staged = storage.staging_name(folder)
     schema = rejected_schema(cleaning)
     files = storage.data_files(staged)
     if not files:
         files = [staged / "part-00000.parquet"]
-        pq.write_table(schema.empty_table(), files[0])
-    rows = pa.concat_tables([pq.read_table(path) for path in files]).cast(schema)
+        with writable(files[0]) as file:
+            pq.write_table(schema.empty_table(), file)
+    rows = pa.concat_tables([pq.read_table(readable(path)) for path in files]).cast(schema)
     content = fingerprint(schema_hash(arrow_fields(schema)), arrow_sums(rows, schema.names))
     storage.publish_table(
         staged, folder, storage_format=task.params["storage_format"], schema=schema, partition_by=(),

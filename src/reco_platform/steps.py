@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -19,10 +18,12 @@ from typing import Any
 import pyarrow as pa
 
 from reco_platform import config, journal, layout, receipts, session, storage
+from reco_platform.attempts import Attempt, peak_memory_mb
 from reco_platform.contracts import Contract
 from reco_platform.digests import code_digest, code_parts, step_digest
 from reco_platform.errors import ConfigError, RecoError, TableError
 from reco_platform.layout import Lakehouse
+from reco_platform.places import Place
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS, Step
 
@@ -31,6 +32,7 @@ LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_
 OVERRIDES, ETL_ENGINE, TARGET = "RECO_OVERRIDES", "RECO_ETL_ENGINE", "RECO_TARGET"
 
 LAST = "last"
+FIRST_RUN, NOTHING_DIFFERS = "first run", "asked again, nothing differs"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Task:
 
     step: Step
     dataset: str
-    root: Path
+    root: Place
     receipt_path: Path
     artifact: str
     params: dict[str, Any]
@@ -61,7 +63,7 @@ class Task:
         return step_digest(f"{self.step.name} {self.artifact}", self.values, self.params["code"], self.identities)
 
     @property
-    def memo(self) -> Path:
+    def memo(self) -> Place:
         """Where this artifact's earlier receipts lie."""
         return memo_folder(self.step, self.root, self.artifact)
 
@@ -75,8 +77,13 @@ class Task:
             "inputs": self.identities,
         }
 
-    def log(self, text: str) -> None:
+    def say(self, text: str) -> None:
         print(f"[{self.step.name}] {text}", flush=True)
+
+    def log(self, text: str) -> None:
+        """Says how the work goes on, to a person and to the journal."""
+        self.say(text)
+        journal.record("progress", self.step.name, self.artifact, text=text)
 
     def open(self, name: str) -> storage.Opened:
         """An input table at exactly the version that its receipt names."""
@@ -84,15 +91,31 @@ class Task:
         return storage.open_table(self.root, receipt, rebuild_command(receipt))
 
     def path(self, name: str) -> Path:
-        """An input file or folder, checked against its receipt."""
+        """An input file or folder on this machine, checked against its receipt."""
+        return storage.path_of(self.root, self.checked(name))
+
+    def checked(self, name: str) -> Receipt:
+        """The receipt of an input that holds what it says.
+
+        Raises:
+            TableError: if it does not.
+        """
         receipt = self.inputs[name]
         found = storage.problem(self.root, receipt)
         if found:
             raise TableError(found, f"rebuild it with: {rebuild_command(receipt)}")
-        return self.root / receipt.path
+        return receipt
+
+    @property
+    def house(self) -> Lakehouse:
+        return Lakehouse(str(self.root), self.dataset)
+
+    def uri(self, name: str) -> str:
+        """Where an input folder lies, for Spark; checked against its receipt."""
+        return (self.root / self.checked(name).path).absolute().as_uri()
 
     def publish(
-        self, staging: Path, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
+        self, staging: Place, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
     ) -> Receipt:
         """Publishes a staged table and gives its receipt."""
         version = storage.publish_table(
@@ -122,10 +145,24 @@ def identity(step: Step, receipt: Receipt) -> str:
     return receipt.whole if step.reads_facts else receipt.content
 
 
-def memo_folder(step: Step, root: Path, artifact: str) -> Path:
+def memo_folder(step: Step, root: Place, artifact: str) -> Place:
     """Where the earlier receipts of an artifact lie, by digest: inside its folder, or beside its file."""
     target = root / artifact
     return target.parent / storage.MEMO / target.name if step.makes_file else target / storage.MEMO
+
+
+def memo_entries(folder: Place) -> list[Place]:
+    """The receipts that a memo holds, the newest first."""
+    paths = [path for path in folder.glob("*.json") if path.stem != LAST]
+    return sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def remembered(path: Place) -> Receipt | None:
+    """A receipt of a memo; None where it cannot be read."""
+    try:
+        return receipts.read(path)
+    except RecoError:
+        return None
 
 
 def rebuild_command(receipt: Receipt) -> str:
@@ -150,6 +187,7 @@ def parser(step: Step, description: str) -> argparse.ArgumentParser:
     memory, level = os.environ.get(MEMORY, "2g"), os.environ.get(LOG_LEVEL, "warn")
     shape.add_argument("--memory", default=memory, help="Java heap of the driver; never changes the result")
     shape.add_argument("--log-level", default=level, help="Spark's log level")
+    shape.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)  # before spark-submit
     for name in step.reads:
         shape.add_argument(f"--{name.replace('_', '-')}", required=True, help=f"receipt of {name}")
     return shape
@@ -178,15 +216,21 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
     resolved = config.load(given, {})
     values = resolved.model_dump(mode="json")
     params = {key: values[key] for key in step.keys} | own | {"code": code}
-    receipt_path = Path(arguments.receipt)
-    artifact = str(receipt_path.relative_to(arguments.lakehouse)).removesuffix(".receipt.json")
-    root = Path(arguments.lakehouse)
+    receipt_path, artifact = Path(arguments.receipt), artifact_of(arguments)
+    house = Lakehouse(arguments.lakehouse, arguments.dataset)
     inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}
     if step.reads_trials:
-        house = Lakehouse(arguments.lakehouse, arguments.dataset)
         inputs |= {name: receipts.read(house.receipt(layout.trial(name))) for name, _ in params["cells"]}
     threads = max(arguments.threads, 1)
-    return Task(step, arguments.dataset, root, receipt_path, artifact, params, inputs, threads, arguments.log_level)
+    return Task(
+        step, arguments.dataset, house.place, receipt_path, artifact, params, inputs, threads, arguments.log_level
+    )
+
+
+def artifact_of(arguments: argparse.Namespace) -> str:
+    """What the command line asks for, by the name of its receipt."""
+    records = Lakehouse(arguments.lakehouse, arguments.dataset).records
+    return str(Path(arguments.receipt).relative_to(records)).removesuffix(".receipt.json")
 
 
 # --- running
@@ -218,36 +262,41 @@ def run(
     step = STEPS[name]
     arguments = list(sys.argv[1:] if argv is None else argv)
     namespace = parser(step, description).parse_args(arguments)
-    started = time.time()
+    attempt = Attempt(step, namespace.lakehouse, artifact_of(namespace), namespace.started)
+    if not session.submitted():
+        attempt.begin()
     try:
         task = task_from(step, namespace)
+        attempt = replace(attempt, code=task.params["code"], inputs=task.inputs)
         why = reasons(task)
         lost = memo_problem(task)
         if lost is None and not session.submitted():
-            restore(task)
-            journal.record(name, "restored", why, time.time() - started)
-            task.log(f"restored from memo in {time.time() - started:.1f} s, nothing to compute")
+            attempt.end("restored", why, [restore(task)])
+            task.say(f"restored from memo in {time.time() - attempt.started:.1f} s, nothing to compute")
             return 0
         why += [lost] if lost and lost not in why else []
         if needs_spark(task) and not session.submitted():
-            task.log(f"works: {'; '.join(why)}")
-            memory, size = namespace.memory, input_bytes(task)
-            command = session.submit_command(
-                step.script, arguments, threads=task.threads, memory=memory, input_bytes=size
-            )
-            session.submit(command)
-        receipt = work(task)
-        finish(task, receipt, started)
-        outcome, said = ("failed", [receipt.facts["error"]]) if receipt.failed else ("worked", why)
-        journal.record(name, outcome, said, time.time() - started)
+            task.say(f"works: {'; '.join(why)}")
+            session.submit(spark_command(task, [*arguments, "--started", repr(attempt.started)], namespace.memory))
+        receipt = finish(task, work(task), attempt.started)
+        if receipt.failed:
+            attempt.end("failed", [receipt.facts["error"]], [receipt])
+        else:
+            attempt.end("worked", why, [receipt])
     except RecoError as error:
-        journal.record(name, "failed", [error.what], time.time() - started)
+        attempt.end("failed", [error.what])
         print(f"[ERROR] {name}: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     except BaseException as error:
-        journal.record(name, "failed", [f"{type(error).__name__}: {error}"], time.time() - started)
+        attempt.end("failed", [f"{type(error).__name__}: {error}"])
         raise
     return 0
+
+
+def spark_command(task: Task, arguments: Sequence[str], memory: str) -> list[str]:
+    """The command by which a step goes on with Spark."""
+    size = input_bytes(task)
+    return session.submit_command(task.step.script, arguments, threads=task.threads, memory=memory, input_bytes=size)
 
 
 def input_bytes(task: Task) -> int:
@@ -266,17 +315,17 @@ def memo_problem(task: Task) -> str | None:
     return storage.problem(task.root, receipt)
 
 
-def memo_path(task: Task) -> Path:
+def memo_path(task: Task) -> Place:
     return task.memo / f"{task.digest}.json"
 
 
-def payload_path(task: Task) -> Path:
+def payload_path(task: Task) -> Place:
     """Where the memo keeps a file's content: unlike a table, a file has no older versions."""
     return memo_path(task).with_suffix(".payload")
 
 
-def restore(task: Task) -> None:
-    """Makes an earlier result of the same digest the current one."""
+def restore(task: Task) -> Receipt:
+    """Makes an earlier result of the same digest the current one, and gives its receipt."""
     receipt = receipts.read(memo_path(task))
     if receipt.kind == "file" and storage.problem(task.root, receipt):
         receipts.write_bytes(task.root / receipt.path, payload_path(task).read_bytes())
@@ -284,9 +333,10 @@ def restore(task: Task) -> None:
         storage.restore_head(task.root, receipt)
     receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
     receipts.write_text(task.receipt_path, receipt.text())
+    return receipt
 
 
-def finish(task: Task, receipt: Receipt, started: float) -> None:
+def finish(task: Task, receipt: Receipt, started: float) -> Receipt:
     """Completes a receipt and writes it, its memo and its provenance."""
     complete = replace(receipt, made_from=task.made_from)
     if complete.lasting:
@@ -294,7 +344,8 @@ def finish(task: Task, receipt: Receipt, started: float) -> None:
     side = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
     receipts.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
     receipts.write_text(task.receipt_path, complete.text())
-    task.log(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")
+    task.say(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")
+    return complete
 
 
 def remember(task: Task, receipt: Receipt) -> None:
@@ -311,12 +362,11 @@ def provenance_path(receipt: Path) -> Path:
 
 def provenance(started: float) -> dict[str, Any]:
     """What changes from run to run: when, how long, on what."""
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 2),
         "python": platform.python_version(),
-        "peak_memory_mb": usage // 1024,
+        "peak_memory_mb": peak_memory_mb(),
         "git_commit": git_commit(),
     }
 
@@ -334,12 +384,12 @@ def reasons(task: Task) -> list[str]:
     try:
         last = receipts.read(task.memo / f"{LAST}.json")
     except RecoError:
-        return ["first run"]
+        return [FIRST_RUN]
     differs = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
     found = storage.problem(task.root, last)
     if found:
         differs.append(found)
-    return differs or ["asked again, nothing differs"]
+    return differs or [NOTHING_DIFFERS]
 
 
 def differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any], side: Path) -> list[str]:

@@ -2,6 +2,9 @@
 
 Every writer first makes a staging folder of plain Parquet. Publishing it is one atomic act: a commit to the Delta log,
 or an exchange of two folders. Beside the data, `_manifests/` lists the files of each version with size and checksum.
+
+Of a lakehouse on a remote store, content is made in a staging folder of this machine and brought there by publishing;
+who opens it gets a copy on this machine, checked against the manifest.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,7 +27,21 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from reco_platform.errors import TableError
+from reco_platform.digests import sha256
+from reco_platform.errors import RecoError, TableError
+from reco_platform.places import (
+    AT_ONCE,
+    HdfsPath,
+    Place,
+    answered,
+    below,
+    copy,
+    fetch,
+    move_all,
+    readable,
+    remove_tree,
+    sha256_file,
+)
 from reco_platform.receipts import Receipt, write_text
 
 MANIFESTS = "_manifests"
@@ -30,6 +49,7 @@ MEMO = "_memo"
 STAGING = "_staging"
 PENDING = "pending"
 PARTITIONING_NULL = "__HIVE_DEFAULT_PARTITION__"
+CACHE = Path(".cache/lakehouse")  # copies of remote content; may be deleted at any time
 
 
 @dataclass(frozen=True)
@@ -46,18 +66,32 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Opened:
-    """A table as its receipt says: its local folder and exactly the files of that version."""
+    """A table as its receipt says: its place and exactly the files of that version."""
 
-    folder: Path
-    files: list[Path]
+    place: Place
+    manifest: Manifest
     version: int | None
+
+    @cached_property
+    def folder(self) -> Path:
+        """The table's folder on this machine; of a remote table a copy, made when first asked for."""
+        return on_this_machine(self.place, self.manifest)
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.folder / name for name in sorted(self.manifest.files)]
+
+    @property
+    def uris(self) -> list[str]:
+        """Where the files lie, for Spark."""
+        return [(self.place / name).absolute().as_uri() for name in sorted(self.manifest.files)]
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self.dataset().to_table(columns=list(columns) if columns else None)
 
     def dataset(self) -> ds.Dataset:
         if not self.files:
-            raise TableError(f"{self.folder} has no data files")
+            raise TableError(f"{self.place} has no data files")
         folders = self.files[0].relative_to(self.folder).parts[:-1]
         kinds = pa.schema([(part.partition("=")[0], pa.int32()) for part in folders])
         return ds.dataset(
@@ -71,7 +105,7 @@ class Opened:
 # --- opening and checking
 
 
-def manifest_path(folder: Path, key: int | str) -> Path:
+def manifest_path(folder: Place, key: int | str) -> Place:
     return folder / MANIFESTS / f"{key}.json"
 
 
@@ -79,7 +113,7 @@ def manifest_key(receipt: Receipt) -> int | str:
     return receipt.version if receipt.version is not None else receipt.fingerprint
 
 
-def read_manifest(folder: Path, key: int | str) -> Manifest | None:
+def read_manifest(folder: Place, key: int | str) -> Manifest | None:
     try:
         body = json.loads(manifest_path(folder, key).read_text(encoding="utf-8"))
         files = {name: (entry[0], entry[1], entry[2]) for name, entry in body["files"].items()}
@@ -88,7 +122,20 @@ def read_manifest(folder: Path, key: int | str) -> Manifest | None:
         return None
 
 
-def problem(root: Path, receipt: Receipt, *, thorough: bool = False) -> str | None:
+def manifest_keys(folder: Place) -> list[int | str]:
+    """The versions (Delta) or fingerprints (Parquet) of which a table keeps a manifest, rising."""
+    stems = sorted(path.stem for path in (folder / MANIFESTS).glob("*.json") if path.stem != PENDING)
+    numbers = [int(stem) for stem in stems if stem.isdigit()]
+    return sorted(numbers) if (folder / "_delta_log").is_dir() else list(stems)
+
+
+def holds_fingerprint(folder: Place, key: int | str, fingerprint: str) -> bool:
+    """Whether the manifest of a version is of this content."""
+    manifest = read_manifest(folder, key)
+    return manifest is not None and manifest.fingerprint == fingerprint
+
+
+def problem(root: Place, receipt: Receipt, *, thorough: bool = False) -> str | None:
     """Why the content that a receipt names is not there as written; None if it is.
 
     Args:
@@ -120,7 +167,7 @@ def described(receipt: Receipt) -> str:
     return f"{version}fingerprint {receipt.fingerprint}"
 
 
-def file_problem(path: Path, size: int, changed: int, checksum: str, *, thorough: bool) -> str | None:
+def file_problem(path: Place, size: int, changed: int, checksum: str, *, thorough: bool) -> str | None:
     try:
         stat = path.stat()
     except OSError:
@@ -132,7 +179,7 @@ def file_problem(path: Path, size: int, changed: int, checksum: str, *, thorough
     return None
 
 
-def open_table(root: Path, receipt: Receipt, rebuild: str) -> Opened:
+def open_table(root: Place, receipt: Receipt, rebuild: str) -> Opened:
     """The table that a receipt names, with Delta at exactly its version.
 
     Args:
@@ -151,16 +198,52 @@ def open_table(root: Path, receipt: Receipt, rebuild: str) -> Opened:
     folder = root / receipt.path
     manifest = read_manifest(folder, manifest_key(receipt))
     assert manifest is not None  # noqa: S101  # problem() has read it
-    return Opened(folder, [folder / name for name in sorted(manifest.files)], receipt.version)
+    return Opened(folder, manifest, receipt.version)
 
 
-def log_problem(folder: Path, version: int) -> str | None:
+def path_of(root: Place, receipt: Receipt) -> Path:
+    """The file or folder that a receipt names, on this machine; to be called after `problem` found none.
+
+    Args:
+        root: the lakehouse.
+        receipt: of a file, a model or another folder.
+    """
+    path = root / receipt.path
+    if isinstance(path, Path):
+        return path
+    if receipt.kind == "file":
+        here = CACHE / sha256(str(root))[:8] / receipt.path
+        fetch(path, here, None)  # whether it is as written, its fingerprint has told
+        return here
+    manifest = read_manifest(path, manifest_key(receipt))
+    assert manifest is not None  # noqa: S101  # problem() has read it
+    return on_this_machine(path, manifest)
+
+
+def on_this_machine(folder: Place, manifest: Manifest) -> Path:
+    """The folder of a version's files: the content's own, or of a remote one a copy that is checked as it comes."""
+    if isinstance(folder, Path):
+        return folder
+    here, coming = CACHE / sha256(f"{folder} {manifest.text()}")[:16] / folder.name, []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, (size, _, checksum) in manifest.files.items():
+            copied = here / name
+            if not copied.is_file() or copied.stat().st_size != size:
+                coming.append(pool.submit(fetch, folder / name, copied, checksum))
+    for done in coming:
+        done.result()
+    return here
+
+
+def log_problem(folder: Place, version: int) -> str | None:
     """Why the Delta log does not name the files that the manifest of that version does; None if it does."""
     manifest = read_manifest(folder, version)
     if manifest is None:
         return f"{folder} no longer holds version {version}"
     try:
         logged = log_files(folder, version)
+    except RecoError:
+        raise
     except Exception as error:  # delta-rs raises its own kinds for each damage of a log
         return f"the Delta log of {folder} cannot be read at version {version}: {error}"
     if logged != set(manifest.files):
@@ -168,29 +251,24 @@ def log_problem(folder: Path, version: int) -> str | None:
     return None
 
 
-def log_files(folder: Path, version: int) -> set[str]:
+def log_files(folder: Place, version: int) -> set[str]:
     from deltalake import DeltaTable  # noqa: PLC0415  # 0.3 s that only opening needs
 
-    actions = pa.table(DeltaTable(str(folder), version=version).get_add_actions())
+    actions = pa.table(answered(folder, lambda: DeltaTable(str(folder), version=version).get_add_actions()))
     return {unquote(name) for name in actions["path"].to_pylist()}
 
 
-def log_file(folder: Path, version: int) -> Path:
+def log_file(folder: Place, version: int) -> Place:
     return folder / "_delta_log" / f"{version:020d}.json"
 
 
-def head_version(folder: Path) -> int | None:
+def head_version(folder: Place) -> int | None:
     """The newest version in a Delta log; None where there is no table."""
     versions = [int(path.stem) for path in (folder / "_delta_log").glob("*.json") if path.stem.isdigit()]
     return max(versions, default=None)
 
 
-def sha256_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def content_bytes(root: Path, receipt: Receipt) -> int:
+def content_bytes(root: Place, receipt: Receipt) -> int:
     """The size of what a receipt names, in bytes; 0 where it is not there."""
     path = root / receipt.path
     if path.is_file():
@@ -204,7 +282,7 @@ def content_bytes(root: Path, receipt: Receipt) -> int:
 VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts", "peak_memory_mb", "seconds"})
 
 
-def file_fingerprint(path: Path) -> str:
+def file_fingerprint(path: Place) -> str:
     """Sixteen hex digits of a file's content; of a JSON file without the keys that do not count."""
     content = path.read_bytes() if path.suffix == ".json" else None
     if content is None:
@@ -226,26 +304,52 @@ def without_volatile(value: Any) -> Any:
 # --- publishing
 
 
-def staging_folder(target: Path) -> Path:
-    """A new, empty staging folder for a table or model; what an earlier, killed writer left is removed."""
+def staging_folder(target: Place) -> Path:
+    """A new, empty staging folder on this machine; what an earlier, killed writer left is removed."""
     clean_up(target)
     staging = staging_name(target)
     staging.mkdir(parents=True)
     return staging
 
 
-def staging_name(target: Path) -> Path:
-    return target.parent / f"{STAGING}-{target.name}"
+def scratch() -> Path:
+    """A folder of this machine for what goes to a remote store."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return CACHE
 
 
-def clean_up(target: Path) -> None:
+def shared_folder(target: Place) -> Place:
+    """A new, empty staging folder that the executors of a cluster see too: on the store of `target`, beside it."""
+    clean_up(target)
+    folder = staging_name(target) if isinstance(target, Path) else beside(target)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def beside(target: HdfsPath) -> HdfsPath:
+    return target.with_name(f"{STAGING}-{target.name}")
+
+
+def staging_name(target: Place) -> Path:
+    if isinstance(target, Path):
+        return target.parent / f"{STAGING}-{target.name}"
+    return CACHE / f"{STAGING}-{sha256(str(target))[:8]}-{target.name}"
+
+
+def clean_up(target: Place) -> None:
     """Removes what a killed writer of `target` may have left: staging folders and files of no version."""
     shutil.rmtree(staging_name(target), ignore_errors=True)
+    if isinstance(target, HdfsPath):
+        remove_tree(beside(target))
+        if aside(target).exists():
+            restore_or_remove(aside(target), target)
     pending = read_manifest(target, PENDING)
     if pending is not None:
         head = head_version(target)
         try:
             committed = log_files(target, head) if head is not None else set()
+        except RecoError:
+            raise
         except Exception:  # a damaged log names nothing that could be removed safely; publishing will say so
             return
         for name in set(pending.files) - committed:
@@ -254,8 +358,8 @@ def clean_up(target: Path) -> None:
 
 
 def publish_table(
-    staging: Path,
-    target: Path,
+    staging: Place,
+    target: Place,
     *,
     storage_format: str,
     schema: pa.Schema,
@@ -283,17 +387,17 @@ def publish_table(
         TableError: if the folder holds a table of the other format.
     """
     refuse_other_format(target, storage_format)
-    if storage_format == "parquet":
+    if storage_format == "parquet" and isinstance(staging, Path):  # on a remote store the config refuses it
         publish_folder(staging, target, fingerprint=fingerprint, rows=rows)
         return None
     head = head_version(target)
     if head is not None and holds(target, head, fingerprint):
-        shutil.rmtree(staging)
+        remove_tree(staging)
         return head
     return commit_delta(staging, target, schema, partition_by, fingerprint=fingerprint, rows=rows)
 
 
-def refuse_other_format(target: Path, storage_format: str) -> None:
+def refuse_other_format(target: Place, storage_format: str) -> None:
     is_delta = (target / "_delta_log").is_dir()
     if target.is_dir() and is_delta != (storage_format == "delta") and has_data(target):
         found = "delta" if is_delta else "parquet"
@@ -303,26 +407,26 @@ def refuse_other_format(target: Path, storage_format: str) -> None:
         )
 
 
-def has_data(folder: Path) -> bool:
+def has_data(folder: Place) -> bool:
     return any(not path.name.startswith(("_", ".")) for path in folder.iterdir()) or (folder / "_delta_log").is_dir()
 
 
-def holds(folder: Path, version: int, fingerprint: str) -> bool:
+def holds(folder: Place, version: int, fingerprint: str) -> bool:
     """Whether a version of a Delta table is of this fingerprint and undamaged."""
     receipt = Receipt(artifact="", kind="table", path=".", version=version, fingerprint=fingerprint)
     return problem(folder, receipt) is None and log_problem(folder, version) is None
 
 
-def data_files(folder: Path) -> list[Path]:
+def data_files(folder: Place) -> list[Place]:
     """The data files below a folder, whatever a writer calls its markers left out."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+        if path.is_file() and not any(part.startswith(("_", ".")) for part in below(path, folder).parts)
     )
 
 
-def manifest_of(folder: Path, names: Mapping[Path, str], fingerprint: str, rows: int) -> Manifest:
+def manifest_of(folder: Place, names: Mapping[Place, str], fingerprint: str, rows: int) -> Manifest:
     entries = {}
     for path, name in names.items():
         stat = path.stat()
@@ -331,7 +435,7 @@ def manifest_of(folder: Path, names: Mapping[Path, str], fingerprint: str, rows:
 
 
 def commit_delta(
-    staging: Path, target: Path, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
+    staging: Place, target: Place, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
 ) -> int:
     """Moves staged files into a Delta table and commits them as its whole new content."""
     from deltalake import CommitProperties, DeltaTable, Schema  # noqa: PLC0415
@@ -341,39 +445,52 @@ def commit_delta(
     head = head_version(target)
     version = 0 if head is None else head + 1
     names = {
-        path: str(path.relative_to(staging).parent / f"part-{version:05d}-{number:05d}.parquet")
+        path: str(below(path, staging).parent / f"part-{version:05d}-{number:05d}.parquet")
         for number, path in enumerate(data_files(staging))
     }
     manifest = manifest_of(staging, names, fingerprint, rows)
     actions = [add_action(path, name, manifest.files[name], partition_by) for path, name in names.items()]
     write_text(manifest_path(target, PENDING), manifest.text())
-    for path, name in names.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        path.rename(target / name)
-    write_text(manifest_path(target, version), manifest.text())
+    move_all((path, target / name) for path, name in names.items())
+    write_text(manifest_path(target, version), as_there(manifest, target).text())
     properties = CommitProperties(custom_metadata={"fingerprint": fingerprint, "rows": str(rows)})
     delta_schema = Schema.from_arrow(schema)
-    if head is None:
-        create_table_with_add_actions(
-            str(target), delta_schema, actions, mode="overwrite", partition_by=list(partition_by),
-            commit_properties=properties,
-        )  # fmt: skip
-    else:
-        try:
+
+    def commit() -> None:
+        if head is None:
+            create_table_with_add_actions(
+                str(target), delta_schema, actions, mode="overwrite", partition_by=list(partition_by),
+                commit_properties=properties,
+            )  # fmt: skip
+        else:
             table = DeltaTable(str(target))
             table.create_write_transaction(
                 actions, "overwrite", delta_schema, list(partition_by), commit_properties=properties
             )
-        except DeltaError as error:
-            raise TableError(
-                f"the Delta log of {target} is damaged: {error}", f"delete {target} and run again: its steps rebuild it"
-            ) from error
+
+    try:
+        answered(target, commit)
+    except DeltaError as error:
+        raise TableError(
+            f"the Delta log of {target} is damaged: {error}", f"delete {target} and run again: its steps rebuild it"
+        ) from error
     manifest_path(target, PENDING).unlink()
-    shutil.rmtree(staging)
+    remove_tree(staging)
     return version
 
 
-def add_action(path: Path, name: str, entry: tuple[int, int, str], partition_by: Sequence[str]) -> Any:
+def as_there(manifest: Manifest, folder: Place) -> Manifest:
+    """A manifest with the times of change that the files have in the table: a remote store sets its own."""
+    if isinstance(folder, Path):
+        return manifest
+    entries = {
+        name: (size, (folder / name).stat().st_mtime_ns, checksum)
+        for name, (size, _, checksum) in manifest.files.items()
+    }
+    return replace(manifest, files=entries)
+
+
+def add_action(path: Place, name: str, entry: tuple[int, int, str], partition_by: Sequence[str]) -> Any:
     from deltalake.transaction import AddAction  # noqa: PLC0415
 
     pairs = dict(part.partition("=")[::2] for part in Path(name).parts[:-1])
@@ -382,9 +499,9 @@ def add_action(path: Path, name: str, entry: tuple[int, int, str], partition_by:
     return AddAction(name, size, values, changed // 1_000_000, True, json.dumps(file_statistics(path)))
 
 
-def file_statistics(path: Path) -> dict[str, Any]:
+def file_statistics(path: Place) -> dict[str, Any]:
     """Delta's statistics of one Parquet file from its footer: rows, and the range of each whole-number column."""
-    footer = pq.read_metadata(path)
+    footer = pq.read_metadata(readable(path))
     lows: dict[str, int] = {}
     highs: dict[str, int] = {}
     for group in range(footer.num_row_groups):
@@ -399,13 +516,16 @@ def file_statistics(path: Path) -> dict[str, Any]:
     return {"numRecords": footer.num_rows, "minValues": lows, "maxValues": highs}
 
 
-def publish_folder(staging: Path, target: Path, *, fingerprint: str, rows: int) -> None:
+def publish_folder(staging: Path, target: Place, *, fingerprint: str, rows: int) -> None:
     """Puts a staging folder in the place of `target` in one act; the memo of the old one is kept."""
-    names = {path: str(path.relative_to(staging)) for path in data_files(staging)}
+    names = {path: str(below(path, staging)) for path in data_files(staging)}
     for marker in [path for path in staging.rglob("*") if path.is_file() and path not in names]:
         marker.unlink()
     manifest = manifest_of(staging, names, fingerprint, rows)
     write_text(manifest_path(staging, fingerprint), manifest.text())
+    if isinstance(target, HdfsPath):
+        publish_there(staging, target, manifest)
+        return
     if (target / MEMO).is_dir():
         shutil.copytree(target / MEMO, staging / MEMO, dirs_exist_ok=True)
     if target.exists():
@@ -413,6 +533,40 @@ def publish_folder(staging: Path, target: Path, *, fingerprint: str, rows: int) 
         shutil.rmtree(staging)
     else:
         staging.rename(target)
+
+
+def publish_there(staging: Path, target: HdfsPath, manifest: Manifest) -> None:
+    """The same on a remote store: the files are brought beside `target`, and two renames put them in its place.
+
+    HDFS cannot exchange folders; what a writer killed between the two leaves, the next one puts right.
+    """
+    new = beside(target)
+    remove_tree(new)
+    move_all((staging / name, new / name) for name in manifest.files)
+    write_text(manifest_path(new, manifest.fingerprint), as_there(manifest, new).text())
+    old = aside(target)
+    if target.exists():
+        for path in (target / MEMO).rglob("*"):
+            kept = new / MEMO / below(path, target / MEMO)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            copy(path, kept)
+        target.rename(old)
+    new.rename(target)
+    remove_tree(old)
+    shutil.rmtree(staging)
+
+
+def aside(target: HdfsPath) -> HdfsPath:
+    """Where the old content of a folder lies while the new one takes its place."""
+    return target.with_name(f"{STAGING}-{target.name}-old")
+
+
+def restore_or_remove(old: HdfsPath, target: HdfsPath) -> None:
+    """Ends what a killed `publish_there` began: the old content returns, unless the new is in place."""
+    if target.exists():
+        remove_tree(old)
+    else:
+        old.rename(target)
 
 
 RENAME_EXCHANGE = 2  # linux/fs.h
@@ -428,29 +582,35 @@ def exchange(first: Path, second: Path) -> None:
             return
         if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(second))
-    aside = first.with_name(first.name + "-old")
-    second.rename(aside)
+    between = first.with_name(first.name + "-old")
+    second.rename(between)
     first.rename(second)
-    aside.rename(first)
+    between.rename(first)
 
 
 # --- going back
 
 
-def restore_head(root: Path, receipt: Receipt) -> None:
+def restore_head(root: Place, receipt: Receipt) -> None:
     """Makes an older version of a Delta table its newest again, so that other readers see what the receipt says."""
     folder = root / receipt.path
     if receipt.version is None or head_is(folder, receipt):
         return
     from deltalake import DeltaTable  # noqa: PLC0415
 
-    table = DeltaTable(str(folder))
-    table.restore(receipt.version)
-    old = manifest_path(folder, receipt.version).read_text(encoding="utf-8")
-    write_text(manifest_path(folder, table.version()), old)
+    version = receipt.version
+
+    def restored() -> int:
+        table = DeltaTable(str(folder))
+        table.restore(version)
+        return table.version()
+
+    head = answered(folder, restored)
+    old = manifest_path(folder, version).read_text(encoding="utf-8")
+    write_text(manifest_path(folder, head), old)
 
 
-def head_is(folder: Path, receipt: Receipt) -> bool:
+def head_is(folder: Place, receipt: Receipt) -> bool:
     """Whether the newest version of a Delta table is the content that a receipt names."""
     head = head_version(folder)
     if head is None or head == receipt.version:

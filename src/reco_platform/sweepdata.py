@@ -72,8 +72,14 @@ def write(folds: Folds, folder: Path) -> str:
     for name, array in named(folds):
         np.save(folder / f"{name}.npy", array)
     pq.write_table(folds.genres, folder / GENRES)
-    content = "".join(sha256_file(path) for path in sorted(folder.glob("*.npy")))
-    return hashlib.sha256(f"{content}{folds.genres.to_pylist()}".encode()).hexdigest()[:16]
+    return content_of(folder)
+
+
+def content_of(folder: Path) -> str:
+    """The fingerprint of what lies in a folder."""
+    arrays = "".join(sha256_file(path) for path in sorted(folder.glob("*.npy")))
+    genres = pq.read_table(folder / GENRES).to_pylist()
+    return hashlib.sha256(f"{arrays}{genres}".encode()).hexdigest()[:16]
 
 
 def named(folds: Folds) -> Iterator[tuple[str, npt.NDArray[Any]]]:

@@ -221,6 +221,12 @@ def fit_of(found: Config) -> Fit:
     return Fit(short({**shaping, "folds": ["train"]}), {**shaping, **judging})
 
 
+def as_a_trial(found: Config, model: Mapping[str, Any]) -> Config:
+    """The configuration as the script of a trial has it: with what shapes its model, and of the rest what judges it."""
+    fit = fit_of(found.model_copy(update=dict(model)))
+    return config.load(fit.params, {})
+
+
 # --- what is said before the jobs
 
 

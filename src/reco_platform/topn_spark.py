@@ -1,4 +1,7 @@
-"""The lists of topn.py from tasks of a cluster: one pass over blocks of users, with the movies sent to each worker."""
+"""The lists of topn.py from tasks of a cluster: each gets some users with what they have seen, and all the movies.
+
+What the driver gets are the lists; neither the users' factors nor what they have seen pass through it.
+"""
 
 from __future__ import annotations
 
@@ -8,60 +11,51 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from reco_platform.als.model import Model
-from reco_platform.topn import Seen, TopN, best_of, catalogue_for, joined
+from reco_platform.als.model import Model, Side
+from reco_platform.topn import Catalogue, Seen, TopN, best_of, catalogue_for, seen_at
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame
 
-BLOCK_USERS = 8192
-BLOCK = "first long, factors binary, bounds binary, movies binary"
-FOUND = "first long, movie_ids binary, scores binary, offsets binary"
+LISTS = "id int, movie_ids array<int>, scores array<float>"
 
 
-def top_n_by_spark(spark: SparkSession, model: Model, n: int, seen: Seen, block_users: int = BLOCK_USERS) -> TopN:
+def top_n_by_spark(users: DataFrame, model: Model, n: int, seen: DataFrame | None) -> TopN:
     """The same as `topn.top_n`, to the last bit.
 
     Args:
-        spark: the session.
+        users: id and features, of every user of the model.
         model: the factors.
         n: how many.
-        seen: what to leave out, from `topn.seen_rows`.
-        block_users: users of a task.
+        seen: user_id and movie_id, to be left out; None for nothing.
     """
-    movies = spark.sparkContext.broadcast(catalogue_for(model, n, seen))
-    rank = model.users.factors.shape[1]
+    from pyspark.sql import functions as f  # noqa: PLC0415
+
+    unseen = Seen(np.zeros(len(model.users.ids) + 1, np.int64), np.empty(0, np.int32))
+    movies = users.sparkSession.sparkContext.broadcast(catalogue_for(model, n, unseen))
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for block in batch.to_pylist():
-                users = np.frombuffer(block["factors"], np.float32).reshape(-1, rank)
-                own = Seen(np.frombuffer(block["bounds"], np.int64), np.frombuffer(block["movies"], np.int32))
-                found = best_of(users, movies.value, own, n)
-                yield pa.RecordBatch.from_pylist([{"first": block["first"], **in_bytes(found)}])
+            if len(batch):
+                yield lists_of(batch, movies.value, n)
 
-    blocks = [block_of(model, seen, first, block_users) for first in range(0, len(model.users.ids), block_users)]
-    frame = spark.createDataFrame(blocks, BLOCK).repartition(len(blocks), "first")
-    rows = sorted(frame.mapInArrow(search, FOUND).collect(), key=lambda row: row["first"])
-    return joined([from_bytes(row["movie_ids"], row["scores"], row["offsets"]) for row in rows])
-
-
-def block_of(model: Model, seen: Seen, first: int, count: int) -> tuple[int, bytes, bytes, bytes]:
-    """A block of users as one row: their factors and what they have seen."""
-    users = slice(first, first + count)
-    bounds = seen.part(users).bounds
-    own = seen.movies[bounds[0] : bounds[-1]]
-    factors = np.ascontiguousarray(model.users.factors[users])
-    return first, factors.tobytes(), (bounds - bounds[0]).tobytes(), own.tobytes()
+    blocks = users.withColumn("seen", f.lit(None).cast("array<int>"))
+    if seen is not None:
+        own = seen.groupBy(f.col("user_id").alias("id")).agg(f.collect_list("movie_id").alias("seen"))
+        blocks = users.join(own, "id", "left")
+    found = blocks.select("id", "features", "seen").mapInArrow(search, LISTS).toArrow().sort_by("id")
+    counts = found["movie_ids"].combine_chunks().value_lengths().to_numpy()
+    ids, scores = (found[name].combine_chunks().flatten().to_numpy() for name in ("movie_ids", "scores"))
+    return TopN(ids, scores, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]))
 
 
-def in_bytes(found: TopN) -> dict[str, bytes]:
-    return {
-        "movie_ids": found.movie_ids.tobytes(),
-        "scores": found.scores.tobytes(),
-        "offsets": found.offsets.tobytes(),
-    }
-
-
-def from_bytes(movie_ids: bytes, scores: bytes, offsets: bytes) -> TopN:
-    return TopN(np.frombuffer(movie_ids, np.int32), np.frombuffer(scores, np.float32), np.frombuffer(offsets, np.int64))
+def lists_of(users: pa.RecordBatch, movies: Catalogue, n: int) -> pa.RecordBatch:
+    """The lists of some users: id, features and seen, which may be null."""
+    factors = users["features"].flatten().to_numpy().reshape(len(users), -1)
+    counts = users["seen"].value_lengths().fill_null(0).to_numpy()
+    at_movie, known = Side(movies.ids, movies.factors).positions(users["seen"].flatten().to_numpy())
+    at_user = np.repeat(np.arange(len(users), dtype=np.int32), counts)
+    best = best_of(factors, movies, seen_at(at_user[known], at_movie[known], len(users), len(movies.ids)), n)
+    offsets = pa.array(best.offsets.astype(np.int32))
+    lists = [pa.ListArray.from_arrays(offsets, pa.array(values)) for values in (best.movie_ids, best.scores)]
+    return pa.record_batch([users["id"], *lists], names=["id", "movie_ids", "scores"])

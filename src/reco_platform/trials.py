@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reco_platform import layout, receipts, session, steps, sweepdata
+from reco_platform import journal, layout, receipts, session, steps, sweepdata
 from reco_platform.errors import RecoError
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task
@@ -73,7 +73,8 @@ def attempt(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
         environment = session.spark_environment()
     with tempfile.TemporaryDirectory(prefix="trial-") as folder:
         output = Path(folder) / "result.json"
-        ended = subprocess.run(command, env={**environment, OUTPUT: str(output)}, check=False).returncode
+        environment |= {OUTPUT: str(output), journal.VARIABLE: ""}  # a thousand fits would drown the journal
+        ended = subprocess.run(command, env=environment, check=False).returncode
         if output.is_file():
             found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
             return found

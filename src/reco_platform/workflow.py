@@ -14,6 +14,7 @@ from reco_platform import config, datasets, layout, sweeps
 from reco_platform.digests import canonical, sha256
 from reco_platform.errors import ConfigError, RecoError
 from reco_platform.layout import TABLES, Lakehouse
+from reco_platform.places import is_remote
 from reco_platform.receipts import read
 from reco_platform.registry import MAKERS, STEPS, parameters, stands_for
 
@@ -70,7 +71,7 @@ class Workflow:
 
     def latest(self, name: str) -> str:
         """Where a copy of the latest file of a kind lies, for Snakemake's own report."""
-        return str(self.house.local(layout.latest(name)))
+        return str(self.house.records / layout.latest(name))
 
     @property
     def gold(self) -> tuple[str, ...]:
@@ -166,16 +167,19 @@ class SweepFlow:
         return sweeps.plan(self.sweep, done, self.ratings)
 
 
-def overrides(pairs: Sequence[str]) -> dict[str, str]:
-    """What `--config` of the tools says, as keys and values.
+def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]:
+    """What `--config` and `--configfile` of the tools say, as keys and values; the former comes first.
 
     Raises:
-        ConfigError: for a word without `=`.
+        ConfigError: for a word without `=`, or a file that cannot be read.
     """
     for pair in pairs:
         if "=" not in pair:
             raise ConfigError(f"--config {pair!r}: expected KEY=VALUE", "for example --config rank=20")
-    return dict(pair.split("=", 1) for pair in pairs)
+    found: dict[str, Any] = {}
+    for file in files:
+        found |= config.read_keys(Path(file), "name a YAML file of keys", f"mend {file}: a line for each key")
+    return found | dict(pair.split("=", 1) for pair in pairs)
 
 
 def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
@@ -184,7 +188,7 @@ def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     Raises:
         RecoError: for anything in them that is not allowed.
     """
-    return resolved_to(config.load(given, environ))
+    return resolved_to(config.load(given, environ), config.source_of("lakehouse", given, environ))
 
 
 def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
@@ -194,15 +198,27 @@ def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
         RecoError: for anything in them that is not allowed.
     """
     asked = sweeps.expand(given, environ)
-    return resolved_to(asked.base, asked)
+    return resolved_to(asked.base, config.source_of("lakehouse", given, environ), asked)
 
 
-def resolved_to(resolved: config.Config, sweep: sweeps.Sweep | None = None) -> Workflow:
+def resolved_to(resolved: config.Config, source: str, sweep: sweeps.Sweep | None = None) -> Workflow:
+    """The workflow of a configuration; `source` is where its lakehouse comes from, for the message."""
     dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
     datasets.tables(dataset)
-    if "://" in resolved.root:
-        raise ConfigError(f"lakehouse={resolved.root}: remote storage is not supported yet", "name a local folder")
+    if not is_remote(resolved.root):
+        refuse_file(Path(resolved.root), source)
     return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep)
+
+
+def refuse_file(root: Path, source: str) -> None:
+    """Checks that a folder is there or can be made.
+
+    Raises:
+        ConfigError: it, or something above it, is a file.
+    """
+    there = next((path for path in (root, *root.parents) if path.exists()), root)
+    if there.exists() and not there.is_dir():
+        raise ConfigError(f"lakehouse={root} (from {source}): {there} is no folder", "name a folder")
 
 
 def prepare_or_exit(given: Mapping[str, Any], argv: Sequence[str] = ()) -> Workflow:

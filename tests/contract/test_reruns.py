@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from project import Project, Run, wait_for
+from project import Project, Run, foreseen, wait_for
 
 pytestmark = pytest.mark.pipeline
 
@@ -200,8 +200,10 @@ CHANGES = [
 def test_only_what_is_stale_works(built: Project, change: Change) -> None:
     before = built.receipts()
     change.make(built)
+    status = built.status(**{key: value for key, value in change.options.items() if key != "cores"})
     run = built.gold(**change.options)
     assert run.worked == change.works, run.output
+    assert foreseen(status, run)
     assert change.says in run.output
     if not change.works:
         assert "lakehouse" in change.options or built.receipts() == before

@@ -27,7 +27,7 @@ def sweep(project: Project, **config: Any) -> Run:
 
 
 def count(run: Run, step: str, outcome: str = "worked") -> int:
-    return sum(event["step"] == step and event["outcome"] == outcome for event in run.events)
+    return sum(event["step"] == step and event["event"] == outcome for event in run.events)
 
 
 def leaderboard(project: Project, name: str = "mine") -> dict[str, Any]:
@@ -59,6 +59,13 @@ def test_a_two_by_two_sweep_then_gold_from_its_best_then_nothing_to_do(built: Pr
     assert sweep(built).events == []
     assert built.receipts() == before
     assert not [path for path, text in before.items() if "seconds" in text or "peak_memory" in text]
+
+    valid = built.tool("run_pipeline", "validate", "--layer", "sweeps", "--deep")
+    assert valid.code == 0 and "4 of 4 trials hold what their receipts say" in valid.output, valid.output
+    made = json.loads(built.tool("run_pipeline", "explain", "sweeps/mine", "--json", rank=9).stdout)
+    assert len(made["inputs"]) == 4 and made["differs_now"] == []
+    assert {trial["step"] for trial in made["inputs"]} == {"trial"}
+    assert all(trial["differs_now"] == [] and trial["inputs"][0]["step"] == "sweep_data" for trial in made["inputs"])
 
     best = built.lakehouse() / "sweeps/mine/best.yaml"
     chosen = yaml.safe_load(best.read_text("utf-8"))

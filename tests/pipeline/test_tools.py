@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import re
+import shlex
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
-from project import Project, Run
+from project import QUICK, Project, Run, foreseen
+from reco_platform import config
 
 pytestmark = pytest.mark.pipeline
 
@@ -22,6 +32,9 @@ def test_validate_passes_on_an_undamaged_lakehouse(built: Project) -> None:
         "  [OK] ratings exists at results/small/silver/ratings",
         "  [OK] Reports directory exists (4 reports)",
         "  [OK] recommendations_als exists at results/small/gold/recommendations_als",
+        "  [OK] rejected rows of movies exist at results/small/silver/_quarantine/movies",
+        "  [OK] Plain models directory exists (1 versions)",
+        "  [OK] no sweeps",
         "  [OK] Models directory exists (1 versions)",
         "  [OK] Metrics directory exists (1 metric files)",
         "[SUCCESS] Validation passed!",
@@ -38,6 +51,8 @@ def test_validate_passes_on_an_undamaged_lakehouse(built: Project) -> None:
         ("silver/_reports/quality_movies_small.json", "quality_movies_small.json is missing"),
         ("gold/models/als", "gold/models/als"),
         ("gold/metrics/run_metrics.receipt.json", "gold/metrics/run_metrics: receipt"),
+        ("gold/metrics/_gate", "gold/metrics/_gate/gate: receipt"),
+        ("silver/_quarantine/ratings", "no longer holds the rejected rows"),
     ],
 )
 def test_validate_names_what_is_missing(built: Project, damaged: str, named: str) -> None:
@@ -89,6 +104,10 @@ def test_etl_and_train_print_the_command_and_run_it_only_when_told(built: Projec
     ran = built.tool("run_pipeline", "etl", "--cores", "2", env={"RUN_LOCAL": "1"})
     assert ran.code == 0
     assert "Nothing to be done" in ran.output
+    assert "Nothing to be done" in built.tool("run_pipeline", "train", "--run", "--cores", "2").output
+    sweep = built.tool("run_pipeline", "sweep", rank="2,4", mlflow_tracking_uri="http://me:secret@host")
+    assert sweep.code == 0
+    assert "sweep --config" in sweep.output and "rank=2,4" in sweep.output and "secret" not in sweep.output
 
 
 @pytest.mark.parametrize(
@@ -100,7 +119,7 @@ def test_etl_and_train_print_the_command_and_run_it_only_when_told(built: Projec
         ({"storage_format": "dleta"}, ["storage_format='dleta'", "delta", "did you mean delta?"]),
         ({"dataset": "ml-25n", "dataset_path": ""}, ["ml-25n", "ml-25m"]),
         ({"dataset_path": "nowhere"}, ["nowhere/ratings.csv", "is missing"]),
-        ({"lakehouse": "s3a://bucket/x"}, ["remote storage is not supported"]),
+        ({"lakehouse": "s3a://bucket/x"}, ["must be a folder, or an address hdfs:"]),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -116,17 +135,20 @@ def test_a_wrong_configuration_stops_before_any_job_and_without_a_stack_trace(
 
 
 def test_explain_goes_back_to_bronze_and_says_what_differs_now(built: Project) -> None:
-    run = built.tool("explain", "run_metrics", "--json", rank=9)
-    made = json.loads(run.output)
+    run = built.tool("run_pipeline", "explain", "run_metrics", "--json", rank=9)
+    made = json.loads(run.stdout)
     assert made["differs_now"] == ["rank 4 -> 9"]
     by_name = {one["name"]: one for one in walk(made)}
     assert set(by_name) >= {"run_metrics", "model", "interactions", "ratings", "ratings.csv", "evaluation"}
     assert by_name["ratings.csv"]["fingerprint"] == built.receipt("bronze/movielens/small/ratings")["fingerprint"]
     assert by_name["ratings"]["version"] == 0
     assert by_name["interactions"]["differs_now"] == []
-    text = built.tool("explain", "report").output
+    text = built.tool("run_pipeline", "explain").output
     assert "NOW DIFFERENT" not in text
     assert "silver/movies, delta version 0" in text
+    assert "gate: gold/metrics/_gate/gate_" in text
+    unknown = built.tool("run_pipeline", "explain", "modle")
+    assert unknown.code == 2 and "did you mean model?" in unknown.output and unknown.stdout == ""
 
 
 def walk(made: dict) -> list[dict]:  # type: ignore[type-arg]
@@ -183,3 +205,275 @@ def test_too_many_rejected_rows_stop_before_anything_is_published(built: Project
     report = json.loads((built.lakehouse() / "silver/_reports/quality_ratings_small.json").read_text("utf-8"))
     assert report["passed"] is False and report["rejected_by_reason"]["rating_out_of_range"] == 404
     assert built.tool("run_pipeline", "validate").code == 1
+
+
+# --- the command line
+
+
+def plain(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The tool without a project of its own."""
+    command = [sys.executable, "tools/run_pipeline.py", *words]
+    environment = {**os.environ, "PYTHONPATH": "src", **(env or {})}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_command_has_help_with_examples_and_exit_codes() -> None:
+    names = [*COMMANDS, ""]
+    for name in names:
+        run = plain(*([name] if name else []), "--help")
+        assert run.returncode == 0
+        assert "exit codes:" in run.stdout and (not name or f"tools/run_pipeline.py {name}" in run.stdout), name
+
+
+COMMANDS = ("etl", "train", "sweep", "validate", "status", "explain", "clean", "prune", "completion")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "required: COMMAND"),
+        (("trian",), "invalid choice: 'trian'"),
+        (("validate", "--layer", "platinum"), "invalid choice: 'platinum'"),
+        (("status", "--config", "rank"), "expected KEY=VALUE"),
+        (("etl", "--config", "rank=many"), "rank='many'"),
+        (("sweep", "--config", "rank=10,many"), "rank='many'"),
+        (("train", "--configfile", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+        (("clean", "--yes", "--config", "lakehouse=docs"), "is no lakehouse of this pipeline"),
+        (("prune", "--config", "retain_versions=0"), "at least 1"),
+    ],
+)
+def test_a_wrong_command_ends_with_2_and_says_why_on_stderr(words: tuple[str, ...], said: str) -> None:
+    run = plain(*words)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert said in run.stderr and "Traceback" not in run.stderr
+
+
+def test_bash_completes_commands_options_choices_and_keys() -> None:
+    script = plain("completion", "bash").stdout
+    lines = {
+        "tools/run_pipeline.py va": {"validate"},
+        "tools/run_pipeline.py validate --la": {"--layer"},
+        "tools/run_pipeline.py validate --layer si": {"silver"},
+        "tools/run_pipeline.py train --config ran": {"rank="},
+        "tools/run_pipeline.py completion z": {"zsh"},
+    }
+    for line, expected in lines.items():
+        assert completed(script, line) == expected, line
+
+
+def completed(script: str, line: str) -> set[str]:
+    """What bash offers at the end of a line, asked as the TAB key does."""
+    words = line.split()
+    ask = f"""
+    compopt() {{ :; }}  # there is no TAB key here
+    source /dev/stdin <<'SCRIPT'
+{script}
+SCRIPT
+    completer=$(complete -p run_pipeline.py | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
+    COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}
+    COMP_LINE={line!r}; COMP_POINT={len(line)}
+    $completer {words[0]} {words[-1]} {words[-2]}
+    printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    run = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_takes_the_completion() -> None:
+    script = plain("completion", "zsh").stdout
+    lines = f"autoload -U compinit; compinit -u -D; eval {shlex.quote(script)}; print $_comps[run_pipeline.py]"
+    run = subprocess.run(["zsh", "-fc", lines], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "") and "run_pipeline" in run.stdout
+
+
+# --- clean
+
+
+def on_terminal(project: Project, answer: str, *words: str) -> tuple[int, str]:
+    """Runs the tool at a terminal where a person answers."""
+    ours, theirs = pty.openpty()
+    pairs = [f"{key}={value}" for key, value in QUICK.items()]
+    process = subprocess.Popen(
+        [sys.executable, "tools/run_pipeline.py", *words, "--config", *pairs],
+        cwd=project.root, env=project.environment({"PYTHONPATH": "src"}), stdin=theirs,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    os.write(ours, answer.encode())
+    said, _ = process.communicate(timeout=120)
+    os.close(theirs)
+    os.close(ours)
+    return process.returncode, said
+
+
+def test_clean_lists_asks_and_removes_only_what_the_pipeline_made(built: Project) -> None:
+    house, before = built.lakehouse(), built.receipts()
+    code, said = on_terminal(built, "n\n", "clean")
+    assert code == 1 and "Remove all this? [y/N]" in said and "nothing was removed" in said
+    assert re.search(r"\d kB  silver/ratings", said) and "in all" in said
+    refused = built.tool("run_pipeline", "clean")
+    assert refused.code == 2 and "there is no terminal" in refused.output
+    with (house / ".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        held = built.tool("run_pipeline", "clean", "--yes")
+        assert held.code == 1 and "another run holds results/small" in held.output
+    assert built.receipts() == before
+
+    code, said = on_terminal(built, "y\n", "clean", "--layer", "gold")
+    assert code == 0, said
+    assert {name.split("/")[0] for name in before.keys() - built.receipts().keys()} == {"gold", "reports"}
+    assert not (house / "gold").exists()
+    again = built.gold()
+    assert built.receipts() == before, "the same comes out"
+    assert "silver_ratings" not in again.worked
+    (house / "notes.txt").write_text("mine")
+    run = built.tool("run_pipeline", "clean", "--yes")
+    assert run.code == 0 and "left, as not made by it: notes.txt" in run.output
+    assert [path.name for path in house.iterdir() if path.name != ".lock"] == ["notes.txt"]
+    assert built.tool("run_pipeline", "clean", "--yes", lakehouse="results/none").code == 0
+
+
+# --- retention
+
+
+def test_prune_keeps_the_newest_versions_and_all_that_receipts_name(built: Project) -> None:
+    data = built.path("data/ratings.csv").read_text("utf-8").splitlines(keepends=True)
+    built.gold(rank=5)
+    built.path("data/ratings.csv").write_text("".join(data[:-30]), "utf-8")
+    built.gold(rank=6)
+    built.path("data/ratings.csv").write_text("".join(data), "utf-8")
+    built.gold()  # back to the first: the current version is the oldest, and Delta's newest a restored one
+    before = built.receipts()
+    three = built.tool("run_pipeline", "prune", retain_versions=3)
+    assert "Model versions that go:   none" in three.output
+    assert "everything is kept" in built.tool("run_pipeline", "prune").output
+    listed = built.tool("run_pipeline", "prune", retain_versions=1)
+    assert listed.code == 0 and "nothing was removed; --yes removes it" in listed.output
+    assert len(list(built.lakehouse().glob("gold/models/als/[!._]*"))) == 3
+    run = built.tool("run_pipeline", "prune", "--yes", retain_versions=1)
+    assert run.code == 0, run.output
+    house = built.lakehouse()
+    for pattern in ("gold/models/als/[!._]*", "gold/baselines/als_plain/[!._]*", "gold/metrics/run_metrics_*.json",
+                    "gold/metrics/run_metrics_*.csv", "gold/metrics/_evaluation/evaluation_*.json",
+                    "gold/metrics/_gate/gate_*.json", "reports/*.html"):  # fmt: skip
+        assert len(list(house.glob(pattern))) == 1, pattern
+    for table in ("silver/ratings", "gold/interactions", "gold/recommendations_als"):
+        assert len(DeltaTable(str(house / table)).file_uris()) == len(
+            list(house.glob(f"{table}/[!_.]**/*.parquet"))
+        ) or (len(DeltaTable(str(house / table)).file_uris()) == len(list(house.glob(f"{table}/*.parquet")))), table
+    assert built.receipts() == before
+    assert built.tool("run_pipeline", "validate", "--deep").code == 0
+    assert "Nothing to be done" in built.gold().output
+    status = built.status(rank=5)
+    assert "works" in {one["state"] for one in status["steps"] if one["step"] == "train_als"}, "its memo went"
+    again = built.gold(rank=5)
+    assert foreseen(status, again) and {"train_als", "train_plain"} <= again.worked
+
+
+# --- the environment, by the tool and by Snakemake
+
+GOOD = {
+    "STORAGE_FORMAT": "parquet", "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "ALS_RANK": "33", "ALS_MAX_ITER": "7",
+    "ALS_REG_PARAM": "0.25", "ALS_COLD_START_STRATEGY": "nan", "TOP_N": "3",
+}  # fmt: skip
+BAD = {
+    "STORAGE_FORMAT": "orc", "MLFLOW_TRACKING_URI": "ftp://store", "ALS_RANK": "0", "ALS_MAX_ITER": "many",
+    "ALS_REG_PARAM": "-1", "ALS_COLD_START_STRATEGY": "keep", "TOP_N": "1001",
+}  # fmt: skip
+BY_VARIABLE_ALONE = {"rank": None, "max_iter": None, "tracking": None}
+
+
+def test_every_variable_has_a_good_and_a_bad_value_here() -> None:
+    assert GOOD.keys() == BAD.keys() == config.ENVIRONMENT.keys() - {"LAKEHOUSE_PATH"}
+
+
+def test_variables_reach_the_tool(built: Project, tmp_path: Path) -> None:
+    env = {key: value for key, value in GOOD.items() if key != "STORAGE_FORMAT"}
+    found = built.status(env=env, **BY_VARIABLE_ALONE)
+    why = {one["step"]: " ".join(one["why"]) for one in found["steps"]}
+    for text in ("rank 4 -> 33", "max_iter 3 -> 7", "reg_param 0.1 -> 0.25"):
+        assert text in why["train_als"]
+    assert "top_n 10 -> 3" in why["recommend"]
+    assert "cold_start_strategy drop -> nan" in why["evaluate"]
+    assert "mlflow_tracking_uri None -> sha256:" in why["gate"]
+    places = ({}, {"STORAGE_FORMAT": "parquet"}, {"LAKEHOUSE_PATH": str(tmp_path / "lake")})
+    houses = [built.status(env=one)["lakehouse"] for one in places]
+    assert houses == ["results/small", "results/small-parquet", str(tmp_path / "lake")]
+    assert not built.lakehouse("small-parquet").exists() and not (tmp_path / "lake").exists(), "status makes nothing"
+    first = built.status(env={"ALS_RANK": "33"}, rank=4)
+    assert not first["stale"], "--config comes before a variable"
+    built.path("config/config.yaml").write_text("rank: 9\nmax_iter: 3\n", "utf-8")
+    for env, said in (({}, "rank 4 -> 9"), ({"ALS_RANK": "8"}, "rank 4 -> 8"), ({"ALS_RANK": ""}, "rank 4 -> 9")):
+        found = built.status(env=env, rank=None, max_iter=None)
+        assert said in [reason for one in found["steps"] if one["step"] == "train_als" for reason in one["why"]]
+
+
+def test_variables_reach_snakemake(built: Project, tmp_path: Path) -> None:
+    env = {**GOOD, "LAKEHOUSE_PATH": str(tmp_path / "lake")}
+    run = built.snakemake("-n", "-p", env=env, **BY_VARIABLE_ALONE)
+    assert run.code == 0, run.output
+    keys = ("rank", "max_iter", "reg_param", "cold_start_strategy", "top_n", "storage_format")
+    values = config.load({}, GOOD).shaping()
+    for key in (*keys, "mlflow_tracking_uri"):
+        assert f"{json.dumps(key)}:{json.dumps(values[key])}" in run.output, key
+    assert str(tmp_path / "lake/gold/interactions.receipt.json") in run.output
+    given = built.snakemake("-n", "-p", env=env, rank=11, max_iter=None, top_n=4, lakehouse="results/other")
+    assert '"rank":11' in given.output and '"max_iter":7' in given.output and '"top_n":4' in given.output
+    assert "results/other/gold" in given.output and str(tmp_path / "lake") not in given.output
+
+
+@pytest.mark.parametrize("way", ["tool", "snakemake"])
+def test_a_bad_variable_is_named_and_nothing_runs(built: Project, way: str) -> None:
+    before = built.journals()
+
+    def run(env: dict[str, str]) -> Run:
+        if way == "tool":
+            return built.tool("run_pipeline", "train", "--run", "--cores", "2", env=env, **BY_VARIABLE_ALONE)
+        return built.snakemake(env=env, **BY_VARIABLE_ALONE)
+
+    several = run(BAD)
+    lists = run({"ALS_RANK": "10,50"})
+    place = run({"LAKEHOUSE_PATH": "config/config.yaml"})
+    assert [one.code for one in (several, lists, place)] == [2, 2, 2]
+    for variable, value in BAD.items():
+        line = f"{config.ENVIRONMENT[variable]}={value!r} (from environment variable {variable}) is not allowed: "
+        assert line in several.output
+    assert "rank=10,50 (from environment variable ALS_RANK) is a list" in lists.output
+    assert "lakehouse=config/config.yaml (from environment variable LAKEHOUSE_PATH): " in place.output
+    assert "Traceback" not in several.output + lists.output + place.output
+    assert built.journals() == before
+
+
+# --- a lakehouse elsewhere
+
+
+def test_the_designs_layout_is_all_there_under_lakehouse_path_and_status_knew(built: Project, tmp_path: Path) -> None:
+    lake = tmp_path / "data"
+    env = {"LAKEHOUSE_PATH": str(lake)}
+    status = built.status(env=env)
+    assert {one["state"] for one in status["steps"]} == {"works"}
+    shutil.rmtree(built.lakehouse())
+    run = built.gold(env=env)
+    (journal,) = (lake / "_runs").glob("*.jsonl")
+    events = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    assert foreseen(status, replace(run, events=events))
+    assert not built.lakehouse().exists()
+    version = json.loads((lake / "gold/models/als.receipt.json").read_text("utf-8"))["facts"]["model_version"]
+    for name in ("ratings", "movies", "tags"):
+        assert (lake / f"bronze/movielens/small/{name}.csv").is_file()
+        assert DeltaTable(str(lake / f"silver/{name}")).to_pyarrow_table().num_rows
+        assert DeltaTable(str(lake / f"silver/_quarantine/{name}")).version() == 0
+        assert (lake / f"silver/_reports/quality_{name}_small.json").is_file()
+    assert (lake / "silver/_reports/etl_bronze_to_silver_report_small.json").is_file()
+    for name in ("silver/ratings", "silver/tags"):
+        assert list(lake.glob(f"{name}/year=*/month=*/*.parquet"))
+    for name in ("gold/interactions", "gold/recommendations_als"):
+        assert DeltaTable(str(lake / name)).to_pyarrow_table().num_rows
+    assert {path.name for path in (lake / "gold/models/als" / version).iterdir()} >= {"userFactors", "itemFactors"}
+    assert (
+        json.loads((lake / f"gold/metrics/run_metrics_{version}.json").read_text("utf-8"))["model_version"] == version
+    )
+    assert (lake / f"reports/{version}.html").is_file()
+    assert not built.status(env=env)["stale"]
+    assert built.tool("run_pipeline", "validate", "--deep", env=env).code == 0

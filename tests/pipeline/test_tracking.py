@@ -320,8 +320,17 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[str]], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def at_once(built: Project) -> float:
+    """Seconds of the step where the store refuses at once: what this machine, busy as it is, takes to start."""
+    with refused() as address:
+        started = time.monotonic()
+        run_step(built, "gate", address)
+        return time.monotonic() - started
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_store_that_fails_costs_one_warning_in_time(built: Project, fault: str) -> None:
+def test_a_store_that_fails_costs_one_warning_in_time(built: Project, at_once: float, fault: str) -> None:
     broken, reason = FAULTS[fault]
     with broken() as address:
         secret = address.replace("//", "//reco:hush@")
@@ -330,7 +339,7 @@ def test_a_store_that_fails_costs_one_warning_in_time(built: Project, fault: str
         took = time.monotonic() - started
         report = run_step(built, "track", secret) if fault == "away" else None
     assert said.code == 0, said.output
-    assert took < WITHIN
+    assert took - at_once < WITHIN
     assert said.output.count("[WARNING]") == 1
     assert reason in said.output
     assert facts(built, "gate")["tracked"] is False

@@ -12,10 +12,11 @@ from pyarrow import csv
 
 from reco_platform import biases, datasets
 from reco_platform.als import engine, native, step, training
+from reco_platform.als import spark as by_spark
 from reco_platform.als.model import Model, read_model
 from reco_platform.als.ratings import ratings
 from reco_platform.config import Config
-from reco_platform.errors import ConfigError, DataError
+from reco_platform.errors import ConfigError, DataError, EnvironmentProblemError
 from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS, may_stand_for, stands_for
@@ -51,7 +52,9 @@ def arrays(rows: pa.Table, *names: str) -> list[Any]:
 
 
 def published(task: Task, trained: training.Trained, rows: pa.Table) -> tuple[Receipt, Model]:
-    receipt = training.publish(task, trained, rows, engine.shaping(task.params, "native"), "models/{}".format)
+    receipt = training.publish(
+        task, trained, training.data_of(rows), engine.shaping(task.params, "native"), "models/{}".format
+    )
     return receipt, read_model(task.root / receipt.path)
 
 
@@ -158,7 +161,7 @@ def test_a_refit_model_has_a_version_of_its_own(tmp_path: Path) -> None:
     shaping = engine.shaping(task.params, "native")
     trained = training.natively(task, rows)
     versions = {
-        training.publish(task, trained, rows, trial, "models/{}".format).facts["model_version"]
+        training.publish(task, trained, training.data_of(rows), trial, "models/{}".format).facts["model_version"]
         for trial in (shaping, shaping | {"refit": True})
     }
     assert len(versions) == 2
@@ -204,19 +207,53 @@ def test_nonnegative_factors_by_the_native_engine_are_refused(tmp_path: Path) ->
     assert step.chosen(task_in(tmp_path, engine="auto", **params)).engine == "spark-ml"
 
 
+def ratings_frame(spark: Any, rows: pa.Table, partitions: int) -> Any:
+    """The ratings in another order each time, over so many partitions."""
+    order = np.random.default_rng(partitions).permutation(len(rows))
+    columns = rows.select(["user_id", "movie_id", "rating"]).take(pa.array(order))
+    return spark.createDataFrame(columns).repartition(partitions)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(("least_of_user", "least_of_movie"), [(1, 1), (20, 40)])
+def test_the_biases_that_spark_sums_do_not_depend_on_any_order(
+    spark: Any, tmp_path: Path, least_of_user: int, least_of_movie: int
+) -> None:
+    least = {"min_user_ratings": least_of_user, "min_item_ratings": least_of_movie}
+    rows, params = drawn(), task_in(tmp_path, **least).params
+    one, other = (by_spark.terms_of(ratings_frame(spark, rows, parts), params) for parts in (1, 5))
+    assert one.data == other.data
+    assert one.users.equals(other.users) and one.movies.equals(other.movies)
+    kept = training.supported(rows, least_of_user, least_of_movie)
+    assert (len(kept) < len(rows)) == (least_of_user > 1)
+    assert one.data.ratings == len(kept)
+    found = biases.fit(*arrays(kept, "user_index", "movie_index", "rating"), params["bias_damping"])
+    assert one.mean == pytest.approx(found.mean, abs=1e-12)
+    for table, expected, index in ((one.users, found.users, "user_index"), (one.movies, found.movies, "movie_index")):
+        present = training.present(kept[index].to_numpy())
+        np.testing.assert_allclose(table.column(1).to_numpy(), expected[present], atol=1e-8)
+
+
 @pytest.mark.spark
 def test_pyspark_ml_trains_on_residuals_too(spark: Any, tmp_path: Path) -> None:
-    rows, task = drawn(), task_in(tmp_path, engine="spark-ml", rank=2, max_iter=3)
-    residuals: list[pa.Table] = []
-
-    def solve(task: Task, left: pa.Table, watch: training.Watch) -> training.Trained:
-        residuals.append(left)
-        return step.by_spark(task, left, watch)
-
-    trained = training.on_residuals(task, rows, solve)
-    again = step.by_spark(task, residuals[0])
+    rows = drawn()
+    task = task_in(tmp_path, engine="spark-ml", rank=2, max_iter=3)
+    whole = step.fit(task, rows, step.chosen(task)).model
     found = biases.fit(*arrays(rows, "user_index", "movie_index", "rating"), task.params["bias_damping"])
+    left = rows.set_column(4, "rating", pa.array(found.residuals(*arrays(rows, "user_index", "movie_index", "rating"))))
+    plain = task_in(tmp_path, engine="spark-ml", rank=2, max_iter=3, biased=False)
+    rest = step.fit(plain, left, step.chosen(plain)).model
     pairs = arrays(rows, "user_id", "movie_id")
-    expected = found.predict(*arrays(rows, "user_index", "movie_index")) + again.model.predict(*pairs)
-    np.testing.assert_allclose(trained.model.predict(*pairs), expected, atol=1e-6)
-    assert trained.objective == []
+    expected = found.predict(*arrays(rows, "user_index", "movie_index")) + rest.predict(*pairs)
+    np.testing.assert_allclose(whole.predict(*pairs), expected, atol=1e-5)
+    assert not list(tmp_path.rglob("_staging*"))
+
+
+@pytest.mark.spark
+def test_ratings_that_an_executor_could_not_hold_are_refused_before_they_are_read(spark: Any) -> None:
+    by_spark.check_memory(spark, 10_000_000)
+    with pytest.raises(
+        EnvironmentProblemError, match=r"20,000,000 ratings need .* driver_memory is 1,024 MB"
+    ) as caught:
+        by_spark.check_memory(spark, 20_000_000)
+    assert "driver_memory=1521m" in str(caught.value)

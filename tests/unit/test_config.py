@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from reco_platform import config
+from reco_platform import config, docs
 from reco_platform.config import Config, load
 from reco_platform.errors import ConfigError
+from reco_platform.registry import STEPS
 
 DEFAULTS = Config.model_validate({})
 VALUES: dict[str, tuple[str, Any]] = {
@@ -46,6 +49,11 @@ def defaults_file(folder: Path, text: str) -> Path:
 def test_the_defaults_file_is_what_the_model_says(root: Path) -> None:
     assert (root / "config" / "config.yaml").read_text(encoding="utf-8") == config.defaults_yaml()
     assert load({}, {}) == DEFAULTS
+
+
+def test_every_generated_file_is_as_the_code_says(root: Path) -> None:
+    for path, text in docs.generated().items():
+        assert (root / path).read_text(encoding="utf-8") == text, f"make docs writes {path} anew"
 
 
 def test_the_defaults_file_names_every_key_with_what_it_allows() -> None:
@@ -82,6 +90,29 @@ def test_each_environment_variable_sets_its_key(variable: str) -> None:
     assert getattr(found, key) == expected
     assert found != DEFAULTS
     assert found.model_copy(update={key: getattr(DEFAULTS, key)}) == DEFAULTS
+
+
+def in_bash(folder: Path, text: str) -> dict[str, str]:
+    """The variables of a shell that loads an .env file as the docs say."""
+    (folder / ".env").write_text(text, encoding="utf-8")
+    command = "set -a; . ./.env; set +a; env -0"
+    run = subprocess.run(["bash", "-euc", command], cwd=folder, env={}, capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in run.stdout.split("\0") if line)
+
+
+def test_the_example_of_an_env_file_loads_in_bash_and_holds_every_variable(root: Path, tmp_path: Path) -> None:
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    assert load({}, in_bash(tmp_path, example)) == DEFAULTS
+    everything = in_bash(tmp_path, re.sub(r"^#(?=[A-Z_]+=)", "", example, flags=re.MULTILINE))
+    assert config.ENVIRONMENT.keys() <= everything.keys()
+    assert load({}, everything) == DEFAULTS
+    changed = example.replace("#ALS_RANK=50", "ALS_RANK=33").replace("#LAKEHOUSE_PATH=", "LAKEHOUSE_PATH='/my lake'")
+    found = load({}, in_bash(tmp_path, changed))
+    assert (found.rank, found.lakehouse) == (33, "/my lake")
+
+
+def test_an_env_file_is_never_committed(root: Path) -> None:
+    assert ".env" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -205,6 +236,33 @@ def test_a_misspelt_word_is_answered_with_the_nearest(given: str, near: str | No
 
 
 @pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("rmse", "rmse_all"),
+        ("rsme_warm", "rmse_warm"),
+        ("ndgc@10", "ndcg@10"),
+        ("ndcg", "ndcg@10"),
+        ("recal@7", "recall@7"),
+    ],
+)
+def test_a_misspelt_metric_is_answered_with_what_there_is_and_the_nearest(given: str, near: str) -> None:
+    text = problem({"sweep_metric": given})
+    assert "rmse_all, " in text and "ndcg, " in text and "such as ndcg@10" in text
+    assert text.endswith(f"; did you mean {near}?")
+
+
+def test_no_message_shows_a_pattern() -> None:
+    patterns = [option["pattern"] for option in options_of_keys() if "pattern" in option]
+    assert set(patterns) <= config.IN_WORDS.keys()
+    assert not any(pattern in config.allowed(key) for key in Config.model_fields for pattern in patterns)
+
+
+def options_of_keys() -> list[dict[str, Any]]:
+    schemas = Config.model_json_schema()["properties"].values()
+    return [option for schema in schemas for option in schema.get("anyOf", [schema])]
+
+
+@pytest.mark.parametrize(
     ("key", "near"), [("rnak", "rank"), ("ranks", "rank"), ("reg_parm", "reg_param"), ("top-n", "top_n")]
 )
 def test_an_unknown_key_is_answered_with_the_nearest(key: str, near: str) -> None:
@@ -275,7 +333,7 @@ def test_a_missing_defaults_file_is_named_with_the_way_back(tmp_path: Path, path
         ({"lakehouse": "/lake/"}, "/lake"),
         ({"lakehouse": "/lake", "storage_format": "parquet"}, "/lake"),
         ({"lakehouse": "/"}, "/"),
-        ({"lakehouse": "s3a://bucket/lake"}, "s3a://bucket/lake"),
+        ({"lakehouse": "hdfs://nn:9000/lake"}, "hdfs://nn:9000/lake"),
     ],
 )
 def test_two_formats_and_two_data_sets_never_share_a_root(overrides: dict[str, Any], expected: str) -> None:
@@ -311,3 +369,61 @@ def test_lengths_of_lists_are_sorted_and_dates_may_be_yaml_dates() -> None:
     )
     assert found.evaluation_k == (5, 20)
     assert (found.validation_from, found.test_from) == ("2015-01-01", "2017-04-01")
+
+
+# --- settings of Spark
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"spark.a": "1", "spark.b.c": "x,y", "spark.on": True},
+        '{"spark.a": 1, "spark.b.c": "x,y", "spark.on": true}',
+        "spark.a=1,spark.b.c=x,y, spark.on=true",
+    ],
+)
+def test_settings_of_spark_come_as_a_mapping_as_json_or_as_pairs(given: Any) -> None:
+    assert load({"spark_conf": given}, {}).spark_conf == {"spark.a": "1", "spark.b.c": "x,y", "spark.on": "true"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("spark.sql.ansi.enabled=false", "spark.sql.ansi.enabled is fixed, since results depend on it"),
+        ("spark.default.parallelism=8", "spark.default.parallelism is fixed"),
+        ("spark.submit.deployMode=cluster", "the driver runs where Snakemake runs"),
+        ("spark.executor.memory=2g", "has a key of its own, executor_memory"),
+        ("hive.x=1", "'hive.x' is no setting of Spark: their names begin with spark."),
+        ({"spark.a\nspark.b": "1"}, "is no setting of Spark"),
+        ("spark.a", "is not allowed: settings such as spark.a=1,spark.b=2, or JSON"),
+        ("{spark.a: 1", "is not allowed: settings such as"),
+        ({"spark.a": ["x"]}, "is not allowed: settings such as"),
+    ],
+)
+def test_settings_that_shape_results_or_are_none_are_refused(given: Any, said: str) -> None:
+    assert re.search(said, problem({"spark_conf": given}))
+
+
+def test_no_message_and_no_file_shows_a_secret_of_spark() -> None:
+    secret = {"spark.authenticate.secret": "hunter2", "spark.hadoop.fs.s3a.access.key": "hunter2"}
+    said = problem({"spark_conf": {**secret, "spark.a": ["x"]}})
+    assert "hunter2" not in said and "spark.authenticate.secret" in said
+    shown = load({"spark_conf": {**secret, "spark.jars.repositories": "https://me:hunter2@host/x"}}, {}).shown()
+    assert "hunter2" not in str(shown)
+    assert shown["spark_conf"]["spark.authenticate.secret"] == "***"
+
+
+@pytest.mark.parametrize("master", ["spark://a:7077", "spark://a:1,b-c.d:2", "yarn", "k8s://https://h:6443"])
+def test_a_cluster_is_named_by_its_master(master: str) -> None:
+    assert load({"spark_master": master}, {}).spark_master == master
+
+
+@pytest.mark.parametrize("master", ["local[2]", "spark://a", "mesos://a:5050", "yarn-cluster", "spark://a:7077 --x"])
+def test_what_is_no_cluster_is_refused(master: str) -> None:
+    assert "spark_master=" in problem({"spark_master": master})
+
+
+def test_where_spark_runs_shapes_no_step() -> None:
+    keys = {"spark_master", "spark_conf", "executor_memory", "executor_cores", "executor_instances"}
+    assert keys <= Config.model_fields.keys()
+    assert not any(keys & set(step.keys) for step in STEPS.values())

@@ -2,53 +2,114 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import jsonschema
+import pytest
+
 from reco_platform import journal
+from reco_platform.journal import Event
+
+
+def environ(path: Path) -> dict[str, str]:
+    return {journal.VARIABLE: str(path)}
+
+
+def event(kind: str, step: str = "trial", artifact: str = "a", **details: object) -> Event:
+    return Event(time="", run="", step=step, artifact=artifact, event=kind, log="", **details)  # type: ignore[arg-type]
 
 
 def test_a_step_outside_of_a_run_writes_nothing(tmp_path: Path) -> None:
-    journal.record("bronze", "worked", [], 1.0, {})
-    journal.record("bronze", "worked", [], 1.0, {journal.VARIABLE: ""})
+    journal.record("worked", "bronze", "bronze/movielens/x", {})
+    journal.record("worked", "bronze", "bronze/movielens/x", {journal.VARIABLE: ""})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_steps_record_is_read_back_in_order(tmp_path: Path) -> None:
+def test_what_steps_record_is_read_back_in_order_and_fits_the_schema_in_docs(tmp_path: Path, root: Path) -> None:
     path = journal.start(tmp_path / "runs")
-    environ = {journal.VARIABLE: str(path)}
     assert journal.read(path) == []
-    journal.record("bronze", "worked", ["first run"], 1.234, environ)
-    journal.record("silver_tags", "failed", ["café\nis closed"], 0.0, environ)
-    assert journal.read(path) == [
-        {"step": "bronze", "outcome": "worked", "why": ["first run"], "seconds": 1.23},
-        {"step": "silver_tags", "outcome": "failed", "why": ["café\nis closed"], "seconds": 0.0},
-    ]
-    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+    before = datetime.now(UTC)
+    journal.record("started", "bronze", "bronze/movielens/x", environ(path))
+    journal.record("progress", "trial", "sweeps/trials/12ab/result", environ(path), text="half\u2028way")
+    journal.record("failed", "silver_tags", "silver/tags", environ(path), why=["café\nis closed"], seconds=1.5)
+    started, progress, failed = journal.read(path)
+    assert (started.event, started.step, started.log, started.run) == (
+        "started", "bronze", "_logs/bronze.log", path.stem,
+    )  # fmt: skip
+    assert (progress.text, progress.log) == ("half\u2028way", "_logs/trial_12ab.log")
+    assert (failed.why, failed.seconds) == (["café\nis closed"], 1.5)
+    assert before.replace(microsecond=0) <= datetime.fromisoformat(failed.time) <= datetime.now(UTC)
+    lines = path.read_text(encoding="utf-8").split("\n")
+    schema = json.loads((root / "docs" / "run_event.schema.json").read_text("utf-8"))
+    assert len(lines) == 4 and lines[-1] == ""
+    for line in lines[:-1]:
+        jsonschema.validate(json.loads(line), schema)
 
 
-def test_only_the_newest_journals_are_kept(tmp_path: Path) -> None:
+def test_a_line_torn_by_a_kill_is_no_event_and_harms_none_after_it(tmp_path: Path) -> None:
+    path = journal.start(tmp_path)
+    journal.record("started", "train_als", "gold/models/als", environ(path))
+    with path.open("ab") as file:
+        file.write('{"time":"2026-01-01T00:00:00.000Z","run":"é'.encode()[:-1])
+    assert [one.event for one in journal.read(path)] == ["started"]
+    journal.record("worked", "recommend", "gold/recommendations_als", environ(path))
+    assert [one.event for one in journal.read(path)] == ["started", "worked"]
+
+
+def test_jobs_side_by_side_leave_each_others_lines_whole(tmp_path: Path, root: Path) -> None:
+    path = journal.start(tmp_path)
+    code = (
+        "import sys; from reco_platform import journal\n"
+        "for n in range(200): journal.record('progress', sys.argv[1], 'a', text='x' * 50 * (n % 90))"
+    )
+    env = {**os.environ, **environ(path), "PYTHONPATH": str(root / "src")}
+    jobs = [subprocess.Popen([sys.executable, "-c", code, f"step{n}"], env=env) for n in range(3)]
+    assert [job.wait() for job in jobs] == [0, 0, 0]
+    assert [path.read_text("utf-8").count(f'"step{n}"') for n in range(3)] == [200] * 3
+    assert len(journal.read(path)) == 600 == len(path.read_text("utf-8").splitlines())
+
+
+def test_a_journal_that_cannot_be_written_is_said_and_stops_no_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal.record("worked", "bronze", "x", environ(tmp_path / "gone" / "run.jsonl"))
+    assert "[WARNING]" in capsys.readouterr().err
+
+
+def test_only_the_newest_runs_are_kept_with_all_their_files(tmp_path: Path) -> None:
     for number in range(9):
-        (tmp_path / f"2020010{number}T000000Z-1.jsonl").touch()
+        for suffix in (".jsonl", ".summary.json", ".openlineage.jsonl"):
+            (tmp_path / f"2020010{number}T000000Z-1{suffix}").touch()
     (tmp_path / "note.txt").touch()
     new = journal.start(tmp_path, keep=3)
-    kept = sorted(path.name for path in tmp_path.iterdir())
-    assert new.name in kept
-    assert "note.txt" in kept
-    assert [name for name in kept if name.startswith("2020")] == [f"2020010{n}T000000Z-1.jsonl" for n in (7, 8)]
+    kept = {journal.run_of(path) for path in tmp_path.iterdir()}
+    assert kept == {new.stem, "note", "20200107T000000Z-1", "20200108T000000Z-1"}
+    assert len(list(tmp_path.glob("20200108*"))) == 3
 
 
 def test_a_journal_that_is_not_there_has_no_events(tmp_path: Path) -> None:
     assert journal.read(tmp_path / "none.jsonl") == []
 
 
-def test_the_table_tells_each_steps_outcomes_in_the_order_asked(tmp_path: Path) -> None:
+def test_an_attempt_that_says_no_end_has_failed() -> None:
     events = [
-        {"step": "train_als", "outcome": "failed", "why": ["out of memory"], "seconds": 2.0},
-        {"step": "train_als", "outcome": "worked", "why": ["rank 10 -> 20", "code changed"], "seconds": 12.34},
-        {"step": "bronze", "outcome": "restored", "why": ["asked again"], "seconds": 0.1},
+        event("started", artifact="a"),
+        event("started", artifact="b"),
+        event("progress", artifact="a", text="half"),
+        event("worked", artifact="b", why=["first run"]),
+        event("started", artifact="a"),
+        event("restored", artifact="a"),
+        event("started", artifact="c"),
     ]
-    rows = journal.table(events, ["bronze", "silver_tags", "train_als"]).splitlines()
-    assert [row.split()[0] for row in rows] == ["bronze", "silver_tags", "train_als"]
-    assert "restored" in rows[0]
-    assert rows[1].split(maxsplit=1)[1] == "up to date"
-    assert rows[2].endswith("1 failed, 1 worked   14.3 s  out of memory; rank 10 -> 20; code changed")
+    ends = [(end.artifact, end.event, end.why) for end in journal.endings(events)]
+    assert ends == [
+        ("b", "worked", ["first run"]),
+        ("a", "failed", [journal.UNSAID]),
+        ("a", "restored", []),
+        ("c", "failed", [journal.UNSAID]),
+    ]

@@ -11,7 +11,7 @@ from reco_platform.layout import Lakehouse
 def test_a_receipt_lies_beside_what_it_stands_for() -> None:
     house = Lakehouse("results/demo", "demo")
     assert house.receipt("silver/ratings") == "results/demo/silver/ratings.receipt.json"
-    assert house.local("silver/ratings") == Path("results/demo/silver/ratings")
+    assert house.content("silver/ratings") == Path("results/demo/silver/ratings")
 
 
 def test_bronze_and_reports_of_two_data_sets_never_meet() -> None:

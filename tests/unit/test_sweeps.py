@@ -244,17 +244,9 @@ def test_each_metric_is_the_evaluations_with_its_interval(tmp_path: Path) -> Non
 
 
 def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: Path) -> None:
-    rating, _, ranking = config.METRIC.removeprefix("^(").removesuffix(")$").partition("|(precision")
-    kinds = [
-        f"{kind}_{form}{more}"
-        for kind in ("rmse", "mae", "user_rmse")
-        for form in ("warm", "all")
-        for more in ("", "_clipped")
-    ]
-    kinds += [f"{kind}@5" for kind in re.findall(r"[a-z_]+", f"precision{ranking.partition('@')[0]}")]
-    assert all(re.match(config.METRIC, kind) for kind in kinds)
-    assert rating.startswith("(rmse|mae|user_rmse)")
-    assert set(kinds) == set(names_of_evaluation(task_in(tmp_path)))
+    names = [*config.RATING_METRICS, *(f"{name}@5" for name in config.RANKING_METRICS)]
+    assert all(re.match(config.METRIC, name) for name in names)
+    assert set(names) == set(names_of_evaluation(task_in(tmp_path)))
 
 
 def test_a_score_after_an_iteration_is_that_of_a_fit_of_so_many(tmp_path: Path) -> None:

@@ -294,7 +294,12 @@ def test_lists_are_those_of_all_products_for_whatever_small_model(case: tuple[Mo
 
 
 @pytest.mark.spark
-def test_tasks_of_spark_find_the_same_bits(spark: Any) -> None:
+@pytest.mark.parametrize("share", [0.2, 0.003, None])
+def test_tasks_of_spark_find_the_same_bits(spark: Any, share: float | None) -> None:
+    """Also of users who have seen nothing, and pairs that the model does not know."""
     model = drawn(300, 90, 12, skew=2.0)
-    seen = seen_of(model, some_pairs(model, 0.2))
-    assert same_bits(top_n_by_spark(spark, model, 7, seen, block_users=70), topn.top_n(model, 7, seen, 2))
+    pairs = some_pairs(model, share or 0)
+    features = [(int(id_), row.tolist()) for id_, row in zip(model.users.ids, model.users.factors, strict=True)]
+    users = spark.createDataFrame(features, "id int, features array<float>").repartition(5)
+    seen = spark.createDataFrame([*pairs, (7, 1), (10, 5000)], "user_id int, movie_id int") if share else None
+    assert same_bits(top_n_by_spark(users, model, 7, seen), topn.top_n(model, 7, seen_of(model, pairs), 2))

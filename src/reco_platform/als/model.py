@@ -147,7 +147,12 @@ def factors_table(ids: Ids, factors: Factors) -> pa.Table:
 
 
 def read_side(folder: Path) -> Side:
-    table = side_table(folder).sort_by("id")
+    return side_of(side_table(folder))
+
+
+def side_of(table: pa.Table) -> Side:
+    """A side from its ids and factors in any order."""
+    table = table.cast(FACTORS).sort_by("id")
     features = table["features"].combine_chunks()
     width = len(features.values) // max(len(table), 1)
     return Side(table["id"].to_numpy(), features.values.to_numpy().reshape(len(table), width))

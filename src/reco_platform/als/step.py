@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from reco_platform import storage
 from reco_platform.als import engine, spark, training
-from reco_platform.als.training import Trained, Watch, unwatched
+from reco_platform.als.training import Data, Trained, Watch, unwatched
+from reco_platform.places import Place, writable
 from reco_platform.receipts import Receipt
 from reco_platform.session import spark_session
 from reco_platform.steps import Task
@@ -22,12 +26,6 @@ def needs_spark(task: Task) -> bool:
     return chosen(task).engine == "spark-ml"
 
 
-def fit(task: Task, rows: pa.Table, choice: engine.Choice, watch: Watch = unwatched) -> Trained:
-    """The model of a step's parameters, on residuals if it is biased."""
-    solve = by_spark if choice.engine == "spark-ml" else training.natively
-    return training.on_residuals(task, rows, solve, watch) if task.params["biased"] else solve(task, rows, watch)
-
-
 def make(task: Task, folds: Collection[str], place: Callable[[str], str], **trial: Any) -> Receipt:
     """Trains, saves, and gives the receipt.
 
@@ -39,15 +37,50 @@ def make(task: Task, folds: Collection[str], place: Callable[[str], str], **tria
     """
     choice = chosen(task)
     task.log(f"engine {choice.engine}: {choice.why}")
+    trained, data = (by_spark if choice.engine == "spark-ml" else natively)(task, folds)
+    return training.publish(task, trained, data, engine.shaping(task.params, choice.engine) | trial, place)
+
+
+def natively(task: Task, folds: Collection[str]) -> tuple[Trained, Data]:
     rows = training.rows_for(task, folds)
-    trained = fit(task, rows, choice)
-    return training.publish(task, trained, rows, engine.shaping(task.params, choice.engine) | trial, place)
+    return in_threads(task, rows), training.data_of(rows)
 
 
-def by_spark(task: Task, rows: pa.Table, watch: Watch = unwatched) -> Trained:
-    """Training by pyspark.ml, which shows nothing before its end."""
-    model = spark.train(spark_session(task.step.name, task.log_level), rows, task.params)
+def by_spark(task: Task, folds: Collection[str]) -> tuple[Trained, Data]:
+    """Training by pyspark.ml, on files that executors read."""
+    session = spark_session(task.step.name, task.log_level)
+    with scratch(task) as folder:
+        rows = spark.interactions(session, task.open("interactions").uris, folds)
+        model, data = spark.train(rows, task.params, folder.absolute().as_uri())
+    return Trained(model, []), data
+
+
+def fit(task: Task, rows: pa.Table, choice: engine.Choice, watch: Watch = unwatched) -> Trained:
+    """The model of ratings that are at hand, as those of a trial are: Spark gets them by a file, and shows its end."""
+    if choice.engine == "native":
+        return in_threads(task, rows, watch)
+    session = spark_session(task.step.name, task.log_level)
+    with scratch(task) as folder:
+        with writable(folder / "ratings.parquet") as file:
+            pq.write_table(rows.select(["user_id", "movie_id", "rating"]), file)
+        ratings = session.read.parquet((folder / "ratings.parquet").absolute().as_uri())
+        model, _ = spark.train(ratings, task.params, folder.absolute().as_uri())
     look = watch(task.params["max_iter"], None, model)
     if look.said:
         task.log(f"iteration {task.params['max_iter']}{look.said}")
     return Trained(model, [])
+
+
+def in_threads(task: Task, rows: pa.Table, watch: Watch = unwatched) -> Trained:
+    """Training by this process, on residuals if the model is biased."""
+    if task.params["biased"]:
+        return training.on_residuals(task, rows, training.natively, watch)
+    return training.natively(task, rows, watch)
+
+
+@contextmanager
+def scratch(task: Task) -> Iterator[Place]:
+    """A folder in the lakehouse, which executors see too; gone afterwards, or when the step runs again."""
+    target = task.root / task.artifact
+    yield storage.shared_folder(target)
+    storage.clean_up(target)

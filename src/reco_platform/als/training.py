@@ -32,6 +32,18 @@ class Trained:
     objective: list[float]
 
 
+@dataclass(frozen=True)
+class Data:
+    """What a model was trained on: how many ratings, and their mean."""
+
+    ratings: int
+    mean: float
+
+
+def data_of(rows: pa.Table) -> Data:
+    return Data(len(rows), float(np.mean(rows["rating"].to_numpy(), dtype=np.float64)))
+
+
 class Look(NamedTuple):
     """What somebody who watches a training says: words for its line of progress, and whether it is to end."""
 
@@ -85,12 +97,16 @@ def supported(rows: pa.Table, least_of_user: int, least_of_movie: int) -> pa.Tab
     users, movies = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
     enough = (np.bincount(users) >= least_of_user)[users] & (np.bincount(movies) >= least_of_movie)[movies]
     if not enough.any():
-        raise DataError(
-            f"none of {len(rows):,} training ratings has a user with min_user_ratings={least_of_user} of them and "
-            f"a movie with min_item_ratings={least_of_movie}",
-            "set smaller ones",
-        )
+        raise nothing_left(len(rows), least_of_user, least_of_movie)
     return rows if enough.all() else rows.filter(pa.array(enough))
+
+
+def nothing_left(ratings: int, least_of_user: int, least_of_movie: int) -> DataError:
+    return DataError(
+        f"none of {ratings:,} training ratings has a user with min_user_ratings={least_of_user} of them and "
+        f"a movie with min_item_ratings={least_of_movie}",
+        "set smaller ones",
+    )
 
 
 def on_residuals(task: T, rows: pa.Table, solve: Solve[T], watch: Watch = unwatched) -> Trained:
@@ -162,14 +178,14 @@ def ids_of(wanted: npt.NDArray[np.int32], index: npt.NDArray[np.int32], ids: pa.
 
 
 def publish(
-    task: Task, trained: Trained, rows: pa.Table, shaping: Mapping[str, Any], place: Callable[[str], str]
+    task: Task, trained: Trained, data: Data, shaping: Mapping[str, Any], place: Callable[[str], str]
 ) -> Receipt:
     """Saves a model under its version, `<trial>-<data>`, and gives its receipt.
 
     Args:
         task: with the input interactions.
         trained: what to save.
-        rows: what it was trained on.
+        data: what it was trained on.
         shaping: what of the parameters decides it: its trial.
         place: the folder of a version, relative to the lakehouse.
     """
@@ -184,8 +200,8 @@ def publish(
         "engine": shaping["engine"],
         "users": users,
         "movies": len(model.movies.ids),
-        "ratings": len(rows),
-        "mean": float(np.mean(rows["rating"].to_numpy(), dtype=np.float64)),
+        "ratings": data.ratings,
+        "mean": data.mean,
         "biased": shaping["biased"],
         "rank": shaping["rank"],
         "width": model.users.factors.shape[1],

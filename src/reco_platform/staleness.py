@@ -1,0 +1,86 @@
+"""Which receipts no longer tell the truth, as far as a quick look can tell; nothing is changed by looking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reco_platform import bronze, datasets, reporting, steps, storage, tracking
+from reco_platform.layout import TABLES
+from reco_platform.places import place
+from reco_platform.receipts import Receipt
+from reco_platform.workflow import Workflow
+
+
+def refuse_other_format(workflow: Workflow) -> None:
+    """Checks that the lakehouse holds no tables of the other format.
+
+    Raises:
+        TableError: if it does.
+    """
+    for name in (*TABLES, "interactions", "recommendations", "fallback"):
+        storage.refuse_other_format(
+            workflow.house.content(workflow.house.artifact(name)), workflow.config.storage_format
+        )
+
+
+def store_is_lost(workflow: Workflow) -> bool:
+    """Whether the file that MLflow's default store consists of is gone, so that all is to be logged anew."""
+    asked = workflow.config
+    return asked.tracking and not asked.mlflow_tracking_uri and not tracking.DATABASE.exists()
+
+
+def stale(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
+    """Why a receipt no longer holds; None if it does.
+
+    Args:
+        workflow: what was asked for.
+        receipt: the receipt.
+        path: where it lies.
+    """
+    if receipt.artifact.startswith("bronze/"):
+        return changed_csv(workflow, receipt, path)
+    if not receipt.lasting:
+        return "it could not be finished, and is tried again"
+    content = workflow.house.content(receipt.path)
+    if receipt.kind == "absent":
+        return None
+    if not content.exists():
+        return f"{content} is gone"
+    if receipt.version is not None and not storage.head_is(content, receipt):
+        return f"{content} was written by something else: its newest version is not {receipt.version}"
+    return None
+
+
+def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
+    """Whether a CSV file, or the user's own that it came from, differs; read only where its size or time does."""
+    seen = described_beside(path).get("seen", {})
+    for name, look in looks(workflow, receipt).items():
+        if seen.get(name) == look or (look is None and receipt.kind == "absent"):
+            continue
+        if look is None:
+            return f"{name} is gone"
+        if storage.file_fingerprint(place(name)) != receipt.fingerprint:
+            return f"{name} was changed"
+    return None
+
+
+def looks(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
+    """Size and time of a CSV file and of the user's own that it came from, by path."""
+    files = [workflow.house.content(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
+    return {str(file): bronze.seen(file) for file in files if file}
+
+
+def described_beside(receipt: Path) -> dict[str, Any]:
+    """What the provenance beside a receipt says; nothing where it cannot be read."""
+    try:
+        return dict(reporting.read_json(steps.provenance_path(receipt)))
+    except (OSError, ValueError):
+        return {}
+
+
+def damage(workflow: Workflow, receipt: Receipt) -> str | None:
+    """What of a table, model or folder is damaged: not mended unasked, since the cause may be a dying disk."""
+    if receipt.kind not in {"table", "model", "folder"}:
+        return None
+    return storage.problem(workflow.house.place, receipt)

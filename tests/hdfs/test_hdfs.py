@@ -1,0 +1,197 @@
+"""The whole pipeline with its lakehouse on a real HDFS."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+import hdfsserver
+from hdfsserver import Hdfs
+from project import Project, wait_for
+from reco_platform import receipts, storage
+from reco_platform.layout import Lakehouse
+from reco_platform.places import HdfsPath, StoreError, lease, place
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("hdfs")]
+VOLATILE = ("gate", "tracking")
+
+
+@pytest.fixture(scope="module")
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
+    with hdfsserver.running(tmp_path_factory.mktemp("hdfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(hdfs: Hdfs, request: pytest.FixtureRequest) -> HdfsPath:
+    found = place(f"{hdfs.address}/{request.node.name}")
+    assert isinstance(found, HdfsPath)
+    found.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def project(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with gold on HDFS and, from the same data, in a folder."""
+    made = Project.create(tmp_path_factory.mktemp("remote") / "project")
+    made.gold()
+    remote = made.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    assert "train_als" in remote.worked
+    return made
+
+
+def lake(hdfs: Hdfs) -> str:
+    return f"{hdfs.address}/lake_house"
+
+
+def records(hdfs: Hdfs) -> Path:
+    return Lakehouse(lake(hdfs), "small").records
+
+
+def contents(receipt_texts: dict[str, str]) -> dict[str, str]:
+    """The content's identity by receipt; of pages none, since they name the lakehouse."""
+    return {name: receipts.parse(text, name).content for name, text in receipt_texts.items()}
+
+
+def test_content_is_there_and_receipts_are_here_equal_to_those_of_a_folder(project: Project, hdfs: Hdfs) -> None:
+    here, there = project.receipts(), project.receipts(records(hdfs).name)
+    assert contents(there) == contents(here)
+    table = DeltaTable(f"{lake(hdfs)}/silver/ratings")
+    assert table.version() == 0
+    assert table.to_pyarrow_table().num_rows == project.receipt("silver/ratings")["rows"]
+    names = {path.name for path in (place(lake(hdfs)) / "gold" / "models" / "als").iterdir()}
+    assert project.receipt("gold/models/als")["facts"]["model_version"] in names
+    assert not list((project.root / records(hdfs)).rglob("*.parquet")), "tables lie on HDFS alone"
+
+
+def test_nothing_is_done_twice_and_another_machine_restores_all(project: Project, hdfs: Hdfs) -> None:
+    again = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    assert not again.worked | again.restored
+    before = project.receipts(records(hdfs).name)
+    shutil.rmtree(project.root / records(hdfs))
+    shutil.rmtree(project.path(".cache/lakehouse"))
+    elsewhere = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    assert not elsewhere.worked - {"bronze"}
+    assert project.receipts(records(hdfs).name) == before
+
+
+def test_versions_validation_and_damage_work_as_in_a_folder(project: Project, hdfs: Hdfs) -> None:
+    ok = project.tool("run_pipeline", "validate", "--deep", lakehouse=lake(hdfs))
+    assert ok.code == 0 and "Validation passed" in ok.output
+    other = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs), test_fraction=0.3)
+    assert {"interactions", "train_als"} <= other.worked and "silver_ratings" not in other.worked
+    back = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    assert not back.worked and "interactions" in back.restored
+    assert DeltaTable(f"{lake(hdfs)}/gold/interactions").version() == 2
+    file = next(path for path in (place(lake(hdfs)) / "silver" / "movies").iterdir() if path.suffix == ".parquet")
+    assert isinstance(file, HdfsPath)
+    content = file.read_bytes()
+    try:
+        file.write_bytes(content[:-5] + b"x" + content[-4:])
+        bad = project.tool("run_pipeline", "validate", "--json", lakehouse=lake(hdfs))
+        assert bad.code == 1
+        assert any("checksum differs" in error for error in json.loads(bad.output)["errors"])
+    finally:
+        file.write_bytes(content)
+    assert project.tool("run_pipeline", "validate", lakehouse=lake(hdfs)).code == 0
+
+
+def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finishes(
+    project: Project, hdfs: Hdfs
+) -> None:
+    with project.started(lakehouse=lake(hdfs), rank=6, max_iter=200) as run:
+        assert run.stdout is not None
+        lines = []
+        for line in run.stdout:
+            lines.append(line)
+            if "[train_als] iteration" in line:
+                hdfs.kill()
+                break
+        started = time.monotonic()
+        rest, _ = run.communicate(timeout=240)
+        took = time.monotonic() - started
+    said = "".join(lines) + rest
+    assert run.returncode == 1
+    assert f"{hdfs.address} does not answer: Connection refused" in said
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    assert took < 120, "HDFS's own client would have waited for three minutes a call"
+    away = project.snakemake(house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
+    assert away.code == 1 and "does not answer" in away.output and not away.events
+    hdfs.start()
+    wait_for(lambda: free(place(f"{lake(hdfs)}/.lock")), 90)
+    after = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
+    assert "train_als" in after.worked and "silver_ratings" not in after.worked
+    assert not [path for path in place(lake(hdfs)).rglob("*") if storage.STAGING in path.name or path.suffix == ".tmp"]
+
+
+def free(path: object) -> bool:
+    assert isinstance(path, HdfsPath)
+    try:
+        lease(path).close()
+    except (FileExistsError, StoreError):
+        return False
+    return True
+
+
+def test_two_runs_from_two_machines_exclude_each_other(project: Project, hdfs: Hdfs) -> None:
+    held = place(f"{lake(hdfs)}/.lock")
+    assert isinstance(held, HdfsPath)
+    with lease(held):
+        kept_out = project.snakemake(house=records(hdfs).name, lakehouse=lake(hdfs))
+    assert kept_out.code == 1
+    assert "another run holds hdfs://" in kept_out.output and not kept_out.events
+
+
+def test_a_path_of_hdfs_does_what_one_of_this_machine_does(folder: HdfsPath, tmp_path: Path) -> None:
+    for root in (folder, tmp_path):
+        (root / "a").mkdir()
+        with pytest.raises(FileExistsError):
+            (root / "a").mkdir()
+        file = root / "a" / "ü 1.json"
+        receipts.write_text(file, "one")
+        receipts.write_text(file, "zwei")
+        assert file.read_text(encoding="utf-8") == "zwei" and file.stat().st_size == 4
+        assert [path.name for path in (root / "a").iterdir()] == ["ü 1.json"]
+        assert [str(path.relative_to(root)) for path in root.rglob("*.json")] == ["a/ü 1.json"]
+        assert list((root / "none").rglob("*")) == []
+        assert file.is_file() and not file.is_dir() and (root / "a").is_dir()
+        moved = file.rename(root / "b.json")
+        assert moved.exists() and not file.exists()
+        with pytest.raises(FileNotFoundError):
+            file.read_text(encoding="utf-8")
+        with pytest.raises(FileNotFoundError):
+            file.unlink()
+        file.unlink(missing_ok=True)
+        assert (moved.stem, moved.suffix, moved.parent) == ("b", ".json", root)
+
+
+def test_a_copy_that_is_not_what_the_manifest_says_is_refused(folder: HdfsPath) -> None:
+    (folder / "t").mkdir()
+    (folder / "t" / "f").write_bytes(b"other")
+    manifest = storage.Manifest("0" * 16, 1, {"f": (5, 0, "ab" * 32)})
+    with pytest.raises(StoreError, match="came with sha256"):
+        storage.on_this_machine(folder / "t", manifest)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("s3://bucket/lake", "must be a folder, or an address hdfs://HOST:PORT/FOLDER"),
+        ("hdfs://user:hush@nn:9000/lake", "must be a folder"),
+        ("hdfs://nn:9000/lake house", "of letters, digits, and"),
+        ("hdfs://127.0.0.1:1/lake", "does not answer"),
+    ],
+)
+def test_an_address_that_cannot_be_a_lakehouse_is_refused_before_any_job(
+    project: Project, address: str, said: str
+) -> None:
+    run = project.snakemake(lakehouse=address)
+    assert run.code in (1, 2) and said in run.output and not run.events
+    assert "hush" not in run.output and "Traceback" not in run.output

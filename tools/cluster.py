@@ -1,0 +1,260 @@
+"""A standalone Spark cluster on this machine: a master and workers, from the same pyspark, on the loopback alone.
+
+make cluster          # starts it, or says that it runs
+make cluster-stop     # ends exactly these processes
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+from reco_platform import cluster, session
+from reco_platform.cluster import Loopback, Process
+from reco_platform.errors import EnvironmentProblemError, reported
+
+HOST = "127.0.0.1"
+START_SECONDS = 90.0
+STOP_SECONDS = 20.0
+CLOCKS = 2.0  # seconds by which the time of a process's start may seem to move with the clock
+JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # they only keep books
+
+
+def parser() -> argparse.ArgumentParser:
+    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shape.add_argument("command", choices=("start", "stop", "status"))
+    shape.add_argument("--folder", type=Path, default=cluster.LOOPBACK, help="where logs, secret and process ids lie")
+    shape.add_argument("--workers", type=int, default=2)
+    shape.add_argument("--cores", type=int, default=1, help="cores of each worker")
+    shape.add_argument("--memory", default="4g", help="memory that each worker may give to executors")
+    shape.add_argument("--port", type=int, default=7077, help="of the master; its page has the next but two")
+    return shape
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Starts the cluster where it does not run as a whole."""
+    folder: Path = arguments.folder
+    with locked(folder):
+        known = cluster.loopback(folder)
+        if known and all(running(known, process, folder) for process in known.processes):
+            return said(known, "runs already", folder)
+        if known:
+            end(known, folder)
+        return said(started(arguments), "started", folder)
+
+
+def started(arguments: argparse.Namespace) -> Loopback:
+    """A new cluster, its workers registered.
+
+    Raises:
+        EnvironmentProblemError: if a port is taken, or it does not come up in time.
+    """
+    folder: Path = arguments.folder
+    master_port, page = arguments.port, arguments.port + 3
+    for port in (master_port, page):
+        if cluster.silence(HOST, port) is None:
+            raise EnvironmentProblemError(
+                f"port {port} is taken by another program", f"make cluster ARGS='--port {master_port + 100}'"
+            )
+    found = Loopback(
+        f"spark://{HOST}:{master_port}", f"http://{HOST}:{page}", secrets.token_hex(8), arguments.workers, []
+    )
+    settings = found.settings(folder)
+    cluster.write_private(settings, cluster.properties_text(guarded()))
+    try:
+        add(found, folder, "master", ["--host", HOST, "--port", str(master_port), "--webui-port", str(page)])
+        wait_for(found, 0, folder)
+        for number in range(1, found.workers + 1):
+            limits = ["--cores", str(arguments.cores), "--memory", arguments.memory]
+            place = ["--host", HOST, "--webui-port", str(page + number), "--work-dir", str((folder / "work").resolve())]
+            add(found, folder, f"worker-{number}", [*place, *limits, found.master])
+        wait_for(found, found.workers, folder)
+    except BaseException:
+        end(found, folder)
+        forget(folder)
+        raise
+    return found
+
+
+def guarded() -> dict[str, str]:
+    """Settings by which only the owner's programs are let in, with a new secret."""
+    return {
+        "spark.authenticate": "true",
+        "spark.authenticate.secret": secrets.token_urlsafe(32),
+        "spark.network.crypto.enabled": "true",
+        "spark.master.rest.enabled": "false",
+        "spark.ui.killEnabled": "false",
+        "spark.worker.cleanup.enabled": "true",
+    }
+
+
+def add(found: Loopback, folder: Path, name: str, words: list[str]) -> None:
+    """Starts the master or a worker, apart from this process and its terminal."""
+    role = name.partition("-")[0]
+    command = [str(session.spark_home() / "bin" / "spark-class"), f"org.apache.spark.deploy.{role}.{role.capitalize()}"]
+    settings = ["--properties-file", str(found.settings(folder).resolve())]
+    logging = f"-Dlog4j.configurationFile={session.LOGGING.resolve().as_uri()}"
+    environment = session.spark_environment() | {
+        "SPARK_DAEMON_JAVA_OPTS": f"{logging} {JVM}",
+        "SPARK_DAEMON_MEMORY": "512m",
+        "SPARK_LOCAL_DIRS": str((folder / "work").resolve()),  # what a killed executor leaves goes with the cluster
+    }
+    del environment["PYTHONPATH"]  # executors get the project's code from the driver
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, *settings, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+            start_new_session=True, cwd=folder,
+        )  # fmt: skip
+    found.processes.append(Process(name, process.pid, psutil.Process(process.pid).create_time()))
+    found.save(folder)
+
+
+def wait_for(found: Loopback, workers: int, folder: Path) -> None:
+    """Waits until the master answers and so many workers are registered.
+
+    Raises:
+        EnvironmentProblemError: if a process ends, or it takes too long.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while registered(found) < workers:
+        dead = [process.name for process in found.processes if not psutil.pid_exists(process.pid) or zombie(process)]
+        if dead or time.monotonic() > deadline:
+            why = f"{dead[0]} has ended" if dead else f"it did not come up within {START_SECONDS:.0f} s"
+            log = folder / f"{dead[0] if dead else found.processes[-1].name}.log"
+            raise EnvironmentProblemError(f"the cluster did not start: {why}\n{tail(log)}", f"see {log}")
+        time.sleep(0.1)
+
+
+def zombie(process: Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+    return True
+
+
+def registered(found: Loopback) -> int:
+    """How many workers the master knows to be alive; -1 while it does not answer."""
+    try:
+        return int(facts(found)["aliveworkers"])
+    except (OSError, ValueError):
+        return -1
+
+
+def facts(found: Loopback) -> dict[str, Any]:
+    """What the master's page tells programs."""
+    with urllib.request.urlopen(f"{found.ui}/json/", timeout=5) as answer:  # noqa: S310  # an address of this machine
+        known: dict[str, Any] = json.load(answer)
+        return known
+
+
+def tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in lines[-5:])
+
+
+def said(found: Loopback, how: str, folder: Path) -> int:
+    print(
+        f"[cluster] {how}: {found.master}, {found.workers} workers, page {found.ui}\n"
+        f"[cluster] logs in {folder}; end it with: make cluster-stop\n"
+        "[cluster] use it with: snakemake --profile profiles/cluster gold"
+        + ("" if found.master.endswith(":7077") else f" --config spark_master={found.master}")
+    )
+    return 0
+
+
+# --- ending it
+
+
+def running(found: Loopback, process: Process, folder: Path) -> psutil.Process | None:
+    """The process of the cluster, if the one that has its number now is still that: by its mark and its age."""
+    try:
+        candidate = psutil.Process(process.pid)
+        is_it = str(found.settings(folder).resolve()) in candidate.cmdline()
+        return candidate if is_it and abs(candidate.create_time() - process.started) < CLOCKS else None
+    except psutil.Error:
+        return None
+
+
+def end(found: Loopback, folder: Path) -> list[str]:
+    """Ends the processes of a cluster and what they have started; the names of those that ran."""
+    own = {process.name: alive for process in found.processes if (alive := running(found, process, folder))}
+    every = [*own.values()]
+    for process in own.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            every += process.children(recursive=True)
+    for process in own.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, left = psutil.wait_procs(every, STOP_SECONDS)
+    for process in left:  # psutil looks whether the number is still the same process
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, STOP_SECONDS)
+    return list(own)
+
+
+def forget(folder: Path) -> None:
+    """Removes what names a cluster that is gone, its secret and the folders of its executors; logs stay."""
+    for path in (folder / "cluster.json", *folder.glob("*.properties")):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / "work", ignore_errors=True)
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.folder
+    with locked(folder):
+        known = cluster.loopback(folder)
+        ended = end(known, folder) if known else []
+        forget(folder)
+    print(f"[cluster] ended: {', '.join(ended)}" if ended else "[cluster] none was running")
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Says what runs; 1 where the cluster is not whole."""
+    known = cluster.loopback(arguments.folder)
+    if known is None:
+        print("[cluster] none is running; start one with: make cluster")
+        return 1
+    alive = [process for process in known.processes if running(known, process, arguments.folder)]
+    for process in known.processes:
+        print(f"  {process.name:<9} {'runs' if process in alive else 'is gone'}, process {process.pid}")
+    if len(alive) < len(known.processes):
+        print("[cluster] not whole; start it anew with: make cluster")
+        return 1
+    told = facts(known)
+    print(f"  {told['aliveworkers']} workers, {told['coresused']} of {told['cores']} cores in use")
+    return said(known, "runs", arguments.folder)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One start or stop at a time."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.set_inheritable(lock.fileno(), False)
+        yield
+
+
+@reported
+def main() -> int:
+    arguments = parser().parse_args()
+    return {"start": start, "stop": stop, "status": status}[arguments.command](arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
