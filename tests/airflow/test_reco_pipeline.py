@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.airflow
 ETL, VERIFY_SILVER, TRAIN, VERIFY_GOLD = TASKS = (
     "run_etl_bronze_to_silver", "verify_silver_output", "run_train_als_generate_recos", "verify_gold_output",
 )  # fmt: skip
+STORE = {"mlflow_tracking_uri": "http://me:secret@127.0.0.1:9"}
 SMALL = {"rank": "4", "max_iter": "3", "tracking": "false"}
 
 
@@ -43,7 +45,7 @@ def given(scratch: Path) -> dict[str, str]:
     return {
         "LAKEHOUSE_PATH": str(scratch / "lakehouse"),
         "STORAGE_FORMAT": "parquet",
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+        "MLFLOW_TRACKING_URI": "sqlite:///elsewhere.db",
         "ALS_RANK": "4",
         "ALS_MAX_ITER": "3",
         "ALS_REG_PARAM": "0.3",
@@ -56,7 +58,7 @@ def given(scratch: Path) -> dict[str, str]:
 def first(airflow: Airflow, given: dict[str, str]) -> tuple[str, Outcome]:
     """What setting up says, and the first run of the DAG."""
     said = airflow.prepare()
-    return said, airflow.test(env=given, conf={"storage_format": "delta", "top_n": 5})
+    return said, airflow.test(env=given, conf={"storage_format": "delta", "top_n": 5, **STORE})
 
 
 def events(house: Path) -> list[dict[str, Any]]:
@@ -78,6 +80,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
     assert run.states == dict.fromkeys(TASKS, "success")
     assert {name: found["errors"] for name, found in run.findings.items()} == {VERIFY_SILVER: [], VERIFY_GOLD: []}
     assert "[train_als] made gold/models/als/" in run.output, "what a step says is in the task's log"
+    assert "http://***@127.0.0.1:9" in next(line for line in run.output.splitlines() if "snakemake --cores" in line)
     house = Path(given["LAKEHOUSE_PATH"])
     resolved = json.loads((house / "config.resolved.json").read_text("utf-8"))
     found = {key: resolved[key] for key in (
@@ -85,7 +88,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
         "top_n",
     )}  # fmt: skip
     assert found == {
-        "dataset": "demo", "storage_format": "delta", "mlflow_tracking_uri": "http://127.0.0.1:9", "rank": 4,
+        "dataset": "demo", "storage_format": "delta", "mlflow_tracking_uri": "http://***@127.0.0.1:9", "rank": 4,
         "max_iter": 3, "reg_param": 0.3, "cold_start_strategy": "nan", "top_n": 5,
     }  # fmt: skip
     assert len(models(house)) == 1
@@ -136,18 +139,26 @@ from airflow.sdk import DAG
 from reco_pipeline_dag import ProjectTask
 
 with DAG("slow", schedule=None):
-    ProjectTask(task_id="slow", program=["bash", "-c", {script!r}], execution_timeout=timedelta(seconds=3))
+    ProjectTask(task_id="slow", program=["bash", "-c", {slow!r}], execution_timeout=timedelta(seconds=3))
+    ProjectTask(task_id="failing", program=["bash", "-c", {failing!r}])
 """
+STORY = ["Failed: silver_movies, which makes silver/movies", "  log      a.log", "Then run again   snakemake"]
 
 
-def test_a_task_beyond_its_time_ends_its_program(first: tuple[str, Outcome], airflow: Airflow, scratch: Path) -> None:
+def test_a_task_beyond_its_time_ends_its_program_and_a_failed_one_says_why(
+    first: tuple[str, Outcome], airflow: Airflow, scratch: Path
+) -> None:
     noted = scratch / "pid"
     folder = scratch / "dags"
     folder.mkdir()
-    (folder / "slow_dag.py").write_text(SLOW.format(script=f"echo $$ > {noted}; sleep 600"), "utf-8")
+    (folder / "slow_dag.py").write_text(
+        SLOW.format(slow=f"echo $$ > {noted}; sleep 600", failing=f"printf '%s\\n' {shlex.join(STORY)} end; exit 1"),
+        "utf-8",
+    )
     ours = str(Path("airflow/dags").resolve())
     run = airflow.test("slow", env={"AIRFLOW__CORE__DAGS_FOLDER": str(folder), "PYTHONPATH": ours})
-    assert run.states == {"slow": "failed"}, run.output
+    assert run.states == {"slow": "failed", "failing": "failed"}, run.output
+    assert "bash ended with exit code 1:\n" + "\n".join(STORY) in run.output.replace("\\n", "\n")
     assert "AirflowTaskTimeout" in run.output
     assert not psutil.pid_exists(int(noted.read_text("utf-8")))
 
