@@ -153,9 +153,16 @@ class Server:
         """The state of each task of a run, by its name."""
         return {task["task_id"]: task for task in self.get(f"{run}/taskInstances")["task_instances"]}
 
-    def finished(self, run: str) -> str:
-        """The state in which a run ends."""
-        return str(wait_for(lambda: state if (state := self.get(run)["state"]) in ("success", "failed") else None))
+    def succeeds(self, run: str) -> None:
+        """Waits for the end of a run, which must be a success."""
+        state = wait_for(lambda: state if (state := self.get(run)["state"]) in ("success", "failed") else None)
+        assert state == "success", self.logs(run)
+
+    def logs(self, run: str) -> str:
+        """What the failed tasks of a run said."""
+        failed = [task for task in self.tasks(run).values() if task["state"] == "failed"]
+        pages = [f"{run}/taskInstances/{task['task_id']}/logs/{task['try_number']}" for task in failed]
+        return "\n".join(str(line.get("event", line)) for page in pages for line in self.get(page)["content"])
 
 
 def wait_for(what: Any) -> Any:

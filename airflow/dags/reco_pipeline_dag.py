@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,11 @@ FOREIGN = ("AIRFLOW", "PYTHON", "VIRTUAL_ENV")
 WRONG_USE = 2
 """The exit code of the project's programs for a wrong key or value: trying again does not help."""
 
-ERROR, HINT = "[ERROR]", "  -> "
+BEGINS, ENDS = ("[ERROR]", "Failed: "), ("  -> ", "Then run again")
+"""How lines begin with which the project's programs start and end the story of a failure."""
+
+USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
+"""User and password in an address."""
 
 
 def params() -> dict[str, Param]:
@@ -73,14 +77,14 @@ def worded(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def last_error(lines: list[str]) -> str:
-    """The last error that a program reported, with its hint; otherwise its last words."""
-    begins = [number for number, line in enumerate(lines) if line.startswith(ERROR)]
+def failure(lines: list[str]) -> str:
+    """What a program says of its failure, up to the next thing to do; otherwise its last words."""
+    begins = [number for number, line in enumerate(lines) if line.startswith(BEGINS)]
     if not begins:
         return "\n".join(lines[-3:])
     said = lines[begins[-1] :]
-    before = list(takewhile(lambda line: not line.startswith(HINT), said))
-    return "\n".join(said[: len(before) + 1] if len(before) < len(said) else said[:1])
+    ends = [number for number, line in enumerate(said) if line.startswith(ENDS)]
+    return "\n".join(said[: ends[0] + 1] if ends else said[:1])
 
 
 class ProjectTask(BaseOperator):
@@ -103,7 +107,7 @@ class ProjectTask(BaseOperator):
     def run_program(self, context: Any) -> tuple[list[str], int]:
         """The program's lines and its exit code. Whatever ends this task lets go of the leash, so ends both."""
         command = [".venv/bin/python", "tools/leash.py", *self.program, *given(context["params"])]
-        self.log.info("%s", shlex.join(command[2:]))
+        self.log.info("%s", USER_INFO.sub("***@", shlex.join(command[2:])))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         lines = []
         with subprocess.Popen(
@@ -116,7 +120,7 @@ class ProjectTask(BaseOperator):
         return lines, self.process.returncode
 
     def fail(self, lines: list[str], code: int) -> None:
-        message = f"{self.program[0]} ended with exit code {code}:\n{last_error(lines)}"
+        message = f"{self.program[0]} ended with exit code {code}:\n{failure(lines)}"
         raise AirflowFailException(message) if code == WRONG_USE else AirflowException(message)
 
     def on_kill(self) -> None:

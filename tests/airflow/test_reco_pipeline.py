@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.airflow
 ETL, VERIFY_SILVER, TRAIN, VERIFY_GOLD = TASKS = (
     "run_etl_bronze_to_silver", "verify_silver_output", "run_train_als_generate_recos", "verify_gold_output",
 )  # fmt: skip
+STORE = {"mlflow_tracking_uri": "http://me:secret@127.0.0.1:9"}
 SMALL = {"rank": "4", "max_iter": "3", "tracking": "false"}
 
 
@@ -43,7 +45,7 @@ def given(scratch: Path) -> dict[str, str]:
     return {
         "LAKEHOUSE_PATH": str(scratch / "lakehouse"),
         "STORAGE_FORMAT": "parquet",
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+        "MLFLOW_TRACKING_URI": "sqlite:///elsewhere.db",
         "ALS_RANK": "4",
         "ALS_MAX_ITER": "3",
         "ALS_REG_PARAM": "0.3",
@@ -56,7 +58,7 @@ def given(scratch: Path) -> dict[str, str]:
 def first(airflow: Airflow, given: dict[str, str]) -> tuple[str, Outcome]:
     """What setting up says, and the first run of the DAG."""
     said = airflow.prepare()
-    return said, airflow.test(env=given, conf={"storage_format": "delta", "top_n": 5})
+    return said, airflow.test(env=given, conf={"storage_format": "delta", "top_n": 5, **STORE})
 
 
 def events(house: Path) -> list[dict[str, Any]]:
@@ -78,6 +80,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
     assert run.states == dict.fromkeys(TASKS, "success")
     assert {name: found["errors"] for name, found in run.findings.items()} == {VERIFY_SILVER: [], VERIFY_GOLD: []}
     assert "[train_als] made gold/models/als/" in run.output, "what a step says is in the task's log"
+    assert "http://***@127.0.0.1:9" in next(line for line in run.output.splitlines() if "snakemake --cores" in line)
     house = Path(given["LAKEHOUSE_PATH"])
     resolved = json.loads((house / "config.resolved.json").read_text("utf-8"))
     found = {key: resolved[key] for key in (
@@ -85,7 +88,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
         "top_n",
     )}  # fmt: skip
     assert found == {
-        "dataset": "demo", "storage_format": "delta", "mlflow_tracking_uri": "http://127.0.0.1:9", "rank": 4,
+        "dataset": "demo", "storage_format": "delta", "mlflow_tracking_uri": "http://***@127.0.0.1:9", "rank": 4,
         "max_iter": 3, "reg_param": 0.3, "cold_start_strategy": "nan", "top_n": 5,
     }  # fmt: skip
     assert len(models(house)) == 1
@@ -136,18 +139,26 @@ from airflow.sdk import DAG
 from reco_pipeline_dag import ProjectTask
 
 with DAG("slow", schedule=None):
-    ProjectTask(task_id="slow", program=["bash", "-c", {script!r}], execution_timeout=timedelta(seconds=3))
+    ProjectTask(task_id="slow", program=["bash", "-c", {slow!r}], execution_timeout=timedelta(seconds=3))
+    ProjectTask(task_id="failing", program=["bash", "-c", {failing!r}])
 """
+STORY = ["Failed: silver_movies, which makes silver/movies", "  log      a.log", "Then run again   snakemake"]
 
 
-def test_a_task_beyond_its_time_ends_its_program(first: tuple[str, Outcome], airflow: Airflow, scratch: Path) -> None:
+def test_a_task_beyond_its_time_ends_its_program_and_a_failed_one_says_why(
+    first: tuple[str, Outcome], airflow: Airflow, scratch: Path
+) -> None:
     noted = scratch / "pid"
     folder = scratch / "dags"
     folder.mkdir()
-    (folder / "slow_dag.py").write_text(SLOW.format(script=f"echo $$ > {noted}; sleep 600"), "utf-8")
+    (folder / "slow_dag.py").write_text(
+        SLOW.format(slow=f"echo $$ > {noted}; sleep 600", failing=f"printf '%s\\n' {shlex.join(STORY)} end; exit 1"),
+        "utf-8",
+    )
     ours = str(Path("airflow/dags").resolve())
     run = airflow.test("slow", env={"AIRFLOW__CORE__DAGS_FOLDER": str(folder), "PYTHONPATH": ours})
-    assert run.states == {"slow": "failed"}, run.output
+    assert run.states == {"slow": "failed", "failing": "failed"}, run.output
+    assert "bash ended with exit code 1:\n" + "\n".join(STORY) in run.output.replace("\\n", "\n")
     assert "AirflowTaskTimeout" in run.output
     assert not psutil.pid_exists(int(noted.read_text("utf-8")))
 
@@ -176,7 +187,7 @@ def scheduled(server: Server, airflow: Airflow) -> str:
     assert server.ask("PATCH", DAG, {"is_paused": False})[0] == 200
     (run,) = wait_for(lambda: server.get(f"{DAG}/dagRuns?run_type=scheduled")["dag_runs"])
     path = f"{DAG}/dagRuns/{run['dag_run_id'].replace('+', '%2B')}"
-    assert server.finished(path) == "success"
+    server.succeeds(path)
     return path
 
 
@@ -197,6 +208,11 @@ def test_the_password_is_printed_once_and_the_dag_is_as_designed(
     assert (status, "0 is less than the minimum of 1" in str(answer)) == (400, True)
 
 
+def add_rating(mine: Project, line: str) -> None:
+    with (mine.root / "data/ratings.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
 def test_new_rows_make_a_new_model_beside_the_old_and_without_them_none_is_made(
     server: Server, scheduled: str, mine: Project
 ) -> None:
@@ -204,13 +220,12 @@ def test_new_rows_make_a_new_model_beside_the_old_and_without_them_none_is_made(
     old = models(house)
     findings = server.get(f"{scheduled}/taskInstances/{VERIFY_GOLD}/xcomEntries/findings")["value"]
     assert json.loads(findings)["passed"] if isinstance(findings, str) else findings["passed"]
-    with (mine.root / "data/ratings.csv").open("a", encoding="utf-8") as file:
-        file.write("1,2,4.5,1700000000\n2,3,1.0,1700000001\n")
-    assert server.finished(server.trigger()) == "success"
+    add_rating(mine, "1,2,4.5,1700000000")
+    server.succeeds(server.trigger())
     new = models(house)
     assert new > old
     assert len(new) == len(old) + 1 == 2
-    assert server.finished(server.trigger()) == "success"
+    server.succeeds(server.trigger())
     assert models(house) == new
     assert events(house) == []
 
@@ -230,17 +245,19 @@ def under_way(server: Server, run: str) -> tuple[int, list[psutil.Process]]:
 def test_a_killed_task_leaves_no_spark_behind_and_its_retry_succeeds(
     server: Server, scheduled: str, mine: Project
 ) -> None:
-    run = server.trigger(etl_engine="spark", lakehouse="results/killed")
+    add_rating(mine, "2,3,1.0,1700000001")
+    run = server.trigger(etl_engine="spark")
     pid, started = under_way(server, run)
     os.kill(pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(started, timeout=60)
     assert not alive
-    assert server.finished(run) == "success"
+    server.succeeds(run)
     assert {name: task["try_number"] for name, task in server.tasks(run).items()} == {**dict.fromkeys(TASKS, 1), ETL: 2}
 
 
-def test_ctrl_c_ends_everything_a_task_and_its_spark_included(server: Server, scheduled: str) -> None:
-    run = server.trigger(etl_engine="spark", lakehouse="results/stopped")
+def test_ctrl_c_ends_everything_a_task_and_its_spark_included(server: Server, scheduled: str, mine: Project) -> None:
+    add_rating(mine, "3,4,2.0,1700000002")
+    run = server.trigger(etl_engine="spark")
     under_way(server, run)
     everything = psutil.Process(server.process.pid).children(recursive=True)
     server.process.send_signal(signal.SIGINT)
