@@ -26,7 +26,8 @@ def leashed(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 def family(noted: Path, deaf: bool = False) -> str:
     """A shell script with a child; both note their process ids, and may be deaf to SIGTERM."""
-    return f"{'trap  TERM; ' if deaf else ''}sleep 600 & echo $$ $! > {noted}.tmp; mv {noted}.tmp {noted}; wait"
+    first = "trap '' TERM; " if deaf else ""
+    return f"{first}sleep 600 & echo $$ $! > {noted}.tmp; mv {noted}.tmp {noted}; wait"
 
 
 def ids(noted: Path) -> list[int]:
