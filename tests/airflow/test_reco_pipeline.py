@@ -22,7 +22,7 @@ pytestmark = pytest.mark.airflow
 ETL, VERIFY_SILVER, TRAIN, VERIFY_GOLD = TASKS = (
     "run_etl_bronze_to_silver", "verify_silver_output", "run_train_als_generate_recos", "verify_gold_output",
 )  # fmt: skip
-STORE = {"mlflow_tracking_uri": "http://me:secret@127.0.0.1:9"}
+CONF = {"storage_format": "delta", "top_n": 5, "mlflow_tracking_uri": "http://me:secret@127.0.0.1:9"}
 SMALL = {"rank": "4", "max_iter": "3", "tracking": "false"}
 
 
@@ -58,13 +58,13 @@ def given(scratch: Path) -> dict[str, str]:
 def first(airflow: Airflow, given: dict[str, str]) -> tuple[str, Outcome]:
     """What setting up says, and the first run of the DAG."""
     said = airflow.prepare()
-    return said, airflow.test(env=given, conf={"storage_format": "delta", "top_n": 5, **STORE})
+    return said, airflow.test(env=given, conf=CONF)
 
 
 def events(house: Path) -> list[dict[str, Any]]:
     """What the steps of the latest run of Snakemake did."""
-    lines = max((house / "_runs").glob("*.jsonl")).read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    journal = max((house / "_runs").glob("*[0-9].jsonl"))
+    return [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
 
 
 def models(house: Path) -> set[str]:
@@ -96,7 +96,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
 
 def test_a_second_run_does_nothing(first: tuple[str, Outcome], airflow: Airflow, given: dict[str, str]) -> None:
     before = models(Path(given["LAKEHOUSE_PATH"]))
-    run = airflow.test(env=given, conf={"storage_format": "delta", "top_n": 5})
+    run = airflow.test(env=given, conf=CONF)
     assert run.code == 0, run.output
     assert run.states == dict.fromkeys(TASKS, "success")
     assert events(Path(given["LAKEHOUSE_PATH"])) == []
@@ -109,7 +109,7 @@ def test_a_damaged_silver_table_fails_its_check_and_stops_what_follows(
     damaged = shutil.copytree(given["LAKEHOUSE_PATH"], scratch / "damaged")
     victim = next((damaged / "silver/ratings").rglob("*.parquet"))
     victim.unlink()
-    run = airflow.test(env=given, conf={"storage_format": "delta", "top_n": 5, "lakehouse": str(damaged)})
+    run = airflow.test(env=given, conf={**CONF, "lakehouse": str(damaged)})
     assert run.code != 0
     assert run.states == {
         ETL: "success", VERIFY_SILVER: "failed", TRAIN: "upstream_failed", VERIFY_GOLD: "upstream_failed"
