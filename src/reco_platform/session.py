@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
@@ -261,6 +262,7 @@ def spark_session(name: str, log_level: str = "warn") -> SparkSession:
     session.sparkContext.setLogLevel(log_level.upper())
     if not cluster.in_one_process(session.sparkContext.master):
         session.sparkContext.addPyFile(str(cluster.archive()))
+        atexit.register(session.stop)  # executors are told, instead of being found lost
     return session
 
 
