@@ -128,9 +128,13 @@ def test_a_failed_run_names_the_step_its_log_its_last_word_and_the_next_command(
     assert {("silver_movies", "FAIL"), ("pipeline", "FAIL"), ("bronze", "COMPLETE")} <= ends
 
 
+def is_training(run: Path) -> bool:
+    return any(event.step == "train_als" and event.text for event in journal.read(run))
+
+
 def test_a_step_that_is_killed_is_told_as_failed(built: Project) -> None:
     with built.started(rank=200, max_iter=200) as process:
-        wait_for(lambda: len(built.journals()) > 1 and any(event.text for event in journal.read(latest(built))))
+        wait_for(lambda: len(built.journals()) > 1 and is_training(latest(built)))
         training = next(
             one for one in psutil.Process(process.pid).children(recursive=True)
             if one.cmdline()[1:2] == ["scripts/train_als.py"]
