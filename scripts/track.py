@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import Any
 
 from reco_platform import layout, reporting, tracking
@@ -16,12 +17,7 @@ def work(task: Task) -> Receipt:
     gate = reporting.read_json(task.path("gate"))
     if gate["state"] == "untracked":  # the gate has warned
         return publish(task, {"tracked": False, "reason": gate["reason"]})
-    try:
-        log(task)
-    except tracking.StoreProblemError as problem:
-        task.log(tracking.warning(problem))
-        return publish(task, {"tracked": False, "reason": problem.reason})
-    return publish(task, {"tracked": True})
+    return publish(task, tracking.told(partial(log, task), task.log))
 
 
 def publish(task: Task, facts: dict[str, Any]) -> Receipt:

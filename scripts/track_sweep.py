@@ -2,6 +2,8 @@
 
 import json
 import sys
+from functools import partial
+from typing import Any
 
 from reco_platform import reporting, tracking
 from reco_platform.receipts import Receipt
@@ -10,15 +12,10 @@ from reco_platform.steps import Task, git_commit, run
 
 
 def work(task: Task) -> Receipt:
-    try:
-        log(task)
-    except tracking.StoreProblemError as problem:
-        task.log(tracking.warning(problem))
-        return publish(task, {"tracked": False, "reason": problem.reason})
-    return publish(task, {"tracked": True})
+    return publish(task, tracking.told(partial(log, task), task.log))
 
 
-def publish(task: Task, facts: dict[str, bool | str]) -> Receipt:
+def publish(task: Task, facts: dict[str, Any]) -> Receipt:
     facts = {"sweep": task.path("leaderboard").name, **facts}
     return task.publish_file(f"{task.artifact}.json", json.dumps(facts, indent=1) + "\n", facts)
 

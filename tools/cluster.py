@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from reco_platform import cluster, session
+from reco_platform import cluster, network, session
 from reco_platform.cluster import Loopback, Process
 from reco_platform.errors import EnvironmentProblemError, reported
 
@@ -66,7 +66,7 @@ def started(arguments: argparse.Namespace) -> Loopback:
     folder: Path = arguments.folder
     master_port, page = arguments.port, arguments.port + 3
     for port in (master_port, page):
-        if cluster.silence(HOST, port) is None:
+        if network.silence(HOST, port, cluster.CONNECT_SECONDS) is None:
             raise EnvironmentProblemError(
                 f"port {port} is taken by another program", f"make cluster ARGS='--port {master_port + 100}'"
             )

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reco_platform import lineage, removal, retention, status, validation, workflow
+from reco_platform import invocation, lineage, removal, retention, status, validation, workflow
 from reco_platform.config import Config
 from reco_platform.errors import ConfigError, RecoError, reported
 from reco_platform.layout import LAYERS
@@ -165,7 +165,7 @@ def run_clean(arguments: argparse.Namespace) -> int:
         print(f"[INFO] there is no lakehouse at {house.root}: nothing to remove")
         return 0
     removal.refuse_foreign(house)
-    with removal.held(house):
+    with invocation.locked(house):
         layers = (arguments.layer,) if arguments.layer else (*LAYERS, "runs")
         found = removal.of_layers(house, layers)
         print("\n".join([f"To be removed from {house.root}:", *removal.listed(found)]), flush=True)
@@ -203,7 +203,7 @@ def run_prune(arguments: argparse.Namespace) -> int:
         show(retention.plan(house, keep))
         print("[INFO] nothing was removed; --yes removes it")
         return 0
-    with removal.held(house):
+    with invocation.locked(house):
         plan = retention.plan(house, keep)
         show(plan)
         removal.remove(house, plan.removals)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from reco_platform import datasets, storage
 from reco_platform.layout import TABLES, Lakehouse
-from reco_platform.places import Place, move, sha256_file
+from reco_platform.places import Place, move, remove_tree, sha256_file, side_by_side
 from reco_platform.receipts import Receipt, write_text
 
 CACHE = Path(".cache/downloads")
@@ -32,10 +31,10 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     if isinstance(folder, Path):
         datasets.acquire(dataset, folder, CACHE, report=report)
     else:
-        with tempfile.TemporaryDirectory(dir=storage.scratch()) as here:
-            datasets.acquire(dataset, Path(here), CACHE, report=report)
-            for table in wanted:
-                move(Path(here) / f"{table}.csv", folder / f"{table}.csv")
+        staging = storage.staging_folder(folder)
+        datasets.acquire(dataset, staging, CACHE, report=report)
+        side_by_side(move, ((staging / f"{table}.csv", folder / f"{table}.csv") for table in wanted))
+        remove_tree(staging)
     write_text(source, identity(dataset))
     return True
 

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import socket
 import sys
 import tempfile
 import zipfile
@@ -19,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reco_platform.digests import SOURCE
+from reco_platform.digests import SOURCE, sha256
 from reco_platform.errors import EnvironmentProblemError
+from reco_platform.network import silence
 from reco_platform.receipts import write_bytes
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def for_scripts(asked: Config, folder: Path = PRIVATE) -> dict[str, str]:
 
     Settings are told in a file, and secrets with them: a command line could be read by anybody on this machine.
     """
-    path = folder / f"{hashlib.sha256(str(Path(asked.root).absolute()).encode()).hexdigest()[:16]}.properties"
+    path = folder / f"{sha256(str(Path(asked.root).absolute()))[:16]}.properties"
     if asked.spark_master is None and not own_settings(asked):
         path.unlink(missing_ok=True)
         return {MASTER: "", PROPERTIES: str(DEFAULTS)}
@@ -174,19 +174,11 @@ def require(master: str) -> None:
             "export HADOOP_CONF_DIR=/etc/hadoop/conf, or wherever yarn-site.xml lies",
         )
     addresses = [(host, int(port)) for host, port in ADDRESS.findall(master.partition("://")[2])]
-    problems = [problem for host, port in addresses if (problem := silence(host, port))]
+    silent = [(host, port, silence(host, port, CONNECT_SECONDS)) for host, port in addresses]
+    problems = [f"{host}:{port} {why}" for host, port, why in silent if why]
     if addresses and len(problems) == len(addresses):
         hint = "make cluster" if here(master) else "start it, or mend spark_master (docs/scale.md)"
         raise EnvironmentProblemError(f"no Spark master answers at {master}: {'; '.join(problems)}", hint)
-
-
-def silence(host: str, port: int) -> str | None:
-    """Why nothing answers at an address; None if something does."""
-    try:
-        socket.create_connection((host, port), CONNECT_SECONDS).close()
-    except OSError as error:
-        return f"{host}:{port} {error.strerror or error}"
-    return None
 
 
 # --- code

@@ -26,8 +26,9 @@ from pydantic import (
 )
 
 from reco_platform import demo
-from reco_platform.download import fetch, file_sha256
+from reco_platform.download import fetch
 from reco_platform.errors import ConfigError, DataError
+from reco_platform.places import sha256_file
 
 TABLES = ("ratings", "movies", "tags")
 
@@ -159,7 +160,7 @@ def source_identity(dataset: Dataset) -> str:
         case ArchiveDataset():
             identity |= {"sha256": dataset.sha256, "layout": dataset.layout, "members": dataset.members}
         case DirectoryDataset():
-            identity["sha256"] = {table: file_sha256(dataset.path / f"{table}.csv") for table in tables(dataset)}
+            identity["sha256"] = {table: sha256_file(dataset.path / f"{table}.csv") for table in tables(dataset)}
     return json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -237,7 +238,7 @@ def _is_there_already(dataset: Dataset, destination: Path) -> bool:
         case GenerateDataset():
             files = {table: destination / f"{table}.csv" for table in TABLES}
             return set(dataset.sha256) == set(TABLES) and all(
-                files[table].is_file() and file_sha256(files[table]) == digest
+                files[table].is_file() and sha256_file(files[table]) == digest
                 for table, digest in dataset.sha256.items()
             )
         case ArchiveDataset():
@@ -262,7 +263,7 @@ def _stage(dataset: Dataset, staging: Path, cache: Path, report: Report) -> None
 
 def _check_generated(dataset: GenerateDataset, staging: Path) -> None:
     for table, digest in dataset.sha256.items():
-        found = file_sha256(staging / f"{table}.csv")
+        found = sha256_file(staging / f"{table}.csv")
         if found != digest:
             raise DataError(
                 f"{dataset.name}: the generated {table}.csv has sha256 {found}, the registry says {digest}",
@@ -272,7 +273,7 @@ def _check_generated(dataset: GenerateDataset, staging: Path) -> None:
 
 def _place(staged: Path, final: Path, report: Report) -> None:
     """Renames; a final file with these bytes stays as it is, so that its time does not change."""
-    if final.is_file() and final.stat().st_size == staged.stat().st_size and file_sha256(final) == file_sha256(staged):
+    if final.is_file() and final.stat().st_size == staged.stat().st_size and sha256_file(final) == sha256_file(staged):
         report(f"{final.name}: already there")
         return
     _sync(staged)

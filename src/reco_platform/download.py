@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import ipaddress
 import os
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from reco_platform.errors import DataError
+from reco_platform.places import sha256_file
 
 ATTEMPTS = 4
 LARGEST = 4 * 2**30
@@ -61,7 +61,7 @@ def fetch(
     """
     final = cache / f"{sha256}.zip"
     if final.is_file():
-        if file_sha256(final) == sha256:
+        if sha256_file(final) == sha256:
             return final
         report(f"{final} is damaged (its sha256 does not fit its name); downloading it again")
         final.unlink()
@@ -89,12 +89,6 @@ def fetch(
     )
 
 
-def file_sha256(path: Path) -> str:
-    """Lower-case hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _download(url: str, part: Path, *, sha256: str, size: int | None, report: Report, timeout: float) -> None:
     """`part` is the whole file with this sha256 afterwards, or `_SourceError` is raised."""
     reason = ""
@@ -106,7 +100,7 @@ def _download(url: str, part: Path, *, sha256: str, size: int | None, report: Re
             reason = str(cut)
             report(f"{url}: {cut}; trying again from byte {_length(part):,}")
             continue
-        found = file_sha256(part)
+        found = sha256_file(part)
         if found == sha256:
             return
         part.unlink()

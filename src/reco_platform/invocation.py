@@ -9,8 +9,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +31,8 @@ from reco_platform import (
     tracking,
 )
 from reco_platform.digests import SOURCE
-from reco_platform.errors import RecoError
+from reco_platform.errors import RecoError, TableError
+from reco_platform.layout import Lakehouse
 from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
 from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow
@@ -102,21 +103,10 @@ def announce(workflow: Workflow) -> None:
 
 def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> ExitStack:
     """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
-    root = workflow.house.records
-    try:
-        lock = take_lock(root)
-    except OSError as error:
-        message = f"lakehouse {root} cannot be written: {error.strerror}"
-        print(f"[ERROR] {message}\n  -> name a folder that you may write in", file=sys.stderr, flush=True)
-        os._exit(1)
-    if lock is None:
-        message = f"another run holds {workflow.house.root} (process {holder(root)})"
-        print(f"[ERROR] {message}\n  -> wait for it to end, then run again", file=sys.stderr, flush=True)
-        os._exit(1)
     with ExitStack() as held:
-        held.enter_context(lock)
+        held.enter_context(locked(workflow.house))
         if isinstance(workflow.house.place, HdfsPath):
-            held.enter_context(hold(workflow.house.place))
+            hold(workflow.house.place, held)
         make_ready(workflow, given, environ)
         kept = held.pop_all()
     atexit.register(kept.close)
@@ -199,22 +189,36 @@ def take_lock(folder: Path) -> IO[str] | None:
     return lock
 
 
-@contextmanager
-def hold(root: HdfsPath) -> Iterator[None]:
-    """Keeps other machines out for as long as this process lives.
+def locked(house: Lakehouse) -> IO[str]:
+    """The lock of a lakehouse on this machine, held as long as it is open.
+
+    Raises:
+        TableError: where another process holds it, or the folder cannot be written.
+    """
+    try:
+        lock = take_lock(house.records)
+    except OSError as error:
+        message = f"lakehouse {house.records} cannot be written: {error.strerror}"
+        raise TableError(message, "name a folder that you may write in") from error
+    if lock is None:
+        message = f"another run holds {house.root} (process {holder(house.records)})"
+        raise TableError(message, "wait for it to end, then run again")
+    return lock
+
+
+def hold(root: HdfsPath, held: ExitStack) -> None:
+    """Keeps other machines out until `held` is closed, or this process ends.
 
     Raises:
         StoreError: where another process holds the lakehouse.
     """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(lease(root / LOCK))
-        except FileExistsError as error:
-            raise StoreError(
-                f"another run holds {root}: HDFS says: {spoken(error)}",
-                "wait for it to end, then run again; HDFS keeps the hold of a killed one for a minute",
-            ) from error
-        yield
+    try:
+        held.enter_context(lease(root / LOCK))
+    except FileExistsError as error:
+        raise StoreError(
+            f"another run holds {root}: HDFS says: {spoken(error)}",
+            "wait for it to end, then run again; HDFS keeps the hold of a killed one for a minute",
+        ) from error
 
 
 def holder(folder: Path) -> str:
@@ -231,7 +235,7 @@ def drop_stale(workflow: Workflow) -> None:
         try:
             receipt = receipts.read(path)
             found = staleness.stale(workflow, receipt, path)
-        except RecoError as error:
+        except TableError as error:
             found = error.what
         if found:
             print(f"[stale] {path}: {found}", file=sys.stderr, flush=True)

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from reco_platform.download import file_sha256
 from reco_platform.errors import DataError, reported
+from reco_platform.places import sha256_file
 from reco_platform.session import JARS, find_java, spark_home
 
 CHECKSUMS = Path("envs/jars.sha256")
@@ -49,12 +49,12 @@ def fetch(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
     jars = wanted(checksums)
     for one, digest in jars.items():
         jar = folder / one.name
-        if jar.is_file() and file_sha256(jar) == digest:
+        if jar.is_file() and sha256_file(jar) == digest:
             continue
         print(f"[setup] downloading {one.name}", flush=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix="ivy-") as scratch:
             came = download(one, Path(scratch))
-            found = file_sha256(came)
+            found = sha256_file(came)
             if found != digest:
                 raise DataError(f"{one.name} came with sha256 {found}, {checksums} says {digest}", "make setup")
             came.replace(jar)
@@ -76,7 +76,7 @@ def download(one: Jar, scratch: Path) -> Path:
         said = "\n    ".join((run.stdout + run.stderr).strip().splitlines()[-8:])
         raise DataError(
             f"{':'.join(one)} cannot be downloaded from Maven Central; Ivy said\n    {said}",
-            f"make setup, with network; or put the file at {JARS / one.name}",
+            f"make setup, with network; or put the file at {scratch.parent / one.name}",
         )
     return jar
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reco_platform import layout
+from reco_platform import layout, steps, storage
 from reco_platform.errors import ConfigError, TableError
-from reco_platform.invocation import LOCK, holder, take_lock
+from reco_platform.invocation import LOCK
 from reco_platform.layout import Lakehouse
-from reco_platform.storage import STAGING
 
 CONFIG = "config.resolved.json"
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -79,21 +77,6 @@ def leads_out(house: Lakehouse, path: Path) -> bool:
     return any(parent.is_symlink() for parent in path.parents if parent != root and parent.is_relative_to(root))
 
 
-@contextmanager
-def held(house: Lakehouse) -> Iterator[None]:
-    """Holds the lakehouse, as a run does.
-
-    Raises:
-        TableError: another process holds it.
-    """
-    root = house.folder
-    lock = take_lock(root)
-    if lock is None:
-        raise TableError(f"another run holds {root} (process {holder(root)})", "wait for it to end, then try again")
-    with lock:
-        yield
-
-
 # --- clean
 
 
@@ -103,11 +86,8 @@ def of_layers(house: Lakehouse, layers: Iterable[str]) -> list[Removal]:
     found = []
     for artifact in artifacts:
         path = house.folder / artifact
-        beside = [
-            Path(f"{path}{layout.RECEIPT}"),
-            Path(f"{path}{layout.PROVENANCE}"),
-            path.with_name(f"{STAGING}-{path.name}"),
-        ]
+        receipt = Path(house.receipt(artifact))
+        beside = [receipt, steps.provenance_path(receipt), storage.staging_name(path)]
         there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(house, one)]
         link = "  (a symlink: what it leads to stays)" if path.is_symlink() else ""
         found += [removal(artifact + link, *there)] if there else []

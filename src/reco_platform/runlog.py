@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from reco_platform import layout
 from reco_platform.steps import Task, git_commit
 
 HEADLINES = ("rmse", "test_count", "predictions_count", "coverage", "cold_count", "cold_share")
@@ -74,7 +75,7 @@ def files_of(task: Task) -> list[tuple[Path, str]]:
     single = [task.path(name) for name in ("run_metrics", "gate", "report")]
     records = task.house.records
     config = records / "config.resolved.json"
-    receipts = [path for path in sorted(records.rglob("*.receipt.json")) if path != task.receipt_path]
+    receipts = [path for path in sorted(records.rglob(f"*{layout.RECEIPT}")) if path != task.receipt_path]
     return [
         *((path, "") for path in (*single, config) if path.is_file()),
         *((path, f"receipts/{path.parent.relative_to(records)}") for path in receipts if "sweeps" not in path.parts),

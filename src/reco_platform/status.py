@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reco_platform import bronze, datasets, layout, receipts, staleness, steps, tracking
-from reco_platform.errors import RecoError
+from reco_platform.errors import TableError
 from reco_platform.invocation import LOCK, holder
 from reco_platform.layout import TABLES
 from reco_platform.receipts import Receipt
@@ -134,7 +134,7 @@ def current(workflow: Workflow, artifact: str) -> tuple[Receipt | None, str | No
     try:
         receipt = receipts.read(path)
         return receipt, staleness.stale(workflow, receipt, path)
-    except RecoError as error:
+    except TableError as error:
         return None, error.what
 
 

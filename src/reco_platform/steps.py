@@ -161,7 +161,7 @@ def remembered(path: Place) -> Receipt | None:
     """A receipt of a memo; None where it cannot be read."""
     try:
         return receipts.read(path)
-    except RecoError:
+    except TableError:
         return None
 
 
@@ -230,7 +230,7 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
 def artifact_of(arguments: argparse.Namespace) -> str:
     """What the command line asks for, by the name of its receipt."""
     records = Lakehouse(arguments.lakehouse, arguments.dataset).records
-    return str(Path(arguments.receipt).relative_to(records)).removesuffix(".receipt.json")
+    return str(Path(arguments.receipt).relative_to(records)).removesuffix(layout.RECEIPT)
 
 
 # --- running
@@ -308,7 +308,7 @@ def memo_problem(task: Task) -> str | None:
     """Why no earlier result of the same digest can be restored: empty where none was made; None if it can."""
     try:
         receipt = receipts.read(memo_path(task))
-    except RecoError:
+    except TableError:
         return ""
     if receipt.kind == "file" and payload_path(task).is_file():
         return None
@@ -357,7 +357,7 @@ def remember(task: Task, receipt: Receipt) -> None:
 
 
 def provenance_path(receipt: Path) -> Path:
-    return receipt.with_name(receipt.name.replace(".receipt.json", ".provenance.json"))
+    return receipt.with_name(receipt.name.replace(layout.RECEIPT, layout.PROVENANCE))
 
 
 def provenance(started: float) -> dict[str, Any]:
@@ -383,7 +383,7 @@ def reasons(task: Task) -> list[str]:
     """Why the step was asked to run: what differs, by name, from the last time."""
     try:
         last = receipts.read(task.memo / f"{LAST}.json")
-    except RecoError:
+    except TableError:
         return [FIRST_RUN]
     differs = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
     found = storage.problem(task.root, last)

@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,17 +29,17 @@ import pyarrow.parquet as pq
 from reco_platform.digests import sha256
 from reco_platform.errors import RecoError, TableError
 from reco_platform.places import (
-    AT_ONCE,
     HdfsPath,
     Place,
     answered,
     below,
     copy,
     fetch,
-    move_all,
+    move,
     readable,
     remove_tree,
     sha256_file,
+    side_by_side,
 )
 from reco_platform.receipts import Receipt, write_text
 
@@ -224,14 +223,13 @@ def on_this_machine(folder: Place, manifest: Manifest) -> Path:
     """The folder of a version's files: the content's own, or of a remote one a copy that is checked as it comes."""
     if isinstance(folder, Path):
         return folder
-    here, coming = CACHE / sha256(f"{folder} {manifest.text()}")[:16] / folder.name, []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for name, (size, _, checksum) in manifest.files.items():
-            copied = here / name
-            if not copied.is_file() or copied.stat().st_size != size:
-                coming.append(pool.submit(fetch, folder / name, copied, checksum))
-    for done in coming:
-        done.result()
+    here = CACHE / sha256(f"{folder} {manifest.text()}")[:16] / folder.name
+    missing = [
+        (folder / name, here / name, checksum)
+        for name, (size, _, checksum) in manifest.files.items()
+        if not (here / name).is_file() or (here / name).stat().st_size != size
+    ]
+    side_by_side(fetch, missing)
     return here
 
 
@@ -310,12 +308,6 @@ def staging_folder(target: Place) -> Path:
     staging = staging_name(target)
     staging.mkdir(parents=True)
     return staging
-
-
-def scratch() -> Path:
-    """A folder of this machine for what goes to a remote store."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    return CACHE
 
 
 def shared_folder(target: Place) -> Place:
@@ -451,7 +443,7 @@ def commit_delta(
     manifest = manifest_of(staging, names, fingerprint, rows)
     actions = [add_action(path, name, manifest.files[name], partition_by) for path, name in names.items()]
     write_text(manifest_path(target, PENDING), manifest.text())
-    move_all((path, target / name) for path, name in names.items())
+    side_by_side(move, ((path, target / name) for path, name in names.items()))
     write_text(manifest_path(target, version), as_there(manifest, target).text())
     properties = CommitProperties(custom_metadata={"fingerprint": fingerprint, "rows": str(rows)})
     delta_schema = Schema.from_arrow(schema)
@@ -542,7 +534,7 @@ def publish_there(staging: Path, target: HdfsPath, manifest: Manifest) -> None:
     """
     new = beside(target)
     remove_tree(new)
-    move_all((staging / name, new / name) for name in manifest.files)
+    side_by_side(move, ((staging / name, new / name) for name in manifest.files))
     write_text(manifest_path(new, manifest.fingerprint), as_there(manifest, new).text())
     old = aside(target)
     if target.exists():

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,21 @@ class StoreProblemError(Exception):
         self.reason = reason
         self.detail = detail
         super().__init__(reason)
+
+
+def told(log: Callable[[], None], say: Callable[[str], None]) -> dict[str, Any]:
+    """What a receipt says of whether the store was told.
+
+    Args:
+        log: tells it, and may raise StoreProblemError.
+        say: gets a warning where it could not be told.
+    """
+    try:
+        log()
+    except StoreProblemError as problem:
+        say(warning(problem))
+        return {"tracked": False, "reason": problem.reason}
+    return {"tracked": True}
 
 
 def address(environ: Mapping[str, str] = os.environ) -> str:

@@ -138,6 +138,10 @@ def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finis
     assert took < 120, "HDFS's own client would have waited for three minutes a call"
     away = project.snakemake(house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
     assert away.code == 1 and "does not answer" in away.output and not away.events
+    kept = project.receipts(records(hdfs).name)
+    dry = project.snakemake("gold", "-n", house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
+    assert dry.code == 1 and "does not answer" in dry.output
+    assert project.receipts(records(hdfs).name) == kept, "a store that is away says nothing of what it holds"
     hdfs.start()
     wait_for(lambda: free(place(f"{lake(hdfs)}/.lock")), 90)
     after = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 import oracle
 from reco_platform import demo
 from reco_platform.demo import DemoSpec, Dirty
-from reco_platform.download import file_sha256
+from reco_platform.places import sha256_file
 
 DIRTY = Dirty(
     ratings={kind: 5 + number for number, kind in enumerate(demo.RATING_FAULTS)},
@@ -106,7 +106,7 @@ def test_the_manifest_names_size_and_checksum_of_each_file(generated: Path) -> N
     assert files.keys() == {"ratings.csv", "movies.csv", "tags.csv"}
     for name, facts in files.items():
         path = generated / name
-        assert facts == {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        assert facts == {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
 def test_ratings_are_what_the_manifest_says(generated: Path, counted: oracle.Found) -> None:

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from helpers import Page, quiet, serving, sha256
-from reco_platform.download import TERMINAL, fetch, file_sha256
+from reco_platform.download import TERMINAL, fetch
 from reco_platform.errors import DataError
+from reco_platform.places import sha256_file
 
 BODY = bytes(range(256)) * 4_000
 SHA = sha256(BODY)
@@ -274,4 +275,4 @@ def test_https_with_an_unknown_certificate_is_refused(get: Get, https: ssl.SSLCo
 
 def test_the_checksum_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(BODY)
-    assert file_sha256(tmp_path / "a") == SHA
+    assert sha256_file(tmp_path / "a") == SHA

@@ -57,7 +57,7 @@ def test_an_emptied_lakehouse_goes_with_its_lock(house: Lakehouse) -> None:
     for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
         (house.folder / name).unlink()
         removal.remove_empty(house, (house.folder / name).parent)
-    with removal.held(house):
+    with invocation.locked(house):
         removal.remove(house, removal.of_layers(house, (*layout.LAYERS, "runs")))
         assert removal.remove_root(house) == []
     assert not house.folder.exists()
@@ -110,9 +110,9 @@ def test_a_receipt_or_the_resolved_configuration_marks_a_lakehouse(tmp_path: Pat
 def test_a_held_lakehouse_is_refused_with_its_holder(house: Lakehouse) -> None:
     lock = invocation.take_lock(house.folder)
     assert lock is not None
-    with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), removal.held(house):
+    with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), invocation.locked(house):
         raise AssertionError("it was held")
-    with removal.held(house):
+    with invocation.locked(house):
         assert invocation.take_lock(house.folder) is None
 
 
