@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import time
@@ -72,12 +73,15 @@ def clock() -> str:
 
 
 def append(path: Path, line: str) -> None:
-    """Adds a line to a file by one write, so that jobs side by side and killed ones leave the others' lines whole.
+    """Adds a line to a file, one job at a time, so that jobs side by side and killed ones leave others' lines whole.
+
+    What is looked at and what is written go together: while another job writes, the file ends in the middle of a line.
 
     A step that has done its work does not fail because this cannot be written: that is said, and no more.
     """
     try:
         with path.open("a+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, however that comes about
             size = file.seek(0, os.SEEK_END)
             torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
             file.write(b"\n" * torn + line.encode() + b"\n")
