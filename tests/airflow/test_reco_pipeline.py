@@ -133,6 +133,14 @@ def test_bad_values_fail_with_the_message_of_the_config(first: tuple[str, Outcom
     assert "did you mean rank?" in failure
 
 
+def test_a_lakehouse_that_cannot_be_one_fails_before_anything_is_made(
+    first: tuple[str, Outcome], airflow: Airflow
+) -> None:
+    run = airflow.test(env={"LAKEHOUSE_PATH": "config/config.yaml"})
+    assert run.states == {ETL: "failed", **dict.fromkeys(TASKS[1:], "upstream_failed")}
+    assert "lakehouse=config/config.yaml (from environment variable LAKEHOUSE_PATH): " in run.output
+
+
 SLOW = """
 from datetime import timedelta
 from airflow.sdk import DAG
