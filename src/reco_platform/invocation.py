@@ -20,6 +20,7 @@ from reco_platform import (
     download,
     journal,
     leaderboard,
+    lineage,
     openlineage,
     receipts,
     reporting,
@@ -56,6 +57,9 @@ LOOKING = (
 )
 PLACES = ("dataset_path", "lakehouse")
 """Keys that say where things lie on this machine, which a sweep's best.yaml does not."""
+
+AGES = 30 * 365 * 86400 * 10**9
+"""Nanoseconds by which a receipt is set back: none was ever written so long ago."""
 
 DRY = ("-n", "--dry-run", "--dryrun")
 
@@ -241,8 +245,38 @@ def drop_stale(workflow: Workflow) -> None:
             print(f"[stale] {path}: {found}", file=sys.stderr, flush=True)
             path.unlink()
             continue
+        date(workflow, receipt, path)
         note_looks(workflow, receipt, path)
         warn_of_damage(workflow, receipt)
+
+
+def date(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
+    """Sets a receipt's time back where its step would be asked for something else now, and forward where it was so.
+
+    Snakemake compares times, and contents and parameters with its own records. None of these tells what another
+    checkout has made in this lakehouse, nor anything once `.snakemake/` is lost or the clock was set back; the receipt
+    itself does. An old one of which Snakemake has no record makes its step run, and unlike a missing one it can still
+    be read, and dated as it was.
+    """
+    look = path.stat()
+    aged, differs = look.st_mtime_ns < AGES, otherwise(workflow, receipt)
+    if differs:
+        from snakemake.io import IOFile  # noqa: PLC0415 - the tools that only look do without Snakemake
+        from snakemake.persistence.file import FilePersistence  # noqa: PLC0415
+
+        FilePersistence().cleanup_metadata(IOFile(str(path)))
+    if differs != aged:
+        os.utime(path, ns=(look.st_atime_ns, look.st_mtime_ns + (AGES if aged else -AGES)))
+
+
+def otherwise(workflow: Workflow, receipt: receipts.Receipt) -> bool:
+    """Whether a receipt's step would be asked for something else now; where an input is missing it runs anyway."""
+    if receipt.artifact.startswith("bronze/"):
+        return False
+    try:
+        return lineage.made_otherwise(workflow.house, workflow.config, receipt)
+    except TableError:
+        return False
 
 
 def forget_lost_store(workflow: Workflow) -> None:
