@@ -32,6 +32,8 @@ class Outcome:
 
     def table(self) -> pa.Table:
         contract = self.cleaning.contract
+        if not any(self.staging.rglob("*.parquet")):
+            return contract.schema.empty_table()
         kinds = pa.schema([contract.schema.field(name) for name in contract.partition_by])
         partitioning = ds.partitioning(kinds, flavor="hive") if contract.partition_by else None
         return ds.dataset(self.staging, format="parquet", partitioning=partitioning).to_table(contract.names)
@@ -51,7 +53,7 @@ def folders(folder: Path, table: str) -> tuple[Path, Path]:
 def natively(source: Path, table: str, folder: Path, threads: int = 2) -> Outcome:
     cleaning, (staging, quarantine) = CLEANINGS[table], folders(folder, table)
     extra = csvfile.extra_columns(source, cleaning.source)
-    records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
+    records = csvfile.records(source, cleaning.source)
     cleaned = silver_native.clean(records, cleaning, staging, quarantine, threads)
     return Outcome(cleaning, cleaned, staging, quarantine, extra)
 
@@ -60,7 +62,7 @@ def by_spark(spark: Any, source: Path, table: str, folder: Path) -> Outcome:
     cleaning, (staging, quarantine) = CLEANINGS[table], folders(folder, table)
     extra = csvfile.extra_columns(source, cleaning.source)
     parsed = folder / f"{table}.parquet"
-    csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
+    csvfile.to_parquet(source, cleaning.source, parsed)
     cleaned = silver_spark.clean(spark, parsed, cleaning, staging, quarantine)
     return Outcome(cleaning, cleaned, staging, quarantine, extra)
 

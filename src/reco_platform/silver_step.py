@@ -70,7 +70,7 @@ def needs_spark(task: Task) -> bool:
 
 
 def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
-    records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
+    records = csvfile.records(source, cleaning.source)
     return silver_native.clean(records, cleaning, cast("Path", staging), cast("Path", rejected), task.threads)
 
 
@@ -79,7 +79,7 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place,
 
     parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
     try:
-        csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
+        csvfile.to_parquet(source, cleaning.source, parsed)
         return silver_spark.clean(spark_session(task.step.name, task.log_level), parsed, cleaning, staging, rejected)
     finally:
         parsed.unlink(missing_ok=True)
