@@ -12,12 +12,18 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from helpers import MOVIES_HEADER, RATINGS_HEADER, TAGS_HEADER
-from reco_platform import csvfile, silver, silver_native, silver_spark
+from reco_platform import csvfile, layout, silver, silver_native, silver_spark
 from reco_platform.cleaning import movies, ratings, tags
 from reco_platform.cleaning.rules import Cleaning
+from reco_platform.config import Config
+from reco_platform.receipts import Receipt
+from reco_platform.registry import STEPS
+from reco_platform.steps import Task
+from reco_platform.storage import file_fingerprint
 
 CLEANINGS = {"ratings": ratings.CLEANING, "movies": movies.CLEANING, "tags": tags.CLEANING}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SHARE = Config().max_reject_share
 
 
 @dataclass
@@ -77,6 +83,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return round((value - EPOCH).total_seconds())
     return tuple(value) if isinstance(value, list) else value
+
+
+def task_for(root: Path, table: str, storage_format: str = "delta", share: float = SHARE) -> Task:
+    """The silver step of one table in a lakehouse with nothing but CSV files."""
+    path = root / "bronze" / f"{table}.csv"
+    kind = "file" if path.is_file() else "absent"
+    content = file_fingerprint(path) if kind == "file" else ""
+    bronze = Receipt(f"bronze/{table}", kind, f"bronze/{table}.csv", "csv", fingerprint=content)  # type: ignore[arg-type]
+    params = {"sample_size": 100, "sample_seed": 7, "max_reject_share": share, "storage_format": storage_format}
+    artifact = layout.silver(table)
+    receipt = root / f"{artifact}.receipt.json"
+    step = STEPS[f"silver_{table}"]
+    return Task(step, "own", root, receipt, artifact, {**params, "code": "0"}, {"bronze": bronze}, 2, "warn")
 
 
 # --- hand-made hazards: each line with the rules that it must break

@@ -168,8 +168,8 @@ class Blocks:
     """A CSV file as Arrow 25 can read it, which has three weak points.
 
     It takes a newline away that begins a block behind a carriage return, also inside of quotes. Behind a byte 0 it
-    passes over commas. It cannot hand over a malformed line that is not UTF-8. So no block ends with a carriage return,
-    and in a file that is not plain each byte is a letter.
+    passes over commas. It cannot hand over a malformed line that is not UTF-8. So no block ends
+    between the two, and in a file that is not plain each byte is a letter.
 
     Args:
         file: at its beginning.
@@ -187,8 +187,10 @@ class Blocks:
         """At most `size` bytes; none at the end."""
         block = self.file.read(size if self.plain else size // 2)  # a letter takes up to two
         if len(block) > 1 and block.endswith(b"\r"):
-            self.file.seek(-1, os.SEEK_CUR)
-            block = block[:-1]
+            ahead = self.file.read(1)
+            together = ahead == b"\n"
+            self.file.seek(-len(ahead) - together, os.SEEK_CUR)
+            block = block[: len(block) - together]
         return block if self.plain else block.decode("latin-1").replace("\0", NUL).encode()
 
 

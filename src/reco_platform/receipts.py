@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from reco_platform.digests import canonical, sha256
@@ -90,6 +90,10 @@ def parse(text: str, path: str | Place) -> Receipt:
         raise TableError(
             f"receipt {path} was edited by hand: its content does not fit its seal {claimed}",
             f"delete it and run again; it will be restored: rm '{path}'",
+        )
+    if PurePath(receipt.path).is_absolute() or ".." in PurePath(receipt.path).parts:
+        raise TableError(
+            f"receipt {path} leads out of its lakehouse, to {receipt.path!r}", f"delete it and run again: rm '{path}'"
         )
     return receipt
 

@@ -40,6 +40,8 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     new_folder = storage.shared_folder if by_spark else storage.staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csvfile.extra_columns(source, cleaning.source)
+    if extra:
+        task.log(f"columns of {source.name} that are ignored: {', '.join(map(repr, extra))}")
     cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, cleaning, staging, rejected)
     sampled, broken = silver.check_sample(
         cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
