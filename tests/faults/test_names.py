@@ -32,7 +32,7 @@ INJECTIONS = [
 OUTSIDE = ["..", "../other", "/etc", "a/../../b", "a/b", "~root", ".hidden", "", "\\a"]
 NAMES = ("dataset", "sweep_name", "chosen_by")
 FOLDERS = ("lakehouse", "dataset_path")
-WELCOME = 'it\'s $(touch pwned1) `touch pwned2` "q";touch pwned3;&|>pwned4 *[a]? ünï %s %41#b --x'
+WELCOME = 'it\'s $(touch pwned1) `touch pwned2` "q";touch pwned3;&|>pwned4 *[a]? ünï b#c --x'
 DATASET = "ünï +.-_x"
 
 
@@ -48,7 +48,7 @@ def test_a_name_that_is_none_is_refused_with_its_key(key: str, value: str) -> No
 
 @pytest.mark.parametrize("key", FOLDERS)
 @pytest.mark.parametrize(
-    "value", ["results/{x}", "a}b", "a\\..\\b", "a\nb", "a\0b", "a\x1b[31m", "\x7f", "-x", "--lakehouse"]
+    "value", ["results/{x}", "a}b", "a\\..\\b", "%2e%2e/b", "a\nb", "a\0b", "a\x1b[31m", "\x7f", "-x", "--lakehouse"]
 )
 def test_a_folder_that_snakemake_or_a_program_would_misread_is_refused_with_its_key(key: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
