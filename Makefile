@@ -47,7 +47,7 @@ reproduce: setup ## rebuild an earlier run in a scratch folder and compare: make
 	@$(BIN)/python tools/reproduce.py $(ARGS)
 
 promote: setup ## make a registered model the champion: make promote MODEL_VERSION=6eab05d6-5d7885f9
-	@$(BIN)/python tools/promote.py $(MODEL_VERSION) $(ARGS)
+	@$(BIN)/python tools/promote.py $(if $(MODEL_VERSION),"$$MODEL_VERSION") $(ARGS)
 
 mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	@mkdir -p results/mlflow
@@ -56,7 +56,7 @@ mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	  $(BIN)/mlflow server --host 127.0.0.1 --port 5000
 
 history: setup ## Spark's pages on jobs that are over, at http://127.0.0.1:18080: make history LAKEHOUSE=FOLDER
-	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$(LAKEHOUSE)")
+	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$$LAKEHOUSE")
 
 cluster: setup ## a Spark cluster on this machine, a master and two workers: snakemake --profile profiles/cluster gold
 	@$(BIN)/python tools/cluster.py start $(ARGS)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,10 @@ def main() -> int:
         attempt.end("failed", [error.what])
         print(f"[ERROR] bronze: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        attempt.end("failed", ["interrupted"])
+        print("[ERROR] bronze: interrupted\n  -> run the same command again: a download goes on", file=sys.stderr)
+        return 128 + signal.SIGINT
     why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
     attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
     return 0

@@ -36,6 +36,8 @@ ENVIRONMENT = {
 
 
 DATASET_NAME = r"^[\w][\w .+-]*$"
+FOLDER = r"^[^{}\\%\x00-\x1f\x7f-][^{}\\%\x00-\x1f\x7f]*$"
+"""Braces are Snakemake's wildcards, delta-rs reads \\ as / and %41 as A, programs what begins with - as an option."""
 MEMORY = r"^[1-9]\d*[mg]$"
 MODEL_NAME = r"^[\w.-]+$"
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
@@ -64,6 +66,7 @@ NOT_SWEEPS = ("data", "trials")  # folders beside those of the sweeps
 
 IN_WORDS = {
     DATASET_NAME: "a name of letters, digits, spaces and .+-_, which begins with a letter or digit",
+    FOLDER: "a folder whose name has no { } \\ %, no control characters, and no - at its beginning (./- will do)",
     DATE: "a date such as 2015-12-31",
     STORE: "an address that begins with http://, https://, sqlite://, postgresql://, mysql:// or mssql://",
     METRIC: f"one of {', '.join(RATING_METRICS)}; or one of {', '.join(RANKING_METRICS)} with the length of the lists, "
@@ -93,11 +96,13 @@ class Config(BaseModel):
     )
     dataset_path: str | None = Field(
         None,
+        pattern=FOLDER,
         description="Folder with ratings.csv, movies.csv and, if there is one, tags.csv; "
         "no registry entry is needed then",
     )
     lakehouse: str | None = Field(
         None,
+        pattern=FOLDER,
         description="Root of every table, model and report; default results/<dataset>, or results/<dataset>-parquet",
     )
     storage_format: Literal["delta", "parquet"] = Field("delta", description="Format of the tables")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from reco_platform.digests import canonical, sha256
@@ -85,13 +86,23 @@ def parse(text: str, path: str | Place) -> Receipt:
         claimed = body.pop("seal")
         receipt, found = Receipt(**body), seal(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: rm '{path}'") from error
+        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: {removing(path)}") from error
     if found != claimed:
         raise TableError(
             f"receipt {path} was edited by hand: its content does not fit its seal {claimed}",
-            f"delete it and run again; it will be restored: rm '{path}'",
+            f"delete it and run again; it will be restored: {removing(path)}",
+        )
+    if PurePath(receipt.path).is_absolute() or ".." in PurePath(receipt.path).parts:
+        raise TableError(
+            f"receipt {path} leads out of its lakehouse, to {receipt.path!r}",
+            f"delete it and run again: {removing(path)}",
         )
     return receipt
+
+
+def removing(path: str | Place) -> str:
+    """The command that removes a receipt, whatever its folders are called."""
+    return f"rm -- {shlex.quote(str(path))}"
 
 
 def read(path: str | Place) -> Receipt:
@@ -105,7 +116,7 @@ def read(path: str | Place) -> Receipt:
     except OSError as error:
         raise TableError(f"receipt {path} cannot be read: {error.strerror}", "snakemake --cores 2 gold") from error
     except UnicodeDecodeError as error:
-        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: rm '{path}'") from error
+        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: {removing(path)}") from error
     return parse(text, path)
 
 

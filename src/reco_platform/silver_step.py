@@ -40,6 +40,8 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     new_folder = storage.shared_folder if by_spark else storage.staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csvfile.extra_columns(source, cleaning.source)
+    if extra:
+        task.log(f"columns of {source.name} that are ignored: {', '.join(map(repr, extra))}")
     cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, cleaning, staging, rejected)
     sampled, broken = silver.check_sample(
         cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
@@ -70,7 +72,7 @@ def needs_spark(task: Task) -> bool:
 
 
 def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
-    records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
+    records = csvfile.records(source, cleaning.source)
     return silver_native.clean(records, cleaning, cast("Path", staging), cast("Path", rejected), task.threads)
 
 
@@ -79,7 +81,7 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place,
 
     parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
     try:
-        csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
+        csvfile.to_parquet(source, cleaning.source, parsed)
         return silver_spark.clean(spark_session(task.step.name, task.log_level), parsed, cleaning, staging, rejected)
     finally:
         parsed.unlink(missing_ok=True)
