@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import mlflowserver
 from project import Project, Run
 from reco_platform import datasets, demo, session
 
@@ -99,6 +100,19 @@ def built_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
             run = Project.create(project.root).gold()
             saved.write_text(json.dumps(asdict(run)), "utf-8")
     return project, Run(**json.loads(saved.read_text("utf-8")))
+
+
+@pytest.fixture(scope="session")
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server of the next fixture keeps."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
+    """The address of an MLflow server; its tests are in the group mlflow, so that one server does."""
+    with mlflowserver.real(mlflow_folder) as address:
+        yield address
 
 
 @pytest.fixture

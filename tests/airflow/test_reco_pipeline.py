@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from airflowserver import DAG, Airflow, Outcome, Server, project, wait_for
+from listening import heard_only_here
 from project import Project
 
 pytestmark = pytest.mark.airflow
@@ -174,6 +175,7 @@ def mine(scratch: Path) -> Project:
 @pytest.fixture(scope="module")
 def server(first: tuple[str, Outcome], airflow: Airflow, mine: Project) -> Iterator[Server]:
     with Airflow(airflow.home, mine).serving(RECO_SCHEDULE="0 3 * * *", RECO_RETRY_SECONDS="1") as running:
+        assert heard_only_here(running.process.pid)
         yield running
 
 
