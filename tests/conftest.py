@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import mlflowserver
-from project import Project, Run
+from helpers import umask
+from project import BUILT_UMASK, Project, Run
 from reco_platform import datasets, demo, session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,7 +98,8 @@ def built_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
     with (shared / "built.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not saved.is_file():
-            run = Project.create(project.root).gold()
+            with umask(BUILT_UMASK):
+                run = Project.create(project.root).gold()
             saved.write_text(json.dumps(asdict(run)), "utf-8")
     return project, Run(**json.loads(saved.read_text("utf-8")))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 
 class Bomb:
@@ -32,6 +34,23 @@ def npy(mark: Path) -> bytes:
     return out.getvalue()
 
 
-def yaml(mark: Path) -> str:
+def tagged(mark: Path) -> bytes:
     """YAML that asks for a call of Python."""
-    return f"rank: !!python/object/apply:os.system [\"touch '{mark}'\"]\n"
+    return f"rank: !!python/object/apply:os.system [\"touch '{mark}'\"]\n".encode()
+
+
+def templated(mark: Path) -> bytes:
+    """YAML that asks for YTE, by which Snakemake reads config files."""
+    return f'__use_yte__: true\nrank: ?__import__("os").system("touch {mark}") + 4\n'.encode()
+
+
+KINDS: dict[str, Callable[[Path], bytes]] = {
+    "pickle": pickled, "npy of objects": npy, "yaml with a tag": tagged, "yaml with code": templated,
+}  # fmt: skip
+
+HARM: tuple[Callable[[Path], Any], ...] = (
+    lambda mark: pickle.loads(pickled(mark)),  # noqa: S301  # what is not to be done
+    lambda mark: np.load(io.BytesIO(npy(mark)), allow_pickle=True),
+    lambda mark: yaml.unsafe_load(tagged(mark)),
+)
+"""Careless readers."""

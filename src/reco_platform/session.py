@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from reco_platform import cluster
 from reco_platform.digests import SOURCE
 from reco_platform.errors import EnvironmentProblemError
+from reco_platform.receipts import current_umask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -173,6 +174,7 @@ def submit_command(
         "--driver-memory", memory,
         "--driver-java-options", " ".join(java_options(input_bytes)),
         "--properties-file", environ.get(cluster.PROPERTIES) or str(cluster.DEFAULTS),
+        "--conf", f"spark.hadoop.fs.permissions.umask-mode={current_umask():03o}",  # Hadoop's own would be 022
         "--conf", f"spark.sql.shuffle.partitions={max(threads, input_bytes // PARTITION_BYTES)}",
         *event_log_options(),
         *options,
