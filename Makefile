@@ -18,7 +18,7 @@ DATA ?= ../shared/data/ml-latest-small
 
 .PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
 .PHONY: airflow airflow-env airflow-test sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle
-.PHONY: cluster cluster-stop cluster-test
+.PHONY: cluster cluster-stop cluster-test audit
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ lint: setup ## style, types, and Snakemake's own lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/python tools/lint_rules.py
+
+audit: setup ## known vulnerabilities of the locked packages, by pip-audit; needs pypi.org or api.osv.dev
+	@$(BIN)/python tools/audit.py $(ARGS)
 
 format: setup ## lay the code out
 	$(BIN)/ruff format $(SOURCES)

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import http.server
 import io
+import os
 import ssl
 import threading
 import zipfile
@@ -32,6 +33,16 @@ TAGS_HEADER = "userId,movieId,tag,timestamp"
 
 def quiet(_: str) -> None:
     """A report that nobody reads."""
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """What this process and those that it starts make lacks these permissions."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def write_lines(path: Path, header: str, lines: Iterable[str]) -> Path:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform import invocation, lineage, removal, retention, status, validation, workflow
-from reco_platform.config import Config
+from reco_platform.config import Config, word_without_secrets
 from reco_platform.errors import ConfigError, RecoError, reported
 from reco_platform.layout import LAYERS
-from reco_platform.uris import redacted
 from reco_platform.workflow import Workflow
 
 TARGETS = {"etl": "silver", "train": "gold", "sweep": "sweep"}
@@ -113,7 +112,7 @@ def run_target(arguments: argparse.Namespace) -> int:
         *(["--config", *arguments.config] if arguments.config else []),
     ]
     words = [str(Path(sys.executable).with_name("snakemake")), "--cores", arguments.cores, target, *given]
-    print(shlex.join(map(redacted, words)), flush=True)
+    print(shlex.join(map(word_without_secrets, words)), flush=True)
     if not (arguments.run or os.environ.get("RUN_LOCAL") == "1"):
         print("[INFO] only printed; --run or RUN_LOCAL=1 runs it", flush=True)
         return 0

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "LAKEHOUSE_PATH": "lakehouse",
     "STORAGE_FORMAT": "storage_format",
     "MLFLOW_TRACKING_URI": "mlflow_tracking_uri",
+    "RECO_SPARK_CONF": "spark_conf",
     "ALS_RANK": "rank",
     "ALS_MAX_ITER": "max_iter",
     "ALS_REG_PARAM": "reg_param",
@@ -79,8 +80,16 @@ IN_WORDS = {
 """What each pattern of a key allows, for people."""
 
 SETTING = r"spark\.[\w./-]+"
-SECRET = re.compile(r"secret|password|token|credential|access.?key", re.IGNORECASE)
-"""Names of settings whose values nobody may see."""
+SECRET = re.compile(
+    "secret|passw|passphrase|[.]pass$|token|credential|(access|account|api|encryption|private)[._-]?key|[.]sas[.]",
+    re.IGNORECASE,
+)
+"""Names of settings whose values nobody may see: those that Spark and Hadoop know as such, and storage keys."""
+
+HIDING = {"mlflow_tracking_uri", "spark_conf"}
+"""Keys whose values may hold secrets."""
+
+OF_HIDING = re.compile(rf"(?:^|(?<=\W)|(?<=-C))({'|'.join(sorted(HIDING))})=(.*)", re.DOTALL)
 
 
 class Config(BaseModel):
@@ -253,7 +262,8 @@ class Config(BaseModel):
     )
     spark_conf: dict[str, str] = Field(
         {},
-        description="Settings of Spark by name, those aside that a result depends on; secrets belong in a configfile",
+        description="Settings of Spark by name, those aside that a result depends on; give secrets by the environment "
+        "or a configfile",
     )
     executor_memory: str | None = Field(
         None, pattern=MEMORY, description="Java heap of each executor of a cluster; never changes a result"
@@ -357,7 +367,26 @@ def without_secrets(key: str, value: Any) -> Any:
         found = spark_settings(value or {})
     except (ValueError, TypeError):
         return "***"
-    return {name: "***" if SECRET.search(name) else redacted(str(each)) for name, each in found.items()}
+    return {name: value_shown(name, str(each)) for name, each in found.items()}
+
+
+def value_shown(name: str, value: str) -> str:
+    """A setting's value as people may read it; as in Spark, a word for a secret in it hides it whole."""
+    known = re.fullmatch(SETTING, name) is not None  # otherwise it may be a part of a secret with a comma
+    return redacted(value) if known and not SECRET.search(name) and not SECRET.search(value) else "***"
+
+
+def as_given(value: Any) -> Any:
+    """A value as `--config` takes it: settings joined by commas."""
+    return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value
+
+
+def word_without_secrets(word: str) -> str:
+    """A word of a command line as people may read it, KEY=VALUE or another."""
+    found = OF_HIDING.search(word)
+    if found is None:
+        return redacted(word) if "://" in word else word
+    return f"{word[: found.start(2)]}{as_given(without_secrets(*found.groups()))}"
 
 
 Sources = dict[str, tuple[Any, str]]
@@ -448,7 +477,7 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
     ]
     if axes:
         raise ConfigError(
-            f"{axes[0]}={values[axes[0]]} (from {sources[axes[0]][1]}) is a list: "
+            f"{axes[0]}={without_secrets(axes[0], values[axes[0]])} (from {sources[axes[0]][1]}) is a list: "
             "this target takes one value of each key",
             "give one value; a list of a hyperparameter is an axis of a sweep: "
             "snakemake --cores 2 sweep --config rank=10,50",

@@ -140,7 +140,7 @@ def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
     """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
-    shown = {key: as_given(config.without_secrets(key, value)) for key, value in given.items()}
+    shown = {key: config.as_given(config.without_secrets(key, value)) for key, value in given.items()}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in shown.items())
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
@@ -157,11 +157,6 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
         **cluster.for_scripts(workflow.config),
     }
-
-
-def as_given(value: Any) -> Any:
-    """A value as `--config` takes it: settings joined by commas."""
-    return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value
 
 
 def glance(workflow: Workflow) -> None:
