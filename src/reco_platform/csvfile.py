@@ -170,8 +170,8 @@ class Blocks:
     """A CSV file as Arrow 25 can read it, which has three weak points.
 
     It takes a newline away that begins a block behind a carriage return, also inside of quotes. Behind a byte 0 it
-    passes over commas. It cannot hand over a malformed line that is not UTF-8. So no block ends
-    between the two, and in a file that is not plain each byte is a letter.
+    passes over commas. It cannot hand over a malformed line that is not UTF-8. So no block ends between the two, and in
+    a file that is not plain each byte is a letter.
 
     Args:
         file: at its beginning.
