@@ -67,27 +67,29 @@ class Look:
     Attributes:
         quoted: whether any value is, which may then hold newlines.
         plain: whether all of it is UTF-8 and no byte is 0.
+        direct: whether Arrow reads it without mistakes (see Blocks).
         unclosed: the line on which a quoted value begins that no quote ends: it would swallow the rest of the file.
     """
 
     quoted: bool
     plain: bool
+    direct: bool
     unclosed: int | None
 
 
 def look(path: Path) -> Look:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        quoted = content.find(b'"') >= 0
         plain = content.find(b"\0") < 0 and is_utf8(content)
-        return Look(content.find(b'"') >= 0, plain, unclosed_quote(content))
+        direct = plain and not (quoted and content.find(b"\r") >= 0)
+        return Look(quoted, plain, direct, unclosed_quote(content))
 
 
 def is_utf8(content: mmap.mmap) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    ends = pa.py_buffer(np.array([0, len(content)]))
     try:
-        for at in range(0, len(content), BLOCK_BYTES):
-            decoder.decode(content[at : at + BLOCK_BYTES])
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
+        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content)).validate(full=True)
+    except pa.ArrowInvalid:
         return False
     return True
 
@@ -142,7 +144,7 @@ def records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch]:
     try:
         with path.open("rb") as file:
             reader = pc.open_csv(
-                Blocks(file, seen.plain),
+                path if seen.direct else Blocks(file, seen.plain),
                 read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
                 parse_options=pc.ParseOptions(newlines_in_values=seen.quoted, invalid_row_handler=keep),
                 convert_options=pc.ConvertOptions(
@@ -168,8 +170,8 @@ class Blocks:
     """A CSV file as Arrow 25 can read it, which has three weak points.
 
     It takes a newline away that begins a block behind a carriage return, also inside of quotes. Behind a byte 0 it
-    passes over commas. It cannot hand over a malformed line that is not UTF-8. So no block ends
-    between the two, and in a file that is not plain each byte is a letter.
+    passes over commas. It cannot hand over a malformed line that is not UTF-8. So no block ends between the two, and in
+    a file that is not plain each byte is a letter.
 
     Args:
         file: at its beginning.

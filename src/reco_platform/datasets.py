@@ -230,6 +230,8 @@ def _has(folder: Path, table: str) -> bool:
     file = folder / f"{table}.csv"
     if file.is_file():
         return True
+    if file.exists() or file.is_symlink():
+        raise DataError(f"{file.absolute()} is no file", f"ls -ld -- {shlex.quote(str(file.absolute()))}")
     if table == "tags":
         return False
     raise DataError(

@@ -244,19 +244,28 @@ def test_a_damaged_archive_is_refused_or_gives_the_right_bytes(tmp_path: Path, m
     assert refused > 50
 
 
-def test_a_file_of_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    source = small_dataset(tmp_path / "it's $(here)")
-    (source / "tags.csv").unlink()
-    (source / "tags.csv").symlink_to("tags.csv")  # a circle: no user, not even root, can read it
-    (source / "ratings.csv").unlink()
-    (source / "ratings.csv").mkdir()
-    with pytest.raises(DataError) as caught:
-        datasets.acquire(DirectoryDataset(name="own", path=source), tmp_path / "bronze", tmp_path, report=quiet)
-    assert "ratings.csv is missing" in caught.value.what
+@pytest.mark.parametrize("table", ["ratings", "tags"])
+@pytest.mark.parametrize("instead", ["folder", "dead link", "nothing"])
+def test_what_is_no_file_is_named_with_a_command_that_can_be_pasted(tmp_path: Path, table: str, instead: str) -> None:
+    source = small_dataset(tmp_path / "it's $(touch pwned)", tags=table == "tags")
+    file = source / f"{table}.csv"
+    file.unlink()
+    if instead == "folder":
+        file.mkdir()
+    elif instead == "dead link":
+        file.symlink_to("nowhere")
+    dataset = DirectoryDataset(name="own", path=source)
+    if (instead, table) == ("nothing", "tags"):
+        assert datasets.tables(dataset) == ("ratings", "movies")
+        return
+    with pytest.raises(DataError, match=r"\.csv is (no file|missing)") as caught:
+        datasets.acquire(dataset, tmp_path / "bronze", tmp_path, report=quiet)
+    assert str(file) in caught.value.what
     assert caught.value.hint is not None
     command = caught.value.hint.partition(", then")[0]
-    listed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
-    assert "movies.csv" in listed, "the command can be pasted, whatever the folder is called"
+    shown = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert ("movies.csv" if instead == "nothing" else f"{table}.csv") in shown
+    assert not (tmp_path / "pwned").exists()
 
 
 # --- CSV

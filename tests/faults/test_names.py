@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_make_hands_names_on_as_they_are(tmp_path: Path, target: str, variable: 
 def test_a_run_with_hostile_names_works_and_runs_nothing_of_them(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project")
     shutil.move(project.path("data"), project.path(f"in {WELCOME}"))
-    values = {"dataset": DATASET, "dataset_path": f"in {WELCOME}", "lakehouse": f"results/{WELCOME}"}
+    values: dict[str, Any] = {"dataset": DATASET, "dataset_path": f"in {WELCOME}", "lakehouse": f"results/{WELCOME}"}
     run = project.gold("silver", house=WELCOME, **values)
     assert {"bronze", "silver_ratings", "silver_movies", "silver_tags", "etl_report"} <= run.worked
     assert (project.lakehouse(WELCOME) / "bronze" / "movielens" / DATASET / "ratings.csv").is_file()
