@@ -164,7 +164,7 @@ READERS: dict[str, tuple[Callable[[Path], Any], Any]] = {
     "receipt": (receipts.read, "is not a receipt"),
     "journal": (journal.read, []),
     "cluster": (lambda path: cluster.loopback(path.rename(path.with_name("cluster.json")).parent), None),
-    "sweep data": (lambda path: sweepdata.read(sweep_data_of(path)), "is no plain array: (Cannot load|Array can't)"),
+    "sweep data": (lambda path: sweepdata.read(sweep_data_of(path)), r"is no array of numbers \(ValueError\)"),
     "model": (lambda path: model.difference(folder_of(path), "0123"), r"cannot be read (ArrowInvalid)"),
 }
 """How each kind of file is read, and what comes of a hostile one: the message of an error, or what is read."""
