@@ -104,7 +104,7 @@ def read(folder: Path) -> Folds:
             found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, EOFError, ValueError) as error:
             hint = "snakemake --cores 2 sweep --forcerun sweep_data"
-            raise TableError(f"{path} is no plain array: {error}", hint) from error
+            raise TableError(f"{path} is no array of numbers ({type(error).__name__})", hint) from error
         return found
 
     parts = {fold: {column: mapped(f"{fold}_{column}") for column in COLUMNS} for fold in FOLDS}
