@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reco_platform import bronze, datasets
+from reco_platform import bronze, datasets, lifeline
 from reco_platform.attempts import Attempt
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES, Lakehouse
@@ -24,6 +24,8 @@ def main() -> int:
     arguments = parser.parse_args()
     house, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
     attempt = Attempt(STEPS["bronze"], house.root, str(Path(house.bronze("ratings")).parent), started)
+    lifeline.watch()
+    lifeline.heed_signals()
     attempt.begin()
     try:
         registry = datasets.load_registry(Path("config/datasets.yaml"))
@@ -35,6 +37,10 @@ def main() -> int:
         attempt.end("failed", [error.what])
         print(f"[ERROR] bronze: {error}", file=sys.stderr)
         return error.exit_code
+    except lifeline.Stopped as stopped:
+        attempt.end("failed", [str(stopped)])
+        print(f"[ERROR] bronze: {stopped}\n  -> {lifeline.GO_ON}", file=sys.stderr)
+        return stopped.exit_code
     why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
     attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
     return 0
