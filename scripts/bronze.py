@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reco_platform import bronze, datasets, lifeline
+from reco_platform import bronze, datasets, lifeline, limits
 from reco_platform.attempts import Attempt
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES, Lakehouse
@@ -41,6 +41,13 @@ def main() -> int:
         attempt.end("failed", [str(stopped)])
         print(f"[ERROR] bronze: {stopped}\n  -> {lifeline.GO_ON}", file=sys.stderr)
         return stopped.exit_code
+    except OSError as error:
+        found = limits.refused(error)
+        if found is None:
+            raise
+        attempt.end("failed", [found.what])
+        print(f"[ERROR] bronze: {found}", file=sys.stderr)
+        return found.exit_code
     why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
     attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
     return 0

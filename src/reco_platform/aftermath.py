@@ -27,6 +27,7 @@ from reco_platform.places import Place, remove_tree
 
 MARK = ".unfinished"
 PREFIX = "reco-run-"
+SOURCES = "snakemake-runtime-cache"  # where Snakemake copies the files of a workflow to, in a folder for each run
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL
 BETWEEN_LOOKS = 0.1
 PLUMBING = frozenset({"bash", "sh", "tee"})  # they end with the programs that they serve, and carry their last words
@@ -42,7 +43,7 @@ def begin(house: Lakehouse, snakemakes: Sequence[str] = ()) -> Path:
 
     Args:
         house: the lakehouse.
-        snakemakes: the folders for temporary files that Snakemake has made of its own accord; nothing of ours is in them.
+        snakemakes: the folders for temporary files that Snakemake has made of its own accord.
 
     Raises:
         TableError: if a step of a run that was killed does not end.
@@ -66,23 +67,22 @@ def scratch_folder() -> Path:
 
 def put_right(house: Lakehouse, scratch: Path, *snakemakes: Path) -> None:
     """Waits for the last step of a killed run, and removes what was half-written."""
-    for folder in snakemakes:
-        with suppress(OSError):  # gone, or not empty: then it is not what we know
-            folder.rmdir()
     if is_ours(scratch):
         lifeline.wait_for_steps(scratch)
-        shutil.rmtree(scratch, ignore_errors=True)
+    for folder in filter(is_ours, (scratch, *snakemakes)):
+        shutil.rmtree(folder, ignore_errors=True)
     roots: dict[str, Place] = {str(house.records): house.records, house.root: house.place}
     for root in roots.values():
         for path in [*root.rglob(receipts.HALF_WRITTEN), *root.rglob(f"{storage.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def is_ours(scratch: Path) -> bool:
+def is_ours(folder: Path) -> bool:
     """Whether a mark names a folder such as runs of this user make: it is removed with all in it."""
-    if not scratch.name.startswith(PREFIX) or scratch.is_symlink() or not scratch.is_dir():
+    if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
         return False
-    return scratch.stat().st_uid == os.getuid() and (scratch / lifeline.PIPE).is_fifo()
+    ours = folder.name.startswith(PREFIX) and (folder / lifeline.PIPE).is_fifo()
+    return ours or folder.name.startswith("snakemake") or folder.parent.name == SOURCES
 
 
 def ended_well(house: Lakehouse) -> None:

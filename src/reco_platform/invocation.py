@@ -22,6 +22,7 @@ from reco_platform import (
     journal,
     leaderboard,
     lifeline,
+    limits,
     openlineage,
     receipts,
     reporting,
@@ -37,7 +38,7 @@ from reco_platform.errors import RecoError, TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
-from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow
+from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow, leave
 
 LOCK = ".lock"
 TARGETS = ("bronze_files", "silver", "gold")
@@ -79,8 +80,12 @@ def start(
     try:
         return started(workflow, given, argv, snakemakes)
     except RecoError as error:
-        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
-        os._exit(error.exit_code)
+        leave(error)
+    except OSError as error:
+        found = limits.refused(error)
+        if found is None:
+            raise
+        leave(found)
 
 
 def started(

@@ -41,6 +41,11 @@ class Stopped(KeyboardInterrupt):
         return 128 + self.number
 
 
+def stopped_by(error: KeyboardInterrupt) -> Stopped:
+    """The signal behind an interrupt: pyspark has a handler of SIGINT of its own, which raises a plain one."""
+    return error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+
+
 def heed_signals() -> None:
     """Makes SIGINT and SIGTERM raise `Stopped`; a second one ends the process at once."""
 

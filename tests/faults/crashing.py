@@ -1,4 +1,6 @@
-"""A seeded campaign of SIGKILLs on the real pipeline: `python tests/faults/crashing.py --seed 1 --moments 50 --format delta`.
+"""A seeded campaign of SIGKILLs on the real pipeline.
+
+    PYTHONPATH=src:tests python tests/faults/crashing.py --seed 1 --moments 50 --format delta
 
 Each moment copies a lakehouse of an undisturbed run, sees to it that steps have work, starts the pipeline, waits for a
 random moment of a chosen step, and kills. One plain re-run must then give what the undisturbed run gave, and nothing
@@ -19,16 +21,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "src")]
 
 from project import Project, kill_group
 from reco_platform import journal, receipts, storage
@@ -44,6 +43,7 @@ EVERY_STEP = (
     "bronze", "silver_ratings", "silver_movies", "silver_tags", "etl_report", "interactions", "train_als",
     "train_plain", "refit", "recommend", "fallback", "evaluate", "run_metrics", "metrics_table", "gate", "report",
 )  # fmt: skip
+SILVER = ("silver_movies", "silver_tags", "silver_ratings")
 FROM_MODEL = tuple(step for step in EVERY_STEP[EVERY_STEP.index("train_als") :])
 MADE = {
     "bronze": "bronze/movielens/small",
@@ -104,9 +104,9 @@ KINDS = (
     Kind("changed", 9, ("first",), "deeper", (*FROM_MODEL, START, END)),
     Kind("grown", 7, ("first",), "grown", EVERY_STEP),
     Kind("fresh", 5, (), "first", (START, *EVERY_STEP, END)),
-    Kind("Spark cleans", 5, ("first",), "by spark", ("silver_movies", "silver_tags", "silver_ratings"), True, WITH_JAVA),
-    Kind("Spark trains", 2, ("first", "spark-ml"), "spark-ml", ("train_als", "recommend"), True, WITH_JAVA),
-    Kind("tracked", 2, ("first", "tracked"), "tracked", ("gate", "track"), True),
+    Kind("Spark cleans", 5, ("first",), "by spark", SILVER, alone=True, victims=WITH_JAVA),
+    Kind("Spark trains", 2, ("spark-ml",), "spark-ml", ("train_als", "recommend"), True, WITH_JAVA),
+    Kind("tracked", 2, ("first", "tracked"), "tracked", ("gate", "track"), alone=True),
 )
 
 
@@ -139,13 +139,11 @@ class Undisturbed:
         saved: copy of results/ and data of Snakemake.
         receipts: their texts by path.
         files: every file by path, those that each run calls otherwise left out.
-        seconds: how long each step of the last run took.
     """
 
     saved: Path
     receipts: dict[str, str]
     files: set[str]
-    seconds: dict[str, float]
 
 
 @dataclass
@@ -155,7 +153,9 @@ class Bench:
     project: Project
     storage_format: str
     saved: Path
+    also: Mapping[str, str] = field(default_factory=lambda: {"refit": "true", "fallback_lists": "true"})
     known: dict[tuple[str, ...], Undisturbed] = field(default_factory=dict)
+    took: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def house(self) -> Path:
@@ -174,12 +174,8 @@ class Bench:
         return self.project.environment({"TMPDIR": str(self.scratch), "XDG_CACHE_HOME": str(self.cache)})
 
     def command(self, config: str) -> list[str]:
-        return self.project.command(
-            **{
-                "storage_format": self.storage_format, "lakehouse": "results/small", "refit": "true",
-                "fallback_lists": "true", **CONFIGS[config],
-            }
-        )  # fmt: skip
+        asked = {"storage_format": self.storage_format, "lakehouse": "results/small", **self.also}
+        return self.project.command(**{**asked, **CONFIGS[config]})
 
     def run(self, config: str) -> subprocess.CompletedProcess[str]:
         """A plain run to its end."""
@@ -198,13 +194,25 @@ class Bench:
             before = set(self.project.journals())
             ran = self.run(configs[-1])
             assert ran.returncode == 0, ran.stdout + ran.stderr
-            saved = self.saved / "-then-".join(configs).replace(" ", "-")
-            shutil.copytree(self.project.path("results"), saved / "results", symlinks=True)
-            shutil.copytree(self.project.path(".snakemake"), saved / ".snakemake", symlinks=True)
-            (new,) = set(self.project.journals()) - before
-            seconds = {event.step: event.seconds or 0.0 for event in journal.read(new) if event.event == "worked"}
-            self.known[configs] = Undisturbed(saved, self.project.receipts(), self.files(), seconds)
+            self.learn(configs[-1], before)
+            self.keep(configs)
         return self.known[configs]
+
+    def keep(self, configs: tuple[str, ...]) -> None:
+        """Keeps what is in the project now as what these undisturbed runs come to."""
+        saved = self.saved / "-then-".join(configs).replace(" ", "-")
+        for name in ("results", ".snakemake"):
+            shutil.copytree(self.project.path(name), saved / name, symlinks=True)
+        self.known[configs] = Undisturbed(saved, self.project.receipts(), self.files())
+
+    def learn(self, config: str, before: set[Path]) -> None:
+        """Notes how long each step took in the runs since."""
+        ends = [event for event in events_since(self, before) if event.event == "worked"]
+        self.took |= {(config, event.step): event.seconds or 0.0 for event in ends}
+
+    def seconds(self, moment: Moment, step: str) -> float:
+        """How long a step will probably take; one of Spark starts Java before it begins."""
+        return self.took.get((moment.kind.config, step), 8.0 if "java" in moment.kind.victims else 0.5)
 
     def empty(self) -> None:
         for name in ("results", ".snakemake"):
@@ -285,7 +293,7 @@ def moments(seed: int, count: int) -> list[Moment]:
 def survive(bench: Bench, moment: Moment) -> list[str]:
     """Kills at a moment and runs again; gives what is wrong afterwards."""
     wanted = bench.undisturbed(moment.history)
-    for _ in range(5):
+    for attempt in range(5):
         if moment.kind.before:
             bench.lay_out(moment.kind.before)
         else:
@@ -293,13 +301,15 @@ def survive(bench: Bench, moment: Moment) -> list[str]:
         if moment.kind.alone:
             bench.forget(moment.step)
         before, outside = set(bench.project.journals()), outside_files(bench.project)
-        killed = kill_once(bench, moment, wanted.seconds, before)
+        killed = kill_once(bench, replace(moment, share=moment.share * 0.7**attempt), before)
         if killed is not None:
             break
     else:
         return ["it could not be killed: it ended too soon each time"]
+    now = set(bench.project.journals())
     problems = [] if killed.said else [f"what was left of it said nothing of how to go on:\n{killed.output[-2000:]}"]
     ran = bench.run(moment.kind.config)
+    bench.learn(moment.kind.config, now)
     if ran.returncode != 0:
         return [*problems, f"the re-run ended with {ran.returncode}:\n{(ran.stdout + ran.stderr)[-3000:]}"]
     problems += differences(bench, wanted)
@@ -315,7 +325,7 @@ class Killed:
     said: bool
 
 
-def kill_once(bench: Bench, moment: Moment, seconds: dict[str, float], before: set[Path]) -> Killed | None:
+def kill_once(bench: Bench, moment: Moment, before: set[Path]) -> Killed | None:
     """Starts the pipeline and kills; None where it was over, or the victim was not there."""
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(
@@ -323,7 +333,7 @@ def kill_once(bench: Bench, moment: Moment, seconds: dict[str, float], before: s
             start_new_session=True, stdout=out, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         try:
-            wait_for_moment(bench, moment, process, seconds, before)
+            wait_for_moment(bench, moment, process, before)
             victims = list(victims_of(process, moment.victim))
             if process.poll() is not None or not victims:
                 return None
@@ -347,11 +357,9 @@ def kill_once(bench: Bench, moment: Moment, seconds: dict[str, float], before: s
                 kill_group(process)
 
 
-def wait_for_moment(
-    bench: Bench, moment: Moment, process: subprocess.Popen[str], seconds: dict[str, float], before: set[Path]
-) -> None:
+def wait_for_moment(bench: Bench, moment: Moment, process: subprocess.Popen[str], before: set[Path]) -> None:
     """Returns at the moment, or when the process has ended."""
-    over = partial(lambda: process.poll() is not None)
+    over = lambda: process.poll() is not None  # noqa: E731
     if moment.step == START:
         time.sleep(2.5 * moment.share)
         return
@@ -363,12 +371,12 @@ def wait_for_moment(
         time.sleep(0.01)
     if moment.publishing:
         target = bench.house / MADE[wanted]
-        first, last = time.monotonic(), 4 * seconds.get(wanted, 1.0) + 5
+        first, last = time.monotonic(), 4 * bench.seconds(moment, wanted) + 5
         while not over() and not publishing(target) and time.monotonic() < first + last:
             time.sleep(0.0005)
         time.sleep(0.03 * moment.share)
     else:
-        time.sleep(moment.share * (seconds.get(wanted, 0.3) + 0.1))
+        time.sleep(moment.share * (bench.seconds(moment, wanted) + 0.1))
 
 
 def events_since(bench: Bench, before: set[Path]) -> list[journal.Event]:
@@ -385,16 +393,20 @@ def publishing(target: Path) -> bool:
 
 
 def victims_of(process: subprocess.Popen[str], victim: str) -> Iterator[psutil.Process]:
-    if victim in {"snakemake", "group"}:
-        yield psutil.Process(process.pid)
-        return
+    """The processes to be killed: of a step its Python, and of one on Spark that below Java."""
     with suppress(psutil.NoSuchProcess):
-        for one in psutil.Process(process.pid).children(recursive=True):
+        snakemake = psutil.Process(process.pid)
+        if victim in {"snakemake", "group"}:
+            yield snakemake
+            return
+        for one in snakemake.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                is_java = one.name() == "java"
-                is_step = not is_java and any("scripts/" in word for word in one.cmdline()[1:2])
-                if victim == "java" and is_java or victim == "step" and is_step and one.name() != "bash":
+                if victim == ("java" if one.name() == "java" else "step" if is_script(one) else ""):
                     yield one
+
+
+def is_script(one: psutil.Process) -> bool:
+    return any("scripts/" in word for word in one.cmdline()[1:2])
 
 
 # --- what must hold after the re-run
@@ -472,35 +484,40 @@ def ready(folder: Path, storage_format: str) -> Bench:
     ratings, movies = project.path("grown/ratings.csv"), project.path("grown/movies.csv")
     ratings.write_text(ratings.read_text("utf-8") + "1,2,3.5,1500000000\n", "utf-8", newline="")
     movies.write_text(movies.read_text("utf-8") + "99999,Another Title (1999),Comedy\n", "utf-8", newline="")
-    bench = Bench(project, storage_format, folder / "saved")
+    return bench_of(project, storage_format)
+
+
+def bench_of(project: Project, storage_format: str, **more: Any) -> Bench:
+    """A bench for a project; the folders that it takes lie beside the project's."""
+    bench = Bench(project, storage_format, project.root.parent / "saved", **more)
     bench.scratch.mkdir()
     bench.cache.mkdir()
     return bench
 
 
 def campaign(
-    seed: int, moments_: int, storage_format: str, folder: Path, report: Report, only: int | None = None
+    seed: int, count: int, storage_format: str, folder: Path, report: Report, *, only: int | None = None
 ) -> Crashed:
     """Kills at random moments, and looks at what one plain re-run makes of each.
 
     Args:
         seed: of the moments.
-        moments_: how many.
+        count: how many.
         storage_format: delta or parquet.
         folder: new, for all that is written; `tmp` in it is the TMPDIR of the runs.
         report: gets a line for each moment.
         only: the number of the one moment to try.
     """
     begun, bench = time.monotonic(), ready(folder, storage_format)
-    planned = list(enumerate(moments(seed, moments_)))
+    planned = list(enumerate(moments(seed, count)))
     planned = planned if only is None else planned[only : only + 1]
     failures = []
     for number, moment in planned:
         problems = survive(bench, moment)
         state = "FAILED" if problems else "survived"
-        report(f"[{storage_format}] {number + 1}/{moments_} {moment}: {state} ({time.monotonic() - begun:.0f} s)")
+        report(f"[{storage_format}] {number + 1}/{count} {moment}: {state} ({time.monotonic() - begun:.0f} s)")
         if problems:
-            again = f"--seed {seed} --moments {moments_} --format {storage_format} --only {number}"
+            again = f"--seed {seed} --moments {count} --format {storage_format} --only {number}"
             failures.append(f"{moment}: {again}\n    " + "\n    ".join(problems))
             report(failures[-1])
     tried = [moment for _, moment in planned]
@@ -524,7 +541,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="crashing-") as folder:
         found = campaign(
             arguments.seed, arguments.moments, arguments.format, Path(folder),
-            lambda text: print(text, flush=True), arguments.only,
+            lambda text: print(text, flush=True), only=arguments.only,
         )  # fmt: skip
     print("\n".join(found.lines()))
     return 1 if found.failures else 0
