@@ -3,11 +3,12 @@
 import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
-from reco_platform import invocation, workflow as pipeline
+from reco_platform import aftermath, invocation, workflow as pipeline
 
 FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
-    LOCK = invocation.start(FLOW, config, sys.argv)
+    TEMPORARY = (str(workflow.snakemake_tmp_dir), str(workflow.sourcecache.runtime_cache_path))
+    LOCK = invocation.start(FLOW, config, sys.argv, TEMPORARY)
 else:
     invocation.join(FLOW, config)
 
@@ -50,6 +51,10 @@ rule bronze_files:
     """The CSV files."""
     input:
         rules.bronze.output,
+
+
+onstart:
+    aftermath.heed_signals()
 
 
 onsuccess:

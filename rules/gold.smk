@@ -19,7 +19,7 @@ rule interactions:
     shell:
         "python scripts/interactions.py --threads {threads}"
         " --ratings {input.ratings:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule train_als:
@@ -40,7 +40,7 @@ rule train_als:
     shell:
         "python scripts/train_als.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule train_plain:
@@ -61,7 +61,7 @@ rule train_plain:
     shell:
         "python scripts/train_plain.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule refit:
@@ -82,7 +82,7 @@ rule refit:
     shell:
         "python scripts/refit.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule recommend:
@@ -105,7 +105,7 @@ rule recommend:
         "python scripts/recommend.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule fallback:
@@ -128,7 +128,7 @@ rule fallback:
         "python scripts/fallback.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule evaluate:
@@ -155,7 +155,7 @@ rule evaluate:
         " --model {input.model:q}"
         " --plain-model {input.plain_model:q}"
         " --movies {input.movies:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule run_metrics:
@@ -184,7 +184,7 @@ rule run_metrics:
         " --served-model {input.served_model:q}"
         " --evaluation {input.evaluation:q}"
         " --recommendations {input.recommendations:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule metrics_table:
@@ -211,5 +211,5 @@ rule metrics_table:
     shell:
         "python scripts/metrics_table.py --threads {threads}"
         " --run-metrics {input.run_metrics:q}"
-        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
         " && python scripts/latest.py {output.receipt:q} {output.table:q}"

@@ -39,5 +39,5 @@ rule report:
         " --recommendations {input.recommendations:q}"
         " --run-metrics {input.run_metrics:q}"
         " --gate {input.gate:q}"
-        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
         " && python scripts/latest.py {output.receipt:q} {output.page:q}"

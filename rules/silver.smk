@@ -19,7 +19,7 @@ rule silver_ratings:
     shell:
         "python scripts/silver_ratings.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule silver_movies:
@@ -40,7 +40,7 @@ rule silver_movies:
     shell:
         "python scripts/silver_movies.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule silver_tags:
@@ -61,7 +61,7 @@ rule silver_tags:
     shell:
         "python scripts/silver_tags.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule etl_report:
@@ -86,4 +86,4 @@ rule etl_report:
         " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"

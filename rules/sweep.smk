@@ -23,7 +23,7 @@ rule sweep_data:
         "python scripts/sweep_data.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --movies {input.movies:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule trial:
@@ -44,7 +44,7 @@ rule trial:
     shell:
         "python scripts/trial.py --threads {threads}"
         " --sweep-data {input.sweep_data:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule leaderboard:
@@ -70,7 +70,7 @@ rule leaderboard:
         step=SWEEP.leaderboard_params,
     shell:
         "python scripts/leaderboard.py"
-        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
         " && python scripts/latest.py {output.receipt:q} {output.page:q} --file report.html"
 
 
@@ -92,7 +92,7 @@ rule track_sweep:
     shell:
         "python scripts/track_sweep.py"
         " --leaderboard {input.leaderboard:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 localrules:

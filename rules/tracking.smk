@@ -21,7 +21,7 @@ rule gate:
         "python scripts/gate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule track:
@@ -52,4 +52,4 @@ rule track:
         " --run-metrics {input.run_metrics:q}"
         " --gate {input.gate:q}"
         " --report {input.report:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee {log:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from reco_platform import bronze, datasets
+from reco_platform import bronze, datasets, lifeline, limits
 from reco_platform.attempts import Attempt
 from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES, Lakehouse
@@ -25,6 +24,8 @@ def main() -> int:
     arguments = parser.parse_args()
     house, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
     attempt = Attempt(STEPS["bronze"], house.root, str(Path(house.bronze("ratings")).parent), started)
+    lifeline.watch()
+    lifeline.heed_signals()
     attempt.begin()
     try:
         registry = datasets.load_registry(Path("config/datasets.yaml"))
@@ -36,10 +37,17 @@ def main() -> int:
         attempt.end("failed", [error.what])
         print(f"[ERROR] bronze: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        attempt.end("failed", ["interrupted"])
-        print("[ERROR] bronze: interrupted\n  -> run the same command again: a download goes on", file=sys.stderr)
-        return 128 + signal.SIGINT
+    except lifeline.Stopped as stopped:
+        attempt.end("failed", [str(stopped)])
+        print(f"[ERROR] bronze: {stopped}\n  -> {lifeline.GO_ON}", file=sys.stderr)
+        return stopped.exit_code
+    except OSError as error:
+        found = limits.refused(error)
+        if found is None:
+            raise
+        attempt.end("failed", [found.what])
+        print(f"[ERROR] bronze: {found}", file=sys.stderr)
+        return found.exit_code
     why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
     attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
     return 0

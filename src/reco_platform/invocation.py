@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from reco_platform import (
+    aftermath,
     cluster,
     config,
     download,
     journal,
     leaderboard,
+    lifeline,
+    limits,
     lineage,
     openlineage,
     receipts,
@@ -36,7 +39,7 @@ from reco_platform.errors import RecoError, TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
 from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
-from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow
+from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow, leave
 
 LOCK = ".lock"
 TARGETS = ("bronze_files", "silver", "gold")
@@ -64,20 +67,34 @@ AGES = 30 * 365 * 86400 * 10**9
 DRY = ("-n", "--dry-run", "--dryrun")
 
 
-def start(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> ExitStack | None:
+def start(
+    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemakes: Sequence[str] = ()
+) -> ExitStack | None:
     """Begins a run as its command line asks: a real one, a dry one, or a mere look at the workflow.
+
+    Args:
+        workflow: what was asked for.
+        given: the configuration as it was given.
+        argv: the command line.
+        snakemakes: the folders for temporary files that Snakemake has made of its own accord.
 
     Returns:
         The locks of a real run, held until closed: they end with the process, however that ends.
     """
     try:
-        return started(workflow, given, argv)
+        return started(workflow, given, argv, snakemakes)
     except RecoError as error:
-        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
-        os._exit(error.exit_code)
+        leave(error)
+    except OSError as error:
+        found = limits.refused(error)
+        if found is None:
+            raise
+        leave(found)
 
 
-def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -> ExitStack | None:
+def started(
+    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemakes: Sequence[str] = ()
+) -> ExitStack | None:
     """The same; what is wrong is raised."""
     if any(word.partition("=")[0] in LOOKING for word in argv):
         return None
@@ -85,7 +102,7 @@ def started(workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str]) -
         glance(workflow)
         announce(workflow)
         return None
-    lock = begin(workflow, given)
+    lock = begin(workflow, given, snakemakes)
     open_run(workflow, argv)
     announce(workflow)
     return lock
@@ -105,26 +122,29 @@ def announce(workflow: Workflow) -> None:
         )
 
 
-def begin(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> ExitStack:
+def begin(
+    workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequence[str] = (), environ: Any = os.environ
+) -> ExitStack:
     """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
     with ExitStack() as held:
         held.enter_context(locked(workflow.house))
         if isinstance(workflow.house.place, HdfsPath):
             hold(workflow.house.place, held)
-        make_ready(workflow, given, environ)
+        make_ready(workflow, given, snakemakes, environ)
         kept = held.pop_all()
     atexit.register(kept.close)
     return kept
 
 
-def make_ready(workflow: Workflow, given: Mapping[str, Any], environ: Any) -> None:
+def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequence[str], environ: Any) -> None:
     """What a run begins with once it holds the lakehouse.
 
     Raises:
         RecoError: where it cannot begin.
     """
     staleness.refuse_other_format(workflow)
-    environ.update(for_scripts(workflow, given, environ["PATH"]))
+    scratch = aftermath.begin(workflow.house, snakemakes)
+    environ.update({**for_scripts(workflow, given, environ["PATH"]), lifeline.SCRATCH: str(scratch)})
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
@@ -136,6 +156,7 @@ def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ
     """Prepares a job that an executor plugin runs apart from the main process, and perhaps without its environment."""
     if steps.LAKEHOUSE not in environ:
         environ.update(for_scripts(workflow, given, environ["PATH"]))
+    environ[lifeline.SCRATCH] = str(aftermath.scratch_folder())
 
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
@@ -335,6 +356,7 @@ def end_idle(workflow: Workflow, argv: Sequence[str]) -> None:
         end(workflow, argv, "failed")
         return
     end(workflow, argv, "no step ran")
+    aftermath.ended_well(workflow.house)
     openlineage.lineage_path(run).unlink(missing_ok=True)
 
 
@@ -363,6 +385,7 @@ def planned(workflow: Workflow, argv: Sequence[str]) -> set[str]:
 def success(workflow: Workflow, argv: Sequence[str]) -> str:
     """What each step of the target did, and what came of it."""
     text = [steps_table(end(workflow, argv, "succeeded"))]
+    aftermath.ended_well(workflow.house)
     if workflow.sweep:
         return "\n".join([*text, *leaderboard_lines(workflow)])
     return "\n".join([*text, *([gold_summary(workflow)] if target(workflow, argv) == "gold" else [])])

@@ -120,6 +120,10 @@ def read(path: str | Place) -> Receipt:
     return parse(text, path)
 
 
+HALF_WRITTEN = ".*.tmp"
+"""What the files are called that a writer has not finished: one that is killed leaves such a file."""
+
+
 def write_text(path: str | Place, text: str) -> None:
     """Writes a small file whole or not at all."""
     write_bytes(path, text.encode("utf-8"))

@@ -19,6 +19,9 @@ from reco_platform.receipts import write_text
 
 SUFFIX = ".summary.json"
 UP_TO_DATE, NOT_RUN = "up to date", "not run"
+KILLED = (
+    "dmesg tells whether memory ran out: then --cores 1, or --config driver_memory=... where the step is one of Spark"
+)
 Outcome = Literal["under way", "succeeded", "failed", "no step ran"]
 
 
@@ -128,6 +131,8 @@ def step_line(one: StepSummary) -> str:
 def failure(run: Path, end: Event) -> Failure:
     log = run.parents[1] / end.log
     said, hint = last_words(log)
+    if journal.UNSAID in end.why:
+        hint = hint or KILLED
     return Failure(step=end.step, artifact=end.artifact, why=end.why, log=shown(log), last_line=said, hint=hint)
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,6 +199,8 @@ def java_options(input_bytes: int) -> list[str]:
     return [
         DEEP_STACK,
         f"-Dlog4j.configurationFile={LOGGING.resolve().as_uri()}",
+        f'"-Djava.io.tmpdir={tempfile.gettempdir()}"',  # Java knows no TMPDIR; Spark's own files lie there too
+        "-XX:-UsePerfData",  # which lies in /tmp whatever one says, also after a kill
         *(LIGHT_JVM if input_bytes < LIGHT_BYTES else ()),
     ]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reco_platform import config, journal, layout, receipts, session, storage
+from reco_platform import config, journal, layout, lifeline, limits, receipts, session, storage
 from reco_platform.attempts import Attempt, peak_memory_mb
 from reco_platform.contracts import Contract
 from reco_platform.digests import code_digest, code_parts, step_digest
@@ -263,6 +263,8 @@ def run(
     arguments = list(sys.argv[1:] if argv is None else argv)
     namespace = parser(step, description).parse_args(arguments)
     attempt = Attempt(step, namespace.lakehouse, artifact_of(namespace), namespace.started)
+    lifeline.watch()
+    lifeline.heed_signals()
     if not session.submitted():
         attempt.begin()
     try:
@@ -287,9 +289,18 @@ def run(
         attempt.end("failed", [error.what])
         print(f"[ERROR] {name}: {error}", file=sys.stderr, flush=True)
         return error.exit_code
+    except KeyboardInterrupt as error:
+        stopped = lifeline.stopped_by(error)
+        attempt.end("failed", [str(stopped)])
+        print(f"[ERROR] {name}: {stopped}\n  -> {lifeline.GO_ON}", file=sys.stderr, flush=True)
+        return stopped.exit_code
     except BaseException as error:
-        attempt.end("failed", [f"{type(error).__name__}: {error}"])
-        raise
+        found = limits.refused(error)
+        attempt.end("failed", [found.what if found else f"{type(error).__name__}: {error}"])
+        if found is None:
+            raise
+        print(f"[ERROR] {name}: {found}", file=sys.stderr, flush=True)
+        return found.exit_code
     return 0
 
 

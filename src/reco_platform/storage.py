@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from reco_platform.digests import sha256
 from reco_platform.errors import RecoError, TableError
+from reco_platform.limits import refused
 from reco_platform.places import (
     HdfsPath,
     Place,
@@ -463,6 +464,9 @@ def commit_delta(
     try:
         answered(target, commit)
     except DeltaError as error:
+        found = refused(error)
+        if found:
+            raise found from error
         raise TableError(
             f"the Delta log of {target} is damaged: {error}", f"delete {target} and run again: its steps rebuild it"
         ) from error

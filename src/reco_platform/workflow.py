@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from reco_platform import config, datasets, layout, sweeps
 from reco_platform.digests import canonical, sha256
@@ -232,6 +233,11 @@ def prepare_or_exit(given: Mapping[str, Any], argv: Sequence[str] = ()) -> Workf
             )
         return prepare_sweep(given)
     except RecoError as error:
-        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
-        sys.stderr.flush()
-        os._exit(error.exit_code)
+        leave(error)
+
+
+def leave(error: RecoError) -> NoReturn:
+    """Ends Snakemake's main process with a message; raised through Snakemake, an error would come with its trace."""
+    print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+    atexit._run_exitfuncs()  # removes the folders for temporary files that Snakemake has made
+    os._exit(error.exit_code)

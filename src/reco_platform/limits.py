@@ -1,0 +1,86 @@
+"""What the machine refuses (space, memory, open files, permissions), in words that say what helps."""
+
+from __future__ import annotations
+
+import errno
+import re
+from pathlib import Path
+
+from reco_platform.errors import EnvironmentProblemError
+
+AGAIN = "then run the same command again: what is finished stays"
+SPACE = f"free some (df -h; tools/run_pipeline.py prune --config retain_versions=5 lists old results), {AGAIN}"
+LIMITS = {
+    errno.ENOSPC: ("no space is left on the disk", SPACE),
+    errno.EDQUOT: ("the quota on the disk is used up", SPACE),
+    errno.EFBIG: ("a file would be larger than is allowed", f"ulimit -f unlimited, {AGAIN}"),
+    errno.EROFS: (
+        "the file system is read-only",
+        "mount it for writing, or --config lakehouse=FOLDER",
+    ),
+    errno.EACCES: ("it may not be read or written", f"see who may (ls -ld), mend that, {AGAIN}"),
+    errno.EPERM: ("it may not be changed", f"see who may (ls -ld; lsattr -d), mend that, {AGAIN}"),
+    errno.EMFILE: ("too many files are open", f"ulimit -n 4096, {AGAIN}"),
+    errno.ENFILE: ("too many files are open on this machine", f"sysctl fs.file-max tells how many may be, {AGAIN}"),
+    errno.EIO: ("the disk fails", "dmesg tells which; restore what it holds from a copy"),
+}
+NATIVE_MEMORY = (
+    "memory ran out",
+    "--cores 1 and --resources mem_mb=4000 keep steps from running side by side; --config etl_engine=spark "
+    "engine=spark-ml work in pieces",
+)
+JAVA_MEMORY = ("the memory of Spark's Java ran out", "--config driver_memory=8g, or as much as the machine has")
+SAID = (
+    (re.compile(r"OutOfMemoryError|GC overhead limit|Java heap space|increase heap size"), JAVA_MEMORY),
+    (
+        re.compile(r"can't start new thread|Cannot allocate memory|std::bad_alloc|LLVM ERROR: out of memory"),
+        NATIVE_MEMORY,
+    ),
+)
+"""What libraries say of limits without a number; Java's comes first, since Spark quotes others."""
+
+NUMBERED = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
+JAVAS = {
+    "No space left on device": errno.ENOSPC,
+    "File too large": errno.EFBIG,
+    "Read-only file system": errno.EROFS,
+    "Permission denied": errno.EACCES,
+    "Too many open files": errno.EMFILE,
+}
+"""What libraries quote of strerror."""
+
+
+def refused(error: BaseException) -> EnvironmentProblemError | None:
+    """The error as one that a person can mend; None where it is none of the machine's limits."""
+    if isinstance(error, MemoryError):
+        return problem(*NATIVE_MEMORY)
+    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    number = number_of(error)
+    if number in LIMITS:
+        what, hint = LIMITS[number]
+        return problem(where + what, at(hint, error))
+    said = next((each for pattern, each in SAID if pattern.search(str(error))), None)
+    return problem(*said) if said else None
+
+
+def number_of(error: BaseException) -> int | None:
+    """The system's number for what went wrong, from wherever a library says it."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    text = str(error)
+    found = NUMBERED.search(text)
+    if found:
+        return int(found[1] or found[2])
+    return next((number for said, number in JAVAS.items() if said in text), None)
+
+
+def at(hint: str, error: BaseException) -> str:
+    """A hint with the folder in its commands, where the error names a file."""
+    if not isinstance(error, OSError) or not error.filename:
+        return hint
+    folder = Path(str(error.filename)).parent
+    return hint.replace("df -h;", f"df -h '{folder}';").replace("ls -ld", f"ls -ld '{folder}'")
+
+
+def problem(what: str, hint: str) -> EnvironmentProblemError:
+    return EnvironmentProblemError(what, hint)

@@ -1,0 +1,147 @@
+"""A killed or stopped run leaves nothing behind that one plain re-run does not put right, and says how to go on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import crashing
+import pytest
+from crashing import EVERY_STEP, Bench, Kind, Moment, at_work_in
+
+from project import Project, wait_for
+from reco_platform import aftermath, journal
+
+pytestmark = pytest.mark.pipeline
+ENDED_WITHIN = 10  # seconds: what docs/operations.md promises
+
+ALONE = Kind("alone", 1, ("first",), "first", EVERY_STEP, alone=True)
+BY_SPARK = Kind("Spark cleans", 1, ("first",), "by spark", EVERY_STEP, alone=True)
+
+
+@pytest.fixture
+def bench(built: Project) -> Bench:
+    """A bench on the project that was built already."""
+    found = crashing.bench_of(built, "delta", also={})
+    found.keep(("first",))
+    return found
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        Moment(ALONE, "interactions", "snakemake", 0.2, publishing=True),
+        Moment(ALONE, "recommend", "step", 0.3, publishing=False),
+        Moment(BY_SPARK, "silver_movies", "java", 0.6, publishing=False),
+    ],
+    ids=str,
+)
+def test_one_plain_run_after_a_kill_gives_what_an_undisturbed_one_gives(bench: Bench, moment: Moment) -> None:
+    assert crashing.survive(bench, moment) == []
+
+
+def test_a_killed_publication_of_parquet_is_put_right(tmp_path: Path) -> None:
+    found = crashing.bench_of(Project.create(tmp_path / "project"), "parquet", also={})
+    assert crashing.survive(found, Moment(ALONE, "recommend", "group", 0.5, publishing=True)) == []
+
+
+def test_what_is_left_over_is_seen(bench: Bench) -> None:
+    """The check of the campaign can fail: each thing that it looks for is planted."""
+    wanted, before = bench.undisturbed(("first",)), crashing.outside_files(bench.project)
+    assert crashing.differences(bench, wanted) == []
+    assert crashing.left_over(bench, before) == []
+    for planted in ("tmp/spark-1", "project/hs_err_pid1.log"):
+        (bench.project.root.parent / planted).write_text("")
+    half, mark = bench.house / "silver/.x.json.1.tmp", bench.house / "_runs" / aftermath.MARK
+    half.write_text("")
+    mark.write_text("")
+    found = " ".join(crashing.left_over(bench, before))
+    assert all(name in found for name in ("tmp/spark-1", "hs_err_pid1.log", half.name, mark.name))
+    assert f"small/silver/{half.name} is there, and after" in " ".join(crashing.differences(bench, wanted))
+    shutil.rmtree(bench.house / "silver" / "movies")
+    bench.project.edit("results/small/gold/interactions.receipt.json", '"train_count": ', '"train_count": 1')
+    problems = " ".join(crashing.differences(bench, wanted))
+    assert "silver/movies is missing" in problems
+    assert "receipt gold/interactions.receipt.json differs" in problems
+    with subprocess.Popen(["sleep", "600"], cwd=bench.project.root) as left:
+        assert f"process {left.pid} is left: sleep 600" in crashing.orphans(bench.project.root)
+        left.kill()
+    assert crashing.orphans(bench.project.root) == []
+
+
+def test_the_moments_of_a_campaign_are_those_of_its_seed_and_in_every_step() -> None:
+    first = crashing.moments(1, 50)
+    assert first == crashing.moments(1, 50) != crashing.moments(2, 50)
+    assert {moment.victim for moment in first} == {"snakemake", "step", "java", "group"}
+    assert {moment.step for moment in first} >= {*EVERY_STEP, "track", "start"}
+
+
+# --- signals
+
+
+def is_training(project: Project, before: set[Path]) -> bool:
+    new = set(project.journals()) - before
+    return any(event.step == "train_als" and event.text for path in new for event in journal.read(path))
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group", "by_tool"),
+    [(signal.SIGTERM, False, False), (signal.SIGINT, True, True), (signal.SIGHUP, True, False)],
+    ids=["SIGTERM-snakemake", "SIGINT-terminal-of-run_pipeline", "SIGHUP-terminal"],
+)
+def test_a_stopped_run_ends_its_steps_and_says_how_to_go_on(
+    built: Project, number: signal.Signals, whole_group: bool, by_tool: bool
+) -> None:
+    first, before = built.receipts(), set(built.journals())
+    command = built.command(rank=200, max_iter=200)
+    if by_tool:
+        pairs = command[command.index("--config") :]
+        command = [sys.executable, "tools/run_pipeline.py", "train", "--run", "--cores", "2", *pairs]
+    process = subprocess.Popen(
+        command, cwd=built.root, env=built.environment({"PYTHONPATH": "src"} if by_tool else {}), text=True,
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: is_training(built, before) or process.poll() is not None)
+        (os.killpg if whole_group else os.kill)(process.pid, number)
+        stopped = time.monotonic()
+        wait_for(lambda: not [one for one in at_work_in(built.root) if one.pid != process.pid])
+        assert time.monotonic() - stopped < ENDED_WITHIN
+        output, _ = process.communicate(timeout=60)
+    finally:
+        crashing.kill_group(process)
+    assert process.returncode == 1
+    assert f"[ERROR] stopped by {number.name}" in output
+    assert "Failed: train_als" in output
+    assert "Traceback" not in output
+    assert output.rstrip().splitlines()[-1].startswith("Then run again") or "Then run again   snakemake" in output
+    assert built.gold().worked == set(), "going back finds all that was made before"
+    assert built.receipts() == first
+    assert not list(built.lakehouse().rglob("_staging-*"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_step_run_by_hand_stops_with_a_message(built: Project, number: signal.Signals, code: int) -> None:
+    house, receipt = "results/small", "results/small/gold/models/als.receipt.json"
+    command = [
+        sys.executable, "scripts/train_als.py", "--lakehouse", house, "--dataset", "small", "--receipt", receipt,
+        "--interactions", f"{house}/gold/interactions.receipt.json", "--params", '{"rank": 200, "max_iter": 200}',
+    ]  # fmt: skip
+    before = built.receipts()
+    with subprocess.Popen(
+        command, cwd=built.root, env=built.environment({"PYTHONPATH": "src"}), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        said = [next(process.stdout), next(process.stdout)]
+        process.send_signal(number)
+        said += process.stdout.readlines()
+    assert process.returncode == code
+    assert f"[ERROR] train_als: stopped by {number.name}\n  -> run the same command again" in "".join(said)
+    assert "Traceback" not in "".join(said)
+    assert built.receipts() == before
