@@ -119,7 +119,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], environ: Any) -> No
     Raises:
         RecoError: where it cannot begin.
     """
-    staleness.refuse_other_format(workflow)
+    staleness.refuse_foreign(workflow)
     environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
@@ -147,6 +147,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         steps.LOG_LEVEL: workflow.config.log_level,
         session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",
         steps.ETL_ENGINE: workflow.config.etl_engine,
+        steps.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
         steps.OVERRIDES: f" --config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
         steps.TARGET: "sweep" if workflow.sweep else "gold",
@@ -269,7 +270,10 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
     found = staleness.damage(workflow, receipt)
     if found:
-        print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
+        print(
+            f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(workflow.house.place, receipt)}",
+            file=sys.stderr,
+        )
 
 
 # --- the end

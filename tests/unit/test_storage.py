@@ -123,7 +123,7 @@ def test_markers_that_spark_leaves_do_not_become_data(tmp_path: Path) -> None:
     (staging / "year=2020" / ".part-0.crc").touch()
     storage.publish_table(
         staging, target, storage_format="parquet", schema=RATINGS.schema, partition_by=RATINGS.partition_by,
-        fingerprint=content_of(OLD), rows=len(OLD),
+        fingerprint=content_of(OLD), rows=len(OLD), dataset="small",
     )  # fmt: skip
     assert not list(target.rglob("_SUCCESS")) and not list(target.rglob("*.crc"))
     assert len(storage.data_files(target)) == 2
@@ -231,7 +231,7 @@ def test_a_folder_with_a_table_of_the_other_format_is_refused_with_the_way_out(
     with pytest.raises(TableError, match=f"holds a {first} table, and storage_format is {second}") as caught:
         publish(tmp_path, NEW, second)
     assert caught.value.hint is not None
-    assert f"keep storage_format={first}" in caught.value.hint
+    assert "force_overwrite=true" in caught.value.hint
     assert rows(tmp_path, receipt) == sorted_rows(OLD)
 
 
