@@ -34,7 +34,7 @@ from reco_platform.digests import SOURCE
 from reco_platform.errors import RecoError, TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.places import HdfsPath, StoreError, lease, remove_tree, spoken
-from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS
+from reco_platform.registry import MAKERS, OF_SWEEPS, STEPS, parameters
 from reco_platform.workflow import SILVER, SWEEP, SWEPT, Workflow
 
 LOCK = ".lock"
@@ -54,6 +54,9 @@ LOOKING = (
     "--unlock",
     "--report",
 )
+LONG_AGO = 1
+"""Seconds since the epoch: older than any input; Snakemake takes 0 for no time at all."""
+
 PLACES = ("dataset_path", "lakehouse")
 """Keys that say where things lie on this machine, which a sweep's best.yaml does not."""
 
@@ -122,6 +125,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], environ: Any) -> No
     staleness.refuse_foreign(workflow)
     environ.update(for_scripts(workflow, given, environ["PATH"]))
     drop_stale(workflow)
+    age_others(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
@@ -162,10 +166,15 @@ def as_given(value: Any) -> Any:
 
 
 def glance(workflow: Workflow) -> None:
-    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
+    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored.
+
+    Raises:
+        TableError: where a real run would not begin.
+    """
     root = workflow.house.records
     if not root.is_dir():
         return
+    staleness.refuse_foreign(workflow)
     lock = take_lock(root)
     if lock is None:
         print(f"[INFO] process {holder(root)} is at work here: this list may age", file=sys.stderr)
@@ -244,6 +253,23 @@ def drop_stale(workflow: Workflow) -> None:
             continue
         note_looks(workflow, receipt, path)
         warn_of_damage(workflow, receipt)
+
+
+def age_others(workflow: Workflow) -> None:
+    """Makes receipts of other parameters or code older than their inputs, so that their steps are asked to run.
+
+    Snakemake sees such a change in its own records alone, and another checkout that works on this lakehouse has none.
+    """
+    for name in (*SILVER, *workflow.gold):
+        path, step = Path(workflow.receipt(name)), MAKERS[name]
+        receipt = steps.remembered(path)
+        if receipt and made_with(receipt) != parameters(step, workflow.config):
+            os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def made_with(receipt: receipts.Receipt) -> dict[str, Any]:
+    """The parameters of a result, its code included."""
+    return {**receipt.made_from.get("params", {}), "code": receipt.made_from.get("code")}
 
 
 def forget_lost_store(workflow: Workflow) -> None:

@@ -454,8 +454,8 @@ WAYS_OUT = "use another lakehouse (--config lakehouse=...), or have it replaced:
 def foreign(target: Place, storage_format: str, dataset: str) -> str | None:
     """What stands at the path of a table and is none of this data set's in this format; None if nothing does.
 
-    A table of this pipeline is known by its manifests, which every writer leaves before anything else: also one that
-    was killed, and has left no receipt.
+    A table of this pipeline is known by its manifests, of which every writer leaves one before anything else, also one
+    that is killed then; or by its memo.
     """
     if not target.is_dir():
         return f"{target} is a file, where a table was to be" if target.exists() else None
@@ -467,7 +467,8 @@ def foreign(target: Place, storage_format: str, dataset: str) -> str | None:
         return f"{target} holds a {found} table, and storage_format is {storage_format}"
     keys = manifest_keys(target)
     if not keys:
-        return None if pending else f"{target} holds a {found} table that this pipeline did not write"
+        own = pending or any((target / MEMO).glob("*.json"))
+        return None if own else f"{target} holds a {found} table that this pipeline did not write"
     manifest = read_manifest(target, keys[-1])
     if manifest and manifest.dataset not in ("", dataset):
         return f"{target} holds a table of the data set {manifest.dataset}, and dataset is {dataset}"

@@ -228,6 +228,8 @@ def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
         problem = storage.log_problem(path, receipt.version)
         if problem:
             return problem
+        if not storage.head_is(path, receipt):
+            return f"{path} was written by something else: its newest version is not {receipt.version}"
     opened_table = storage.open_table(root, receipt, "")
     rows = opened_table.dataset().count_rows()
     if rows != receipt.rows:
