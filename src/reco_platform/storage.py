@@ -461,13 +461,14 @@ def foreign(target: Place, storage_format: str, dataset: str) -> str | None:
         return f"{target} is a file, where a table was to be" if target.exists() else None
     if not has_data(target):
         return None
-    pending = manifest_path(target, PENDING).is_file()  # of a Delta table, perhaps before its first commit
-    found = "delta" if pending or (target / "_delta_log").is_dir() else "parquet"
+    stems = [path.stem for path in (target / MANIFESTS).glob("*.json")]
+    begun = any(stem == PENDING or stem.isdigit() for stem in stems)  # a Delta table, perhaps before its first commit
+    found = "delta" if begun or (target / "_delta_log").is_dir() else "parquet"
     if found != storage_format:
         return f"{target} holds a {found} table, and storage_format is {storage_format}"
     keys = manifest_keys(target)
     if not keys:
-        own = pending or any((target / MEMO).glob("*.json"))
+        own = stems or any((target / MEMO).glob("*.json"))
         return None if own else f"{target} holds a {found} table that this pipeline did not write"
     manifest = read_manifest(target, keys[-1])
     if manifest and manifest.dataset not in ("", dataset):
