@@ -212,7 +212,9 @@ def stage(target: Path, table: pa.Table) -> Path:
     return staging
 
 
-def publish(root: Path, table: pa.Table, storage_format: str = "delta", path: str = "silver/ratings") -> Receipt:
+def publish(
+    root: Path, table: pa.Table, storage_format: str = "delta", path: str = "silver/ratings", dataset: str = "small"
+) -> Receipt:
     """Publishes ratings under `root` and gives their receipt."""
     content = content_of(table)
     version = storage.publish_table(
@@ -223,6 +225,7 @@ def publish(root: Path, table: pa.Table, storage_format: str = "delta", path: st
         partition_by=RATINGS.partition_by,
         fingerprint=content,
         rows=len(table),
+        dataset=dataset,
     )
     return Receipt(path, "table", path, storage_format, version, len(table), RATINGS.schema_hash, content)
 

@@ -115,6 +115,11 @@ class Config(BaseModel):
         description="Root of every table, model and report; default results/<dataset>, or results/<dataset>-parquet",
     )
     storage_format: Literal["delta", "parquet"] = Field("delta", description="Format of the tables")
+    force_overwrite: bool = Field(
+        False,
+        description="Let a run replace what stands at the path of a table and is none of its own: that of another "
+        "data set, format or program, or one whose Delta log is damaged; all its versions go",
+    )
 
     sample_size: int = Field(
         10_000, ge=1, le=10_000_000, description="Rows of each silver table that the contract checks"

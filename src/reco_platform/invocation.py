@@ -142,7 +142,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     Raises:
         RecoError: where it cannot begin.
     """
-    staleness.refuse_other_format(workflow)
+    staleness.refuse_foreign(workflow)
     scratch = aftermath.begin(workflow.house, snakemakes)
     environ.update({**for_scripts(workflow, given, environ["PATH"]), lifeline.SCRATCH: str(scratch)})
     drop_stale(workflow)
@@ -172,6 +172,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         steps.LOG_LEVEL: workflow.config.log_level,
         session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",
         steps.ETL_ENGINE: workflow.config.etl_engine,
+        steps.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
         steps.OVERRIDES: f" --config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
         steps.TARGET: "sweep" if workflow.sweep else "gold",
@@ -181,10 +182,15 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
 
 
 def glance(workflow: Workflow) -> None:
-    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
+    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored.
+
+    Raises:
+        TableError: where a real run would not begin.
+    """
     root = workflow.house.records
     if not root.is_dir():
         return
+    staleness.refuse_foreign(workflow)
     lock = take_lock(root)
     if lock is None:
         print(f"[INFO] process {holder(root)} is at work here: this list may age", file=sys.stderr)
@@ -319,7 +325,10 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
     found = staleness.damage(workflow, receipt)
     if found:
-        print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
+        print(
+            f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(workflow.house.place, receipt)}",
+            file=sys.stderr,
+        )
 
 
 # --- the end

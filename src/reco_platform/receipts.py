@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from reco_platform.digests import canonical, sha256
 from reco_platform.errors import TableError
+from reco_platform.layout import RECEIPT
 from reco_platform.places import HdfsPath, Place
 
 Kind = Literal["table", "model", "folder", "file", "absent"]
@@ -109,7 +110,7 @@ def read(path: str | Place) -> Receipt:
     """The receipt at a path.
 
     Raises:
-        TableError: if it is missing or damaged.
+        TableError: if it is missing, damaged, or that of another artifact.
     """
     try:
         text = (Path(path) if isinstance(path, str) else path).read_text(encoding="utf-8")
@@ -117,7 +118,13 @@ def read(path: str | Place) -> Receipt:
         raise TableError(f"receipt {path} cannot be read: {error.strerror}", "snakemake --cores 2 gold") from error
     except UnicodeDecodeError as error:
         raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: {removing(path)}") from error
-    return parse(text, path)
+    receipt = parse(text, path)
+    if str(path).endswith(RECEIPT) and not str(path).endswith(f"/{receipt.artifact}{RECEIPT}"):
+        raise TableError(
+            f"receipt {path} is that of another artifact, {receipt.artifact}",
+            f"delete it and run again; it will be restored: {removing(path)}",
+        )
+    return receipt
 
 
 HALF_WRITTEN = ".*.tmp"

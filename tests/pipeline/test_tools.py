@@ -52,7 +52,7 @@ def test_validate_passes_on_an_undamaged_lakehouse(built: Project) -> None:
         ("gold/models/als", "gold/models/als"),
         ("gold/metrics/run_metrics.receipt.json", "gold/metrics/run_metrics: receipt"),
         ("gold/metrics/_gate", "gold/metrics/_gate/gate: receipt"),
-        ("silver/_quarantine/ratings", "no longer holds the rejected rows"),
+        ("silver/_quarantine/ratings", "silver/_quarantine/ratings is missing"),
     ],
 )
 def test_validate_names_what_is_missing(built: Project, damaged: str, named: str) -> None:
