@@ -355,15 +355,15 @@ def patient(built: Project, root: Path, storage_format: str) -> Patient:
     return found
 
 
-def table(root: Path) -> list[Row]:
-    """Every damage in every format, made, found and repaired below a new folder: about 15 minutes on two cores."""
+def table(root: Path, storage_format: str, report: Callable[[str], None]) -> list[Row]:
+    """Every damage in one format, made, found and repaired below a new folder; about 8 minutes on a core."""
+    root.mkdir()
     built = Project.create(root / "built")
     built.gold()
+    ill = patient(built, root / storage_format, storage_format)
     rows = []
-    for storage_format in BOTH:
-        ill = patient(built, root / storage_format, storage_format)
-        for damage in DAMAGES:
-            if storage_format in damage.formats:
-                rows.append(treated(ill, damage))
-                print(rows[-1], *rows[-1].left, sep="\n", flush=True)
+    for damage in DAMAGES:
+        if storage_format in damage.formats:
+            rows.append(treated(ill, damage))
+            report("\n".join([str(rows[-1]), *rows[-1].left]))
     return rows
