@@ -37,6 +37,7 @@ from reco_platform.layout import Lakehouse
 Report = Callable[[str], None]
 PROCESS_ENDS = 180.0  # seconds in which a run of which a part was killed has to end
 OF_RUNS = re.compile(r"_runs/\d{8}T\d{6}Z-\d+\.(jsonl|summary\.json|openlineage\.jsonl)$")
+DATA_FILE = re.compile(r"part-[^/]*\.parquet$")  # Spark gives them names of its own; manifests tell which belong there
 START, END = "start", "end"  # before the first step, after the last
 TRACKED = {"gate", "track"}
 EVERY_STEP = (
@@ -229,7 +230,8 @@ class Bench:
         """Every file below results/, but for those that each run calls otherwise."""
         root = self.project.path("results")
         paths = (str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-        return {path for path in paths if not OF_RUNS.search(path) and not path.startswith("mlflow/")}
+        named = {path for path in paths if not OF_RUNS.search(path) and not path.startswith("mlflow/")}
+        return {DATA_FILE.sub("data", path) for path in named}
 
     def forget(self, step: str) -> None:
         """Removes what a step made, its receipt and its memo, so that it has to work."""
@@ -420,6 +422,7 @@ def differences(bench: Bench, wanted: Undisturbed) -> list[str]:
     files = bench.files()
     problems += [f"{path} is missing" for path in sorted(wanted.files - files)]
     problems += [f"{path} is there, and after an undisturbed run it is not" for path in sorted(files - wanted.files)]
+    problems += [f"{path} belongs to no version" for path in strays(bench.house)]
     house = Lakehouse(str(bench.house), "small")
     for path in found:
         try:
@@ -428,6 +431,14 @@ def differences(bench: Bench, wanted: Undisturbed) -> list[str]:
             problem = error.what
         problems += [problem] if problem else []
     return problems
+
+
+def strays(house: Path) -> Iterator[Path]:
+    """Data files beside a manifest that no manifest names."""
+    for folder in {path.parent for path in house.rglob(storage.MANIFESTS)}:
+        found = [storage.read_manifest(folder, key) for key in storage.manifest_keys(folder)]
+        named = {name for manifest in found if manifest for name in manifest.files}
+        yield from (path for path in storage.data_files(folder) if str(path.relative_to(folder)) not in named)
 
 
 def stable(texts: dict[str, str], path: str) -> Any:

@@ -1,4 +1,4 @@
-"""The long campaign: hostile files against an oracle, kills at random moments, damages and the commands that repair them.
+"""The long campaign: hostile files against an oracle, kills at random moments, damages and their repair.
 
 make torture
 PYTHONPATH=tests .venv/bin/python tests/faults/torture.py --seed 7 --files 20000 --moments 20

@@ -1,0 +1,286 @@
+"""What the machine refuses (space, memory, open files, permissions) is told with what helps; what was made stays."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import publish, ratings_table
+from project import Project
+from reco_platform import config, datasets, limits, receipts, storage
+from reco_platform.layout import Lakehouse
+from reco_platform.registry import STEPS, input_artifacts
+
+CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # linux/capability.h, linux/prctl.h
+HOUSE = Lakehouse("results/small", "small")
+KILOBYTE = 1024
+
+by_pipeline = pytest.mark.pipeline
+
+
+# --- in this process: each writer against a limit on the size of files
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_small_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
+    receipts.write_text(tmp_path / "run_metrics.json", "old")
+    before = files(tmp_path)
+    with files_of_at_most(64 * KILOBYTE), pytest.raises(OSError, match="too large"):
+        receipts.write_text(tmp_path / "run_metrics.json", "x" * 100 * KILOBYTE)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("storage_format", ["delta", "parquet"])
+def test_a_table_that_does_not_fit_leaves_the_old_one(tmp_path: Path, storage_format: str) -> None:
+    old = publish(tmp_path, ratings_table(), storage_format)
+    with files_of_at_most(KILOBYTE), pytest.raises(OSError) as caught:  # arrow's own words
+        publish(tmp_path, ratings_table(first_user=7), storage_format)
+    assert limits.number_of(caught.value) == errno.EFBIG
+    assert storage.problem(tmp_path, old, thorough=True) is None
+    again = publish(tmp_path, ratings_table(first_user=7), storage_format)
+    assert storage.problem(tmp_path, again, thorough=True) is None
+
+
+def test_csv_files_that_do_not_fit_take_no_final_name(tmp_path: Path, registry: dict[str, datasets.Dataset]) -> None:
+    with files_of_at_most(64 * KILOBYTE), pytest.raises(OSError, match="too large"):
+        datasets.acquire(registry["demo"], tmp_path / "bronze", tmp_path / "cache", report=lambda _: None)
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "hint"),
+    [
+        (OSError(errno.ENOSPC, "", "/data/x"), "/data/x: no space is left on the disk", "df -h '/data'"),
+        (OSError(errno.EROFS, ""), "read-only", "lakehouse="),
+        (Exception("Generic error: Permission denied (os error 13)"), "may not be read or written", "ls -ld"),
+        (Exception("IOException: No space left on device"), "no space is left", "prune"),
+        (Exception("Job aborted: java.lang.OutOfMemoryError: Java heap space"), "Java ran out", "driver_memory"),
+        (MemoryError(), "memory ran out", "--cores 1"),
+        (RuntimeError("can't start new thread"), "memory ran out", "--cores 1"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_each_limit_is_told_with_what_helps(error: Exception, what: str, hint: str) -> None:
+    found = limits.refused(error)
+    assert found is not None
+    assert found.hint is not None
+    assert what in found.what
+    assert hint in found.hint
+
+
+def test_what_is_no_limit_keeps_its_trace() -> None:
+    assert limits.refused(ValueError("a bug")) is None
+    assert limits.refused(FileNotFoundError(errno.ENOENT, "", "x")) is None
+
+
+# --- the real steps, as a person runs one by hand
+
+
+def command_of(step: str, **params: Any) -> list[str]:
+    if step == "bronze":
+        return ["scripts/bronze.py", "--lakehouse", HOUSE.root, "--dataset", "small", "--dataset-path", "data"]
+    one = STEPS[step]
+    inputs = input_artifacts(one, HOUSE, config.Config())
+    words = [f"scripts/{step}.py", "--lakehouse", HOUSE.root, "--dataset", "small", "--threads", "2"]
+    makes = HOUSE.artifact(one.makes)
+    words += ["--receipt", HOUSE.receipt(makes), "--params", json.dumps(params)]
+    for name, artifact in inputs.items():
+        at = f"{artifact}/ratings" if name == "bronze" and not artifact.endswith(one.makes) else artifact
+        words += [f"--{name.replace('_', '-')}", HOUSE.receipt(at)]
+    return words
+
+
+def by_hand(
+    project: Project, words: list[str], limit: Callable[[], None], env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words], cwd=project.root, env=project.environment({"PYTHONPATH": "src", **(env or {})}),
+        preexec_fn=limit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+
+
+def at_most(kind: int, amount: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(kind, (amount, amount))
+
+
+def unharmed(project: Project, before: dict[str, str]) -> bool:
+    """Whether receipts are what they were, and what they stand for too."""
+    root = project.lakehouse()
+    found = [storage.problem(root, receipts.read(root / path)) for path in before]
+    return project.receipts() == before and found == [None] * len(found)
+
+
+def told(ran: subprocess.CompletedProcess[str], what: str, hint: str) -> bool:
+    """Whether the last words are a message and what helps, and no trace."""
+    last = ran.stdout.rstrip().splitlines()[-2:]
+    assert ran.returncode == 1, ran.stdout
+    assert what in last[0], ran.stdout
+    assert last[1].startswith("  -> ") and hint in last[1], ran.stdout
+    return "Traceback" not in ran.stdout
+
+
+WRITERS = {
+    "silver_ratings": {"sample_seed": 5},
+    "interactions": {"test_fraction": 0.3},
+    "train_als": {"rank": 3, "max_iter": 1},
+    "recommend": {"top_n": 3},
+    "run_metrics": {"top_n": 3},
+    "report": {},
+}
+
+
+@by_pipeline
+@pytest.mark.parametrize("step", ["bronze", *WRITERS])
+def test_a_step_whose_files_do_not_fit_says_so_and_harms_nothing(built: Project, step: str) -> None:
+    before = built.receipts()
+    if step == "bronze":
+        built.path("data/ratings.csv").write_text(built.path("data/ratings.csv").read_text("utf-8") + "1,2,3.0,9\n")
+        shutil.rmtree(built.lakehouse() / "bronze/movielens/small/_memo")
+    if step == "report":
+        shutil.rmtree(built.lakehouse() / "reports/_memo")
+    ran = by_hand(built, command_of(step, **WRITERS.get(step, {})), at_most(resource.RLIMIT_FSIZE, KILOBYTE // 4))
+    assert told(ran, "a file would be larger than is allowed", "ulimit -f unlimited")
+    assert unharmed(built, before)
+
+
+@by_pipeline
+def test_a_run_whose_files_do_not_fit_says_so_at_its_end(built: Project) -> None:
+    before = built.receipts()
+    ran = subprocess.run(
+        built.command(rank=200), cwd=built.root, env=built.environment(), text=True, check=False, capture_output=True,
+        preexec_fn=at_most(resource.RLIMIT_FSIZE, 100 * KILOBYTE),
+    )  # fmt: skip
+    assert ran.returncode == 1
+    end = ran.stderr[ran.stderr.index("Failed: train_als") :]
+    assert "a file would be larger than is allowed" in end
+    assert "next     ulimit -f unlimited" in end
+    assert built.gold().worked == set()
+    assert unharmed(built, before)
+
+
+def in_own_mounts(script: str, *words: str) -> list[str]:
+    """A command that runs in a mount namespace of its own, where the user is its root."""
+    command = ["unshare", "-rm", "sh", "-ec", script, "sh", *words]
+    probe = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip("this machine gives its users no mount namespaces")
+    return command
+
+
+@by_pipeline
+def test_a_full_disk_and_a_read_only_one_are_named(built: Project) -> None:
+    environment = built.environment({"PYTHONPATH": "src"})
+
+    def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            in_own_mounts(script, *words), cwd=built.root, env=environment, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    built.path("full").mkdir()
+    words = [word if word != HOUSE.root else "full" for word in command_of("bronze")]
+    full = run('mount -t tmpfs -o size=64k none full; "$@"', sys.executable, *words)
+    assert told(full, "no space is left on the disk", "df -h")
+    before = built.receipts()
+    mount = "mount --bind results/small results/small; mount -o remount,ro,bind results/small"
+    closed = run(f'{mount}; "$@"', *built.command(rank=5))
+    assert told(closed, "lakehouse results/small cannot be written: Read-only file system", "name a folder")
+    assert unharmed(built, before)
+
+
+def as_one_who_obeys_modes() -> None:
+    """Takes from root the right to write where modes forbid it; others have none."""
+    if os.getuid() == 0:
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+@by_pipeline
+def test_a_permission_lost_in_the_middle_is_named(built: Project) -> None:
+    before, models = built.receipts(), built.lakehouse() / "gold" / "models" / "als"
+    words = command_of("train_als", rank=150, max_iter=50)
+    with subprocess.Popen(
+        [sys.executable, *words], cwd=built.root, env=built.environment({"PYTHONPATH": "src"}), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=as_one_who_obeys_modes,  # noqa: PLW1509  # one thread
+    ) as process:  # fmt: skip
+        assert process.stdout
+        said = next(process.stdout)
+        models.chmod(0o500)
+        said += process.stdout.read()
+    models.chmod(0o755)
+    assert told(subprocess.CompletedProcess(words, process.returncode, said), "may not be", "ls -ld")
+    assert unharmed(built, before)
+
+
+@by_pipeline
+def test_too_few_open_files_and_too_small_a_heap_are_told_with_the_setting_that_helps(built: Project) -> None:
+    before, words = built.receipts(), command_of("silver_ratings", sample_seed=5)
+    few = by_hand(built, words, at_most(resource.RLIMIT_NOFILE, 10))
+    assert told(few, "too many files are open", "ulimit -n")
+    java = by_hand(built, [*words, "--memory", "200m"], lambda: None, {"RECO_ETL_ENGINE": "spark"})
+    assert told(java, "the memory of Spark's Java ran out", "driver_memory")
+    assert unharmed(built, before)
+
+
+# --- clock, zone, locale, umask
+
+
+@by_pipeline
+def test_files_from_the_future_hinder_no_run_and_rerun_nothing(built: Project) -> None:
+    """As after a clock that was set back: what was made is newer than what is made now."""
+    later = time.time() + 86_400
+    for path in [built.path("data/ratings.csv"), *built.lakehouse().rglob("*")]:
+        os.utime(path, (later, later))
+    before = built.receipts()
+    assert built.gold().worked == set()
+    assert built.receipts() == before
+    assert built.gold(top_n=3).worked == {"recommend", "run_metrics", "metrics_table", "report"}
+    assert built.gold(top_n=3).worked == set()
+
+
+def modes(folder: Path, since: float = 0.0) -> set[int]:
+    paths = [path for path in folder.rglob("*") if path.lstat().st_ctime > since and path.name != ".lock"]
+    return {stat.S_IMODE(path.stat().st_mode) & (0o777 if path.is_file() else 0o700) for path in paths}
+
+
+@by_pipeline
+def test_files_have_the_modes_of_the_umask_and_the_content_that_they_have_elsewhere(built: Project) -> None:
+    before = built.receipts()
+    assert modes(built.lakehouse()) == {0o666 & ~receipts.current_umask(), 0o700}
+    shutil.rmtree(built.lakehouse() / "silver" / "ratings")
+    shutil.rmtree(built.lakehouse() / "silver" / "_quarantine" / "ratings")
+    since = max(path.lstat().st_ctime for path in built.lakehouse().rglob("*"))
+    strange = {"TZ": "Europe/Berlin", "LC_ALL": "tr_TR.UTF-8", "LANG": "POSIX"}
+    ran = by_hand(built, command_of("silver_ratings"), lambda: os.umask(0o077) and None, strange)
+    assert ran.returncode == 0, ran.stdout
+    assert modes(built.lakehouse() / "silver", since) == {0o600, 0o700}
+    name = "silver/ratings.receipt.json"
+    same = {"fingerprint", "rows", "schema_hash", "facts"}
+    old, new = json.loads(before[name]), json.loads(built.receipts()[name])
+    assert {key: old[key] for key in same} == {key: new[key] for key in same}
