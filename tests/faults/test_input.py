@@ -194,7 +194,7 @@ def test_a_download_that_ctrl_c_ends_goes_on_at_the_next_run(tmp_path: Path) -> 
         _, said = started.communicate(timeout=20)
         over.set()
         assert (started.returncode, "Traceback" in said) == (130, False), said
-        assert "[ERROR] bronze: interrupted\n  -> run the same command again" in said
+        assert "[ERROR] bronze: stopped by SIGINT\n  -> run the same command again" in said
         kept = part.stat().st_size
         assert 0 < kept <= half
         assert [path.name for path in part.parent.iterdir()] == [part.name]
