@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from damages import DAMAGES, Damage, Patient, examined, patient, treated
+
 from project import Project
 
 pytestmark = pytest.mark.pipeline

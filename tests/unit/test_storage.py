@@ -279,7 +279,7 @@ def test_a_program_that_commits_between_two_steps_of_a_writer_is_named(
         return moved(work, items)
 
     monkeypatch.setattr(storage, "side_by_side", disturbed)
-    with pytest.raises(TableError, match="another program wrote to .* at the same time"):
+    with pytest.raises(TableError, match=r"another program wrote to .* at the same time"):
         publish(tmp_path, NEW)
     monkeypatch.undo()
     assert rows(tmp_path, old) == sorted_rows(OLD)
