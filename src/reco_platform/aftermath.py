@@ -73,6 +73,8 @@ def put_right(house: Lakehouse, scratch: Path, *snakemakes: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     roots: dict[str, Place] = {str(house.records): house.records, house.root: house.place}
     for root in roots.values():
+        for pending in [*root.rglob(f"{storage.PENDING}.json")]:
+            storage.clean_up(pending.parent.parent)
         for path in [*root.rglob(receipts.HALF_WRITTEN), *root.rglob(f"{storage.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 

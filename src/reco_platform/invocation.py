@@ -139,8 +139,8 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     Raises:
         RecoError: where it cannot begin.
     """
-    staleness.refuse_other_format(workflow)
     scratch = aftermath.begin(workflow.house, snakemakes)
+    staleness.refuse_other_format(workflow)
     environ.update({**for_scripts(workflow, given, environ["PATH"]), lifeline.SCRATCH: str(scratch)})
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
