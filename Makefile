@@ -18,7 +18,7 @@ DATA ?= ../shared/data/ml-latest-small
 
 .PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
 .PHONY: airflow airflow-env airflow-test sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle
-.PHONY: cluster cluster-stop cluster-test
+.PHONY: cluster cluster-stop cluster-test torture audit
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,7 +47,7 @@ reproduce: setup ## rebuild an earlier run in a scratch folder and compare: make
 	@$(BIN)/python tools/reproduce.py $(ARGS)
 
 promote: setup ## make a registered model the champion: make promote MODEL_VERSION=6eab05d6-5d7885f9
-	@$(BIN)/python tools/promote.py $(MODEL_VERSION) $(ARGS)
+	@$(BIN)/python tools/promote.py $(if $(MODEL_VERSION),"$$MODEL_VERSION") $(ARGS)
 
 mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	@mkdir -p results/mlflow
@@ -56,7 +56,7 @@ mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	  $(BIN)/mlflow server --host 127.0.0.1 --port 5000
 
 history: setup ## Spark's pages on jobs that are over, at http://127.0.0.1:18080: make history LAKEHOUSE=FOLDER
-	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$(LAKEHOUSE)")
+	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$$LAKEHOUSE")
 
 cluster: setup ## a Spark cluster on this machine, a master and two workers: snakemake --profile profiles/cluster gold
 	@$(BIN)/python tools/cluster.py start $(ARGS)
@@ -80,6 +80,9 @@ test: setup airflow-env ## every test
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "cluster or airflow" $(ARGS)
 
+torture: setup ## hostile files, kills at random moments, damages and their repair: 40 minutes (make torture ARGS="--seed 7")
+	@PYTHONPATH=src:tests $(BIN)/python tests/faults/torture.py $(ARGS)
+
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)
 	@tools/browser.sh
 
@@ -92,6 +95,9 @@ lint: setup ## style, types, and Snakemake's own lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/python tools/lint_rules.py
+
+audit: setup ## known vulnerabilities of the locked packages, by pip-audit; needs pypi.org or api.osv.dev
+	@$(BIN)/python tools/audit.py $(ARGS)
 
 format: setup ## lay the code out
 	$(BIN)/ruff format $(SOURCES)

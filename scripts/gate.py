@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform import layout, storage, tracking
-from reco_platform.als.model import model_fingerprint, read_model
+from reco_platform.als.model import difference, read_model
 from reco_platform.gate import Decision, judged, without_comparing, without_factors
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, git_commit, run
@@ -79,23 +79,16 @@ def compared(task: Task, ours: Mapping[str, str], champion: Mapping[str, str], f
     """The decision against a champion whose factors lie in a folder; None where the store no longer has them."""
     from reco_platform import comparison, interactions, scene  # noqa: PLC0415  # a restore needs no compiled code
 
-    problem = "are gone from the store" if folder is None else damage(Path(folder), champion["model"])
-    if problem or folder is None:
+    factors = Path(folder) if folder else None
+    problem = difference(factors, champion["model"])
+    if problem or factors is None:
         return without_factors(ours, champion, str(problem))
     folds = (interactions.TRAINING, (interactions.TEST,))
     parts = interactions.read_parts(task.open("interactions"), scene.COLUMNS, folds, task.threads)
     train, test = map(scene.rows_of, parts)
-    model, other = read_model(task.path("model")), read_model(Path(folder))
+    model, other = read_model(task.path("model")), read_model(factors)
     found = comparison.difference(model, other, train, test, task.params)
     return judged(ours, champion, task.params["gate_metric"], found)
-
-
-def damage(folder: Path, fingerprint: str) -> str | None:
-    """What is wrong with a champion's factors; None if they are those that were registered."""
-    try:
-        return None if model_fingerprint(folder) == fingerprint else "are not those that were registered"
-    except (OSError, ValueError) as error:
-        return f"cannot be read ({type(error).__name__})"
 
 
 if __name__ == "__main__":

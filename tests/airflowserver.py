@@ -129,7 +129,7 @@ class Server:
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # the same
                 return answer.status, json.load(answer)
         except HTTPError as error:
             return error.code, json.load(error)

@@ -12,12 +12,18 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from helpers import MOVIES_HEADER, RATINGS_HEADER, TAGS_HEADER
-from reco_platform import csvfile, silver, silver_native, silver_spark
+from reco_platform import csvfile, layout, silver, silver_native, silver_spark
 from reco_platform.cleaning import movies, ratings, tags
 from reco_platform.cleaning.rules import Cleaning
+from reco_platform.config import Config
+from reco_platform.receipts import Receipt
+from reco_platform.registry import STEPS
+from reco_platform.steps import Task
+from reco_platform.storage import file_fingerprint
 
 CLEANINGS = {"ratings": ratings.CLEANING, "movies": movies.CLEANING, "tags": tags.CLEANING}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SHARE = Config().max_reject_share
 
 
 @dataclass
@@ -32,6 +38,8 @@ class Outcome:
 
     def table(self) -> pa.Table:
         contract = self.cleaning.contract
+        if not any(self.staging.rglob("*.parquet")):
+            return contract.schema.empty_table()
         kinds = pa.schema([contract.schema.field(name) for name in contract.partition_by])
         partitioning = ds.partitioning(kinds, flavor="hive") if contract.partition_by else None
         return ds.dataset(self.staging, format="parquet", partitioning=partitioning).to_table(contract.names)
@@ -51,7 +59,7 @@ def folders(folder: Path, table: str) -> tuple[Path, Path]:
 def natively(source: Path, table: str, folder: Path, threads: int = 2) -> Outcome:
     cleaning, (staging, quarantine) = CLEANINGS[table], folders(folder, table)
     extra = csvfile.extra_columns(source, cleaning.source)
-    records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
+    records = csvfile.records(source, cleaning.source)
     cleaned = silver_native.clean(records, cleaning, staging, quarantine, threads)
     return Outcome(cleaning, cleaned, staging, quarantine, extra)
 
@@ -60,7 +68,7 @@ def by_spark(spark: Any, source: Path, table: str, folder: Path) -> Outcome:
     cleaning, (staging, quarantine) = CLEANINGS[table], folders(folder, table)
     extra = csvfile.extra_columns(source, cleaning.source)
     parsed = folder / f"{table}.parquet"
-    csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
+    csvfile.to_parquet(source, cleaning.source, parsed)
     cleaned = silver_spark.clean(spark, parsed, cleaning, staging, quarantine)
     return Outcome(cleaning, cleaned, staging, quarantine, extra)
 
@@ -75,6 +83,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return round((value - EPOCH).total_seconds())
     return tuple(value) if isinstance(value, list) else value
+
+
+def task_for(root: Path, table: str, storage_format: str = "delta", share: float = SHARE) -> Task:
+    """The silver step of one table in a lakehouse with nothing but CSV files."""
+    path = root / "bronze" / f"{table}.csv"
+    kind = "file" if path.is_file() else "absent"
+    content = file_fingerprint(path) if kind == "file" else ""
+    bronze = Receipt(f"bronze/{table}", kind, f"bronze/{table}.csv", "csv", fingerprint=content)  # type: ignore[arg-type]
+    params = {"sample_size": 100, "sample_seed": 7, "max_reject_share": share, "storage_format": storage_format}
+    artifact = layout.silver(table)
+    receipt = root / f"{artifact}.receipt.json"
+    step = STEPS[f"silver_{table}"]
+    return Task(step, "own", root, receipt, artifact, {**params, "code": "0"}, {"bronze": bronze}, 2, "warn")
 
 
 # --- hand-made hazards: each line with the rules that it must break

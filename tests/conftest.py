@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from project import Project, Run
+import mlflowserver
+from helpers import umask
+from project import BUILT_UMASK, Project, Run
 from reco_platform import datasets, demo, session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,9 +98,23 @@ def built_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
     with (shared / "built.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not saved.is_file():
-            run = Project.create(project.root).gold()
+            with umask(BUILT_UMASK):
+                run = Project.create(project.root).gold()
             saved.write_text(json.dumps(asdict(run)), "utf-8")
     return project, Run(**json.loads(saved.read_text("utf-8")))
+
+
+@pytest.fixture(scope="session")
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server of the next fixture keeps."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
+    """The address of an MLflow server; its tests are in the group mlflow, so that one server does."""
+    with mlflowserver.real(mlflow_folder) as address:
+        yield address
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import http.server
 import io
+import os
 import ssl
 import threading
 import zipfile
@@ -32,6 +33,16 @@ TAGS_HEADER = "userId,movieId,tag,timestamp"
 
 def quiet(_: str) -> None:
     """A report that nobody reads."""
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """What this process and those that it starts make lacks these permissions."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def write_lines(path: Path, header: str, lines: Iterable[str]) -> Path:
@@ -201,7 +212,9 @@ def stage(target: Path, table: pa.Table) -> Path:
     return staging
 
 
-def publish(root: Path, table: pa.Table, storage_format: str = "delta", path: str = "silver/ratings") -> Receipt:
+def publish(
+    root: Path, table: pa.Table, storage_format: str = "delta", path: str = "silver/ratings", dataset: str = "small"
+) -> Receipt:
     """Publishes ratings under `root` and gives their receipt."""
     content = content_of(table)
     version = storage.publish_table(
@@ -212,6 +225,7 @@ def publish(root: Path, table: pa.Table, storage_format: str = "delta", path: st
         partition_by=RATINGS.partition_by,
         fingerprint=content,
         rows=len(table),
+        dataset=dataset,
     )
     return Receipt(path, "table", path, storage_format, version, len(table), RATINGS.schema_hash, content)
 

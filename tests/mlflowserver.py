@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from listening import heard_only_here
 from project import kill_group, wait_for
 
 
@@ -40,13 +41,14 @@ def real(folder: Path) -> Iterator[str]:
         )  # a group of its own: it starts workers
     try:
         wait_for(lambda: healthy(address))
+        assert heard_only_here(server.pid)
         yield address
     finally:
         kill_group(server)
 
 
 def healthy(address: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=2) as answer:  # noqa: S310
+    with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=2) as answer:  # noqa: S310  # our own server
         return bool(answer.status == 200)
     return False
 

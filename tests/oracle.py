@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import struct
 from collections import Counter, defaultdict
@@ -12,46 +11,115 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-WHOLE = re.compile(r"[+-]?[0-9]+")
+FIELD = re.compile(r'("(?:[^"]++|"")*+")?([^,\r\n]*)')
+WHOLE = re.compile(r"([+-]?)0*([0-9]+)")
 DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 TITLE_YEAR = re.compile(r"\(([0-9]{4})\)[ \t\n\r\f\v]*\Z")
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+NUMBER_LIMIT = 30  # digits: more than any bound has
+
+
+class Refused(Exception):  # noqa: N818  # an outcome, not a mistake
+    """The file as a whole is not what it should be; the message says why."""
 
 
 @dataclass
 class Found:
-    """The outcome of cleaning one file; `reasons` counts rows by rule, so a row may be in several counts."""
+    """The outcome of cleaning one file.
+
+    Attributes:
+        rows_in: records, and lines of those that are malformed.
+        good: rows that stay.
+        rejected: of each rejected row the rules that it breaks.
+        quarantine: of the same rows the columns as written, then the malformed line; what is not UTF-8 is U+FFFD.
+        duplicates: rows that share a key with one that stays, by kind.
+    """
 
     rows_in: int = 0
     good: list[tuple[Any, ...]] = field(default_factory=list)
     rejected: list[tuple[str, ...]] = field(default_factory=list)
+    quarantine: list[tuple[str | None, ...]] = field(default_factory=list)
     duplicates: Counter[str] = field(default_factory=Counter)
 
     @property
     def reasons(self) -> dict[str, int]:
+        """Rows by rule, so a row may be in several counts."""
         return dict(Counter(reason for reasons in self.rejected for reason in reasons))
 
+    def stops(self, share: float) -> bool:
+        """Whether nothing of the file may be published."""
+        return not self.good or len(self.rejected) > share * self.rows_in
 
-def records(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str] | None]:
-    """Each record by column; None for one that has too few or too many fields."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file)
-        names = next(reader)
-        places = [names.index(column) for column in columns]
-        for values in reader:
-            if values:
-                fits = len(values) == len(names)
-                yield {c: values[at] for c, at in zip(columns, places, strict=True)} if fits else None
+    def reject(self, row: Row, reasons: list[str]) -> None:
+        self.rejected.append(tuple(reasons))
+        self.quarantine.append((*map(readable, row.values()), None))
+
+
+Row = dict[str, str]
+
+
+def good_shape(path: Path, columns: tuple[str, ...], found: Found) -> Iterator[Row]:
+    """Each record by column; those with too few or too many fields are rejected line by line.
+
+    Raises:
+        Refused: the header does not name each column once, a quote is never closed, or there are no rows.
+    """
+    text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    names = header(first)
+    for column in columns:
+        if names.count(column) != 1:
+            raise Refused(f"column {column} is there {names.count(column)} times")
+    places = [names.index(column) for column in columns]
+    for values, line in records(text[len(first) :]):
+        if len(values) == len(names):
+            found.rows_in += 1
+            yield {column: values[at] for column, at in zip(columns, places, strict=True)}
+            continue
+        lines = re.findall(r"[^\r\n]+", readable(line))
+        found.rows_in += len(lines)
+        found.rejected += [("malformed_line",)] * len(lines)
+        found.quarantine += [(*[None] * len(columns), each) for each in lines]
+    if not found.rows_in:
+        raise Refused("there are no rows")
+
+
+def header(line: str) -> list[str]:
+    if not line or damaged(line):
+        raise Refused("the first line is empty or not UTF-8")
+    names, _ = next(records(line))
+    if any(found[1] and found[2] for found in FIELD.finditer(line)):
+        raise Refused("a name goes on behind its quotes")
+    return names
+
+
+def records(text: str) -> Iterator[tuple[list[str], str]]:
+    """The fields of each record, and its text; lines without anything are none."""
+    at = 0
+    while at < len(text):
+        if text[at] in "\r\n":
+            at += 1
+            continue
+        start, values = at, []
+        while True:
+            found = FIELD.match(text, at)
+            if found is None or (found[1] is None and text.startswith('"', at)):
+                raise Refused("a quote is never closed")
+            values.append(rejoined((found[1] or "")[1:-1].replace('""', '"') + found[2]))
+            at = found.end()
+            if not text.startswith(",", at):
+                break
+            at += 1
+        yield values, text[start:at]
 
 
 def ratings(path: Path) -> Found:
     """Good rows are (user, movie, rating, second, year, month); of equal keys the highest rating stays."""
     found, stars = Found(), defaultdict(list)
-    for row in records(path, ("userId", "movieId", "rating", "timestamp")):
-        found.rows_in += 1
-        reasons = ["malformed_line"] if row is None else [*ids(row), *rating(row["rating"]), *second(row["timestamp"])]
-        if reasons or row is None:
-            found.rejected.append(tuple(reasons))
+    for row in good_shape(path, ("userId", "movieId", "rating", "timestamp"), found):
+        reasons = [*ids(row), *rating(row["rating"]), *second(row["timestamp"])]
+        if reasons:
+            found.reject(row, reasons)
         else:
             key = (int(row["userId"]), int(row["movieId"]), int(row["timestamp"]))
             stars[key].append(single(row["rating"]))
@@ -67,16 +135,12 @@ def movies(path: Path) -> Found:
     """Good rows are (movie, title, genres as written, as a tuple, year of release); the first of equal ids stays."""
     found = Found()
     first: dict[int, tuple[str, str]] = {}
-    for row in records(path, ("movieId", "title", "genres")):
-        found.rows_in += 1
-        if row is None:
-            found.rejected.append(("malformed_line",))
-            continue
+    for row in good_shape(path, ("movieId", "title", "genres"), found):
         reasons = identifier("movie", row["movieId"])
         reasons += ["null_title"] if blank(row["title"]) else []
         reasons += ["invalid_utf8"] if damaged(row["title"]) or damaged(row["genres"]) else []
         if reasons:
-            found.rejected.append(tuple(reasons))
+            found.reject(row, reasons)
             continue
         movie, content = int(row["movieId"]), (row["title"], row["genres"])
         if movie in first:
@@ -92,16 +156,12 @@ def movies(path: Path) -> Found:
 def tags(path: Path) -> Found:
     """Good rows are (user, movie, tag, second, year, month); equal ones all stay."""
     found = Found()
-    for row in records(path, ("userId", "movieId", "tag", "timestamp")):
-        found.rows_in += 1
-        if row is None:
-            found.rejected.append(("malformed_line",))
-            continue
+    for row in good_shape(path, ("userId", "movieId", "tag", "timestamp"), found):
         reasons = [*ids(row), *second(row["timestamp"])]
         reasons += ["null_tag"] if blank(row["tag"]) else []
         reasons += ["invalid_utf8"] if damaged(row["tag"]) else []
         if reasons:
-            found.rejected.append(tuple(reasons))
+            found.reject(row, reasons)
         else:
             moment = int(row["timestamp"])
             found.good.append((int(row["userId"]), int(row["movieId"]), row["tag"], moment, *month(moment)))
@@ -117,7 +177,25 @@ def blank(text: str) -> bool:
 
 def damaged(text: str) -> bool:
     """Whether the bytes were not UTF-8."""
-    return any(0xDC80 <= ord(letter) <= 0xDCFF for letter in text)
+    return re.search("[\udc80-\udcff]", text) is not None
+
+
+def rejoined(text: str) -> str:
+    """Without its quotes, what was no UTF-8 may be."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") if damaged(text) else text
+
+
+def readable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def whole(text: str, bits: int) -> int | None:
+    """A number that fits in so many bits; None for anything else."""
+    found = WHOLE.fullmatch(text.strip(" "))
+    if found is None or len(found[2]) > NUMBER_LIMIT:
+        return None
+    number = int(found[1] + found[2])
+    return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
 
 
 def single(text: str) -> float:
@@ -136,9 +214,10 @@ def ids(row: dict[str, str]) -> list[str]:
 def identifier(what: str, text: str) -> list[str]:
     if blank(text):
         return [f"null_{what}"]
-    if not WHOLE.fullmatch(text.strip(" ")) or not -(2**31) <= int(text) < 2**31:
+    number = whole(text, bits=32)
+    if number is None:
         return [f"{what}_not_a_number"]
-    return [f"negative_{what}"] if int(text) < 0 else []
+    return [f"negative_{what}"] if number < 0 else []
 
 
 def rating(text: str) -> list[str]:
@@ -152,9 +231,10 @@ def rating(text: str) -> list[str]:
 def second(text: str) -> list[str]:
     if blank(text):
         return ["null_timestamp"]
-    if not WHOLE.fullmatch(text.strip(" ")) or not -(2**63) <= int(text) < 2**63:
+    number = whole(text, bits=64)
+    if number is None:
         return ["timestamp_not_a_number"]
-    return [] if 0 <= int(text) <= LAST_SECOND else ["timestamp_out_of_range"]
+    return [] if 0 <= number <= LAST_SECOND else ["timestamp_out_of_range"]
 
 
 def month(moment: int) -> tuple[int, int]:

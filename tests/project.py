@@ -27,6 +27,9 @@ SMALL = demo.DemoSpec(
         tags={"null_tag": 2},
     ),
 )  # fmt: skip
+BUILT_UMASK = 0o027
+"""What the permissions in the project of the fixture `built` come from."""
+
 QUICK = {"rank": 4, "max_iter": 3, "tracking": "false", "dataset": "small", "dataset_path": "data"}
 
 

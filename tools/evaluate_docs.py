@@ -75,7 +75,7 @@ def cleaned(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa
     staging, quarantine = scratch / "table", scratch / "quarantine"
     staging.mkdir(parents=True)
     quarantine.mkdir()
-    records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
+    records = csvfile.records(source, cleaning.source)
     silver_native.clean(records, cleaning, staging, quarantine, threads)
     return ds.dataset([str(path) for path in storage.data_files(staging)]).to_table()
 

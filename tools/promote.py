@@ -3,10 +3,17 @@
 import argparse
 import os
 import sys
+import tempfile
+from pathlib import Path
+from typing import Any
 
-from reco_platform import tracking, workflow
+from reco_platform import mlflow_child, tracking, workflow
+from reco_platform.als.model import difference
 from reco_platform.errors import EnvironmentProblemError, TableError, reported
+from reco_platform.layout import MODELS
 from reco_platform.uris import redacted
+
+FILES = 8  # of a model's factors, or less
 
 
 @reported
@@ -15,33 +22,56 @@ def main() -> int:
     parser.add_argument("model_version", help="such as 6eab05d6-5d7885f9")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
     arguments = parser.parse_args()
-    asked = workflow.prepare(workflow.overrides(arguments.config)).config
-    environ = {**os.environ, tracking.VARIABLE: asked.mlflow_tracking_uri or ""}
-    print(promoted(asked.registered_model, arguments.model_version, environ))
-    return 0
-
-
-def promoted(name: str, version: str, environ: dict[str, str]) -> str:
-    """Promotes a model, and says what that changed.
-
-    Raises:
-        TableError: no such model is registered.
-        EnvironmentProblemError: the store does not do it.
-    """
+    asked = workflow.prepare(workflow.overrides(arguments.config))
+    environ = {**os.environ, tracking.VARIABLE: asked.config.mlflow_tracking_uri or ""}
+    here = f"{asked.house.root}/{MODELS}/{arguments.model_version}"
     try:
         with tracking.Session(environ) as store:
-            found = store.ask("promote", name=name, model_version=version)
+            print(promoted(store, asked.config.registered_model, arguments.model_version, here))
     except tracking.StoreProblemError as problem:
         where = redacted(tracking.address(environ))
         raise EnvironmentProblemError(
             f"MLflow at {where}: {problem.reason} {problem.detail}".rstrip(), "nothing was changed; try again"
         ) from problem
-    if "known" in found:
+    return 0
+
+
+def promoted(store: tracking.Session, name: str, version: str, here: str) -> str:
+    """Promotes a model, and says what that changed.
+
+    Args:
+        store: MLflow.
+        name: of the registered model.
+        version: its model version.
+        here: where the lakehouse has its factors, for the message.
+
+    Raises:
+        TableError: no such model is registered, or the store has other factors than were registered.
+        StoreProblemError: the store does not do it.
+    """
+    found = store.ask("find", name=name, model_version=version)
+    if found["number"] is None:
         known = ", ".join(found["known"]) or "none"
         raise TableError(f"{name} has no registered model {version!r}", f"give one of these: {known}")
-    if found["replaced"] == version:
+    problem = damage(store, name, found)
+    if problem:
+        raise TableError(
+            f"the factors of {version} in MLflow {problem}: it was not promoted",
+            f"give another of these: {', '.join(found['known'])}; or put them back: .venv/bin/mlflow artifacts "
+            f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_child.FACTORS} --local-dir {here}",
+        )
+    replaced = store.ask("promote", name=name, number=found["number"])["replaced"]
+    if replaced == version:
         return f"{version} is the champion of {name} already: nothing changed"
-    return f"{version} is now the champion of {name}; it replaces {found['replaced'] or 'nobody: there was none'}"
+    return f"{version} is now the champion of {name}; it replaces {replaced or 'nobody: there was none'}"
+
+
+def damage(store: tracking.Session, name: str, found: dict[str, Any]) -> str | None:
+    """Why the factors that the store has are not those that were registered; None if they are."""
+    carry = found["size"] + FILES * tracking.FILE_BYTES
+    with tempfile.TemporaryDirectory(prefix="promote-") as scratch:
+        folder = store.ask("fetch", carry=carry, name=name, number=found["number"], into=scratch)["folder"]
+        return difference(Path(folder) if folder else None, found["fingerprint"])
 
 
 if __name__ == "__main__":

@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reco_platform import invocation, lineage, removal, retention, status, validation, workflow
-from reco_platform.config import Config
+from reco_platform import commands, invocation, lineage, removal, retention, status, validation, workflow
+from reco_platform.config import Config, word_without_secrets
 from reco_platform.errors import ConfigError, RecoError, reported
 from reco_platform.layout import LAYERS
-from reco_platform.uris import redacted
 from reco_platform.workflow import Workflow
 
 TARGETS = {"etl": "silver", "train": "gold", "sweep": "sweep"}
@@ -42,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
                   f"RUN_LOCAL=1 {TOOL} {name} --configfile mine.yaml")  # fmt: skip
         one.add_argument("--cores", default="all", help="cores for Snakemake (default: all)")
         one.add_argument("--run", action="store_true", help="run the command; RUN_LOCAL=1 does the same")
+        one.add_argument(
+            "--force-overwrite",
+            action="store_true",
+            help="replace what stands at the path of a table and is none of the pipeline's own",
+        )
     one = add("validate", run_validate, "check every layer against its receipts, without a JVM",
               f"{TOOL} validate", f"{TOOL} validate --layer silver --deep --json")  # fmt: skip
     one.add_argument("--layer", choices=validation.LAYERS, help="only this layer")
@@ -108,12 +112,13 @@ def run_target(arguments: argparse.Namespace) -> int:
     target = TARGETS[arguments.command]
     prepare = workflow.prepare_sweep if target == "sweep" else workflow.prepare
     prepare(workflow.overrides(arguments.config, arguments.configfile))
+    pairs = [*arguments.config, *([f"{commands.FORCE}=true"] if arguments.force_overwrite else [])]
     given = [
         *(["--configfile", *arguments.configfile] if arguments.configfile else []),
-        *(["--config", *arguments.config] if arguments.config else []),
+        *(["--config", *pairs] if pairs else []),
     ]
     words = [str(Path(sys.executable).with_name("snakemake")), "--cores", arguments.cores, target, *given]
-    print(shlex.join(map(redacted, words)), flush=True)
+    print(shlex.join(map(word_without_secrets, words)), flush=True)
     if not (arguments.run or os.environ.get("RUN_LOCAL") == "1"):
         print("[INFO] only printed; --run or RUN_LOCAL=1 runs it", flush=True)
         return 0
@@ -137,7 +142,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
     print(flush=True)
     if errors:
         things = f"{errors} thing{'s are' if errors > 1 else ' is'} missing or inconsistent"
-        raise RecoError(f"Validation failed: {things}", "snakemake --cores 2 gold rebuilds what is missing")
+        raise RecoError(f"Validation failed: {things}", "below each stands the command that repairs it")
     print("[SUCCESS] Validation passed!")
     return 0
 

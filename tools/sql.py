@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from reco_platform import layout, receipts, session, workflow
+from reco_platform import jars, layout, receipts, session, workflow
 from reco_platform.errors import reported
 from reco_platform.layout import Lakehouse
 from reco_platform.places import Place
@@ -38,7 +38,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if not session.submitted():
         threads, large = os.cpu_count() or 1, session.LIGHT_BYTES
-        options = session.delta_options()
+        options = jars.delta_options()
         command = session.submit_command(
             "tools/sql.py", sys.argv[1:], threads=threads, memory="2g", input_bytes=large, options=options
         )

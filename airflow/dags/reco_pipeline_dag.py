@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -38,8 +37,8 @@ WRONG_USE = 2
 BEGINS, ENDS = ("[ERROR]", "Failed: "), ("  -> ", "Then run again")
 """How lines begin with which the project's programs start and end the story of a failure."""
 
-USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
-"""User and password in an address."""
+HIDING = {"mlflow_tracking_uri": "MLFLOW_TRACKING_URI", "spark_conf": "RECO_SPARK_CONF"}
+"""Keys whose values may hold secrets, with their environment variables: a command line anybody could see."""
 
 
 def params() -> dict[str, Param]:
@@ -66,9 +65,14 @@ def param(schema: dict[str, Any], section: str | None) -> Param:
 
 
 def given(values: dict[str, Any]) -> list[str]:
-    """The parameters that are set, as `--config` takes them."""
-    pairs = [f"{key}={worded(value)}" for key, value in values.items() if value is not None]
+    """The parameters that are set and may be seen, as `--config` takes them."""
+    pairs = [f"{key}={worded(value)}" for key, value in values.items() if value is not None and key not in HIDING]
     return ["--config", *pairs] if pairs else []
+
+
+def hidden(values: dict[str, Any]) -> dict[str, str]:
+    """The others, as environment variables."""
+    return {name: worded(values[key]) for key, name in HIDING.items() if values.get(key) is not None}
 
 
 def worded(value: Any) -> str:
@@ -107,11 +111,12 @@ class ProjectTask(BaseOperator):
     def run_program(self, context: Any) -> tuple[list[str], int]:
         """The program's lines and its exit code. Whatever ends this task lets go of the leash, so ends both."""
         command = [".venv/bin/python", "tools/leash.py", *self.program, *given(context["params"])]
-        self.log.info("%s", USER_INFO.sub("***@", shlex.join(command[2:])))
+        secrets = hidden(context["params"])
+        self.log.info("%s%s", "".join(f"{name}=*** " for name in secrets), shlex.join(command[2:]))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         lines = []
         with subprocess.Popen(
-            command, cwd=HOME, env={**kept, "PYTHONPATH": str(HOME / "src")}, start_new_session=True,
+            command, cwd=HOME, env={**kept, "PYTHONPATH": str(HOME / "src"), **secrets}, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         ) as self.process:  # fmt: skip
             for line in self.process.stdout or ():

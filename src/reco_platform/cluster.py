@@ -37,6 +37,7 @@ ARCHIVES = Path(".cache/archives")
 HERE = re.compile(r"^local|://(127\.0\.0\.1|localhost)[:/]")
 ADDRESS = re.compile(r"([\w.-]+):(\d+)")
 ADDRESSES_OF_THIS_MACHINE = ("spark.driver.host", "spark.driver.bindAddress")
+AUTHENTICATE = "spark.authenticate"
 CONNECT_SECONDS = 3.0
 FIRST_ZIP_YEAR = (1980, 1, 1, 0, 0, 0)
 
@@ -104,6 +105,8 @@ def for_scripts(asked: Config, folder: Path = PRIVATE) -> dict[str, str]:
 def settings(asked: Config, cluster: Path = LOOPBACK) -> dict[str, str]:
     """Spark's settings by name: the project's, those that a cluster on this machine needs, then the user's."""
     found = read_properties(DEFAULTS)
+    if asked.spark_master:
+        del found[AUTHENTICATE]  # a cluster has a secret of its own, or none
     if asked.spark_master and not here(asked.spark_master):
         found = {name: value for name, value in found.items() if name not in ADDRESSES_OF_THIS_MACHINE}
     known = loopback(cluster)

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "LAKEHOUSE_PATH": "lakehouse",
     "STORAGE_FORMAT": "storage_format",
     "MLFLOW_TRACKING_URI": "mlflow_tracking_uri",
+    "RECO_SPARK_CONF": "spark_conf",
     "ALS_RANK": "rank",
     "ALS_MAX_ITER": "max_iter",
     "ALS_REG_PARAM": "reg_param",
@@ -36,6 +37,8 @@ ENVIRONMENT = {
 
 
 DATASET_NAME = r"^[\w][\w .+-]*$"
+FOLDER = r"^[^{}\\%\x00-\x1f\x7f-][^{}\\%\x00-\x1f\x7f]*$"
+"""Braces are Snakemake's wildcards, delta-rs reads \\ as / and %41 as A, programs what begins with - as an option."""
 MEMORY = r"^[1-9]\d*[mg]$"
 MODEL_NAME = r"^[\w.-]+$"
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
@@ -64,6 +67,7 @@ NOT_SWEEPS = ("data", "trials")  # folders beside those of the sweeps
 
 IN_WORDS = {
     DATASET_NAME: "a name of letters, digits, spaces and .+-_, which begins with a letter or digit",
+    FOLDER: "a folder whose name has no { } \\ %, no control characters, and no - at its beginning (./- will do)",
     DATE: "a date such as 2015-12-31",
     STORE: "an address that begins with http://, https://, sqlite://, postgresql://, mysql:// or mssql://",
     METRIC: f"one of {', '.join(RATING_METRICS)}; or one of {', '.join(RANKING_METRICS)} with the length of the lists, "
@@ -76,8 +80,16 @@ IN_WORDS = {
 """What each pattern of a key allows, for people."""
 
 SETTING = r"spark\.[\w./-]+"
-SECRET = re.compile(r"secret|password|token|credential|access.?key", re.IGNORECASE)
-"""Names of settings whose values nobody may see."""
+SECRET = re.compile(
+    "secret|passw|passphrase|[.]pass$|token|credential|(access|account|api|encryption|private)[._-]?key|[.]sas[.]",
+    re.IGNORECASE,
+)
+"""Names of settings whose values nobody may see: those that Spark and Hadoop know as such, and storage keys."""
+
+HIDING = {"mlflow_tracking_uri", "spark_conf"}
+"""Keys whose values may hold secrets."""
+
+OF_HIDING = re.compile(rf"(?:^|(?<=\W)|(?<=-C))({'|'.join(sorted(HIDING))})=(.*)", re.DOTALL)
 
 
 class Config(BaseModel):
@@ -93,14 +105,21 @@ class Config(BaseModel):
     )
     dataset_path: str | None = Field(
         None,
+        pattern=FOLDER,
         description="Folder with ratings.csv, movies.csv and, if there is one, tags.csv; "
         "no registry entry is needed then",
     )
     lakehouse: str | None = Field(
         None,
+        pattern=FOLDER,
         description="Root of every table, model and report; default results/<dataset>, or results/<dataset>-parquet",
     )
     storage_format: Literal["delta", "parquet"] = Field("delta", description="Format of the tables")
+    force_overwrite: bool = Field(
+        False,
+        description="Let a run replace what stands at the path of a table and is none of its own: that of another "
+        "data set, format or program, or one whose Delta log is damaged; all its versions go",
+    )
 
     sample_size: int = Field(
         10_000, ge=1, le=10_000_000, description="Rows of each silver table that the contract checks"
@@ -248,7 +267,8 @@ class Config(BaseModel):
     )
     spark_conf: dict[str, str] = Field(
         {},
-        description="Settings of Spark by name, those aside that a result depends on; secrets belong in a configfile",
+        description="Settings of Spark by name, those aside that a result depends on; give secrets by the environment "
+        "or a configfile",
     )
     executor_memory: str | None = Field(
         None, pattern=MEMORY, description="Java heap of each executor of a cluster; never changes a result"
@@ -352,7 +372,26 @@ def without_secrets(key: str, value: Any) -> Any:
         found = spark_settings(value or {})
     except (ValueError, TypeError):
         return "***"
-    return {name: "***" if SECRET.search(name) else redacted(str(each)) for name, each in found.items()}
+    return {name: value_shown(name, str(each)) for name, each in found.items()}
+
+
+def value_shown(name: str, value: str) -> str:
+    """A setting's value as people may read it; as in Spark, a word for a secret in it hides it whole."""
+    known = re.fullmatch(SETTING, name) is not None  # otherwise it may be a part of a secret with a comma
+    return redacted(value) if known and not SECRET.search(name) and not SECRET.search(value) else "***"
+
+
+def as_given(value: Any) -> Any:
+    """A value as `--config` takes it: settings joined by commas."""
+    return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value
+
+
+def word_without_secrets(word: str) -> str:
+    """A word of a command line as people may read it, KEY=VALUE or another."""
+    found = OF_HIDING.search(word)
+    if found is None:
+        return redacted(word) if "://" in word else word
+    return f"{word[: found.start(2)]}{as_given(without_secrets(*found.groups()))}"
 
 
 Sources = dict[str, tuple[Any, str]]
@@ -443,7 +482,7 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
     ]
     if axes:
         raise ConfigError(
-            f"{axes[0]}={values[axes[0]]} (from {sources[axes[0]][1]}) is a list: "
+            f"{axes[0]}={without_secrets(axes[0], values[axes[0]])} (from {sources[axes[0]][1]}) is a list: "
             "this target takes one value of each key",
             "give one value; a list of a hyperparameter is an axis of a sweep: "
             "snakemake --cores 2 sweep --config rank=10,50",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import lzma
 import os
+import shlex
 import shutil
 import stat
 import zipfile
@@ -174,17 +176,23 @@ def acquire(dataset: Dataset, destination: Path, cache: Path, *, report: Report)
         DataError: the source is missing, cannot be downloaded, or is not what the registry says.
     """
     wanted = tables(dataset)
-    if _is_there_already(dataset, destination):
-        return
-    destination.mkdir(parents=True, exist_ok=True)
     staging = destination / ".incoming"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
     try:
+        if _is_there_already(dataset, destination):
+            return
+        destination.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
         _stage(dataset, staging, cache, report)
         for table in wanted:
             _place(staging / f"{table}.csv", destination / f"{table}.csv", report)
         _sync(destination)
+    except OSError as error:
+        raise DataError(
+            f"{dataset.name}: the CSV files cannot be brought to {destination}: {error.strerror or error}"
+            + (f" ({error.filename})" if error.filename else ""),
+            f"df -h -- {shlex.quote(str(destination))}",
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -222,11 +230,13 @@ def _has(folder: Path, table: str) -> bool:
     file = folder / f"{table}.csv"
     if file.is_file():
         return True
+    if file.exists() or file.is_symlink():
+        raise DataError(f"{file.absolute()} is no file", f"ls -ld -- {shlex.quote(str(file.absolute()))}")
     if table == "tags":
         return False
     raise DataError(
         f"{file.absolute()} is missing: a dataset folder needs ratings.csv and movies.csv",
-        f"ls {str(folder.absolute())!r}, then set dataset_path to the folder that holds the CSV files",
+        f"ls -- {shlex.quote(str(folder.absolute()))}, then set dataset_path to the folder that holds the CSV files",
     )
 
 
@@ -289,6 +299,9 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+_NO_WHOLE_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+
+
 def _unpack(dataset: ArchiveDataset, archive: Path, staging: Path, report: Report) -> None:
     """Reads the named members and nothing else; output names never come from the archive."""
     try:
@@ -301,7 +314,7 @@ def _unpack(dataset: ArchiveDataset, archive: Path, staging: Path, report: Repor
                         out.writelines(_ml_1m_lines(table, member.filename, source))
                     else:
                         shutil.copyfileobj(source, out, 2**20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _NO_WHOLE_ZIP as error:
         raise _bad_archive(dataset, f"{archive} is not a whole zip file ({error})") from error
 
 

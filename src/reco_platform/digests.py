@@ -17,8 +17,8 @@ PROJECT = SOURCE.parents[1]
 # These decide when and where a step runs, never what it makes; a change in them leaves every result as it is.
 MACHINERY = frozenset(
     {
-        "attempts", "cluster", "config", "digests", "errors", "journal", "layout", "openlineage", "places", "receipts",
-        "registry", "steps",
+        "attempts", "cluster", "commands", "config", "digests", "errors", "journal", "layout", "openlineage", "places",
+        "receipts", "registry", "steps",
     }
 )  # fmt: skip
 

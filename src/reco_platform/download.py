@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import ipaddress
 import os
+import shlex
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +69,7 @@ def fetch(
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{cache} cannot be made: {error.strerror}", f"ls -ld {str(cache)!r}") from error
+        raise DataError(f"{cache} cannot be made: {error.strerror}", f"ls -ld -- {shlex.quote(str(cache))}") from error
     part = final.with_name(final.name + ".part")
     failures = []
     for url in urls:
@@ -78,7 +79,7 @@ def fetch(
             failures.append(f"{url}: {failure}")
             report(f"download failed: {failures[-1]}")
         except OSError as error:
-            raise DataError(f"{part}: {error.strerror}", f"df -h {str(cache)!r}") from error
+            raise DataError(f"{part}: {error.strerror}", f"df -h -- {shlex.quote(str(cache))}") from error
         else:
             part.replace(final)
             return final
@@ -130,7 +131,9 @@ def _receive(url: str, part: Path, *, size: int | None, report: Report, timeout:
         raise _CutError(f"the connection was cut after {_length(part):,} of {total:,} bytes")
 
 
-def _copy(response: IO[bytes], out: IO[bytes], *, have: int, limit: int, show: Callable[[int], None]) -> None:
+def _copy(
+    response: http.client.HTTPResponse, out: IO[bytes], *, have: int, limit: int, show: Callable[[int], None]
+) -> None:
     while chunk := _read(response):
         have += len(chunk)
         if have > limit:
@@ -139,9 +142,10 @@ def _copy(response: IO[bytes], out: IO[bytes], *, have: int, limit: int, show: C
         show(have)
 
 
-def _read(response: IO[bytes]) -> bytes:
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """What has come, so that a connection that breaks takes nothing with it."""
     try:
-        return response.read(CHUNK)
+        return response.read1(CHUNK)
     except (OSError, http.client.HTTPException) as error:
         raise _CutError(f"the connection broke ({error or type(error).__name__})") from error
 
@@ -164,6 +168,8 @@ def _opened(url: str, part: Path, timeout: float) -> Any:
         raise _SourceError(f"HTTP {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _SourceError(str(error.reason)) from error
+    except (http.client.BadStatusLine, ConnectionError) as error:
+        raise _CutError("the connection was cut before the answer") from error
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an address that is none
         raise _SourceError(f"{type(error).__name__}: {error}") from error
 

@@ -24,6 +24,7 @@ from reco_platform import (
     leaderboard,
     lifeline,
     limits,
+    lineage,
     openlineage,
     receipts,
     reporting,
@@ -60,6 +61,9 @@ LOOKING = (
 )
 PLACES = ("dataset_path", "lakehouse")
 """Keys that say where things lie on this machine, which a sweep's best.yaml does not."""
+
+AGES = 30 * 365 * 86400 * 10**9
+"""Nanoseconds by which a receipt is set back: none was ever written so long ago."""
 
 DRY = ("-n", "--dry-run", "--dryrun")
 
@@ -139,8 +143,9 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     Raises:
         RecoError: where it cannot begin.
     """
+    aftermath.put_right(workflow.house)  # first: a table half-made looks like one of another format
+    staleness.refuse_foreign(workflow)
     scratch = aftermath.begin(workflow.house, snakemakes)
-    staleness.refuse_other_format(workflow)
     environ.update({**for_scripts(workflow, given, environ["PATH"]), lifeline.SCRATCH: str(scratch)})
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
@@ -158,7 +163,7 @@ def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
     """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
-    shown = {key: as_given(config.without_secrets(key, value)) for key, value in given.items()}
+    shown = {key: config.as_given(config.without_secrets(key, value)) for key, value in given.items()}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in shown.items())
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
@@ -169,6 +174,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         steps.LOG_LEVEL: workflow.config.log_level,
         session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",
         steps.ETL_ENGINE: workflow.config.etl_engine,
+        steps.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
         steps.OVERRIDES: f" --config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
         steps.TARGET: "sweep" if workflow.sweep else "gold",
@@ -177,16 +183,16 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
     }
 
 
-def as_given(value: Any) -> Any:
-    """A value as `--config` takes it: settings joined by commas."""
-    return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value
-
-
 def glance(workflow: Workflow) -> None:
-    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored."""
+    """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored.
+
+    Raises:
+        TableError: where a real run would not begin.
+    """
     root = workflow.house.records
     if not root.is_dir():
         return
+    staleness.refuse_foreign(workflow)
     lock = take_lock(root)
     if lock is None:
         print(f"[INFO] process {holder(root)} is at work here: this list may age", file=sys.stderr)
@@ -264,6 +270,7 @@ def drop_stale(workflow: Workflow) -> None:
             path.unlink()
             continue
         bring_to_present(path)
+        date(workflow, receipt, path)
         note_looks(workflow, receipt, path)
         warn_of_damage(workflow, receipt)
 
@@ -275,6 +282,35 @@ def bring_to_present(path: Path) -> None:
     """
     if path.stat().st_mtime > time.time():
         os.utime(path)
+
+
+def date(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
+    """Sets a receipt's time back where its step would be asked for something else now, and forward where it was so.
+
+    Snakemake compares times, and contents and parameters with its own records. None of these tells what another
+    checkout has made in this lakehouse, nor anything once `.snakemake/` is lost or the clock was set back; the receipt
+    itself does. An old one of which Snakemake has no record makes its step run, and unlike a missing one it can still
+    be read, and dated as it was.
+    """
+    look = path.stat()
+    aged, differs = look.st_mtime_ns < AGES, otherwise(workflow, receipt)
+    if differs:
+        from snakemake.io import IOFile  # noqa: PLC0415 - the tools that only look do without Snakemake
+        from snakemake.persistence.file import FilePersistence  # noqa: PLC0415
+
+        FilePersistence().cleanup_metadata(IOFile(str(path)))
+    if differs != aged:
+        os.utime(path, ns=(look.st_atime_ns, look.st_mtime_ns + (AGES if aged else -AGES)))
+
+
+def otherwise(workflow: Workflow, receipt: receipts.Receipt) -> bool:
+    """Whether a receipt's step would be asked for something else now; where an input is missing it runs anyway."""
+    if receipt.artifact.startswith("bronze/"):
+        return False
+    try:
+        return lineage.made_otherwise(workflow.house, workflow.config, receipt)
+    except TableError:
+        return False
 
 
 def forget_lost_store(workflow: Workflow) -> None:
@@ -301,7 +337,10 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     """Says where a table or model is damaged: not mended unasked, since the cause may be a dying disk."""
     found = staleness.damage(workflow, receipt)
     if found:
-        print(f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(receipt)}", file=sys.stderr)
+        print(
+            f"[WARNING] {found}\n  -> rebuild it with: {steps.rebuild_command(workflow.house.place, receipt)}",
+            file=sys.stderr,
+        )
 
 
 # --- the end

@@ -8,10 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from reco_platform.errors import DataError, reported
+from reco_platform.errors import DataError, EnvironmentProblemError, reported
 from reco_platform.places import sha256_file
-from reco_platform.session import JARS, find_java, spark_home
+from reco_platform.session import find_java, spark_home
 
+JARS = Path(".cache/jars")
 CHECKSUMS = Path("envs/jars.sha256")
 SETTINGS = Path("envs/ivysettings.xml")
 
@@ -79,6 +80,35 @@ def download(one: Jar, scratch: Path) -> Path:
             f"make setup, with network; or put the file at {scratch.parent / one.name}",
         )
     return jar
+
+
+def checked(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
+    """The jars that set-up has fetched, each compared with its sha256 before a JVM sees it.
+
+    Raises:
+        EnvironmentProblemError: if one is missing, or is not the one that was pinned.
+    """
+    jars = wanted(checksums)
+    for one, digest in jars.items():
+        jar = folder / one.name
+        if not jar.is_file() or sha256_file(jar) != digest:
+            what = "is not the one that was pinned: its sha256 differs" if jar.is_file() else "is missing"
+            raise EnvironmentProblemError(f"{jar} {what}", ".venv/bin/python -m reco_platform.jars")
+    return sorted(folder / one.name for one in jars)
+
+
+def delta_options() -> list[str]:
+    """Options of spark-submit for a session that reads and writes Delta tables; the pipeline's own jobs need none.
+
+    Raises:
+        EnvironmentProblemError: if the jars are not there, or not those that were pinned.
+    """
+    settings = {
+        "spark.jars": ",".join(str(jar.resolve()) for jar in checked()),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    }
+    return [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
 
 
 @reported

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,35 @@ def made(house: Lakehouse, config: Config, step: Step, artifact: str) -> Made:
         name: bronze_file(house, source) if name == "bronze" else made(house, config, maker(source, house), source)
         for name, source in sources(step, receipt, house, config).items()
     }
-    now = {name: steps.identity(step, one.receipt) for name, one in inputs.items()}
-    values = present(step, receipt, config)
-    code = values.pop("code")
-    side = steps.provenance_path(Path(house.receipt(receipt.artifact)))
-    wanted = {"step": step.name, "params": values, "code": code, "inputs": now}
-    differs = steps.differences(step, receipt.made_from, wanted, side)
+    differs = differing(house, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
     lost = storage.problem(house.place, receipt)
     name = artifact if step.name in OF_SWEEPS else step.makes
     return Made(name, receipt, differs + ([lost] if lost else []), list(inputs.values()))
+
+
+def differing(
+    house: Lakehouse, config: Config, step: Step, receipt: Receipt, inputs: Mapping[str, Receipt]
+) -> list[str]:
+    """What its step, asked now, would find other than it was when it made a result, by name."""
+    now = {name: steps.identity(step, one) for name, one in inputs.items()}
+    values = present(step, receipt, config)
+    code = values.pop("code")
+    side = steps.provenance_path(Path(house.receipt(receipt.artifact)))
+    return steps.differences(step, receipt.made_from, {"params": values, "code": code, "inputs": now}, side)
+
+
+def made_otherwise(house: Lakehouse, config: Config, receipt: Receipt) -> bool:
+    """Whether a result of a step was made of other parameters, code or inputs than its step would be asked for now.
+
+    Raises:
+        TableError: if an input is missing, so that its maker runs before the step in any case.
+    """
+    step = STEPS.get(receipt.made_from["step"])
+    if step is None:  # an earlier version of the project made it
+        return True
+    found = sources(step, receipt, house, config)
+    inputs = {name: receipts.read(house.receipt(source)) for name, source in found.items()}
+    return bool(differing(house, config, step, receipt, inputs))
 
 
 def maker(artifact: str, house: Lakehouse) -> Step:

@@ -252,16 +252,42 @@ def crown(client: MlflowClient, name: str, version: ModelVersion, before: ModelV
         client.update_model_version(name, before.version, f"{before.description or ''}\n\n{replaced}".strip())
 
 
-def promote(client: MlflowClient, name: str, model_version: str) -> dict[str, Any]:
-    """Makes a model champion without asking whether it is better.
+def find(client: MlflowClient, name: str, model_version: str) -> dict[str, Any]:
+    """A registered model.
+
+    Returns:
+        number: of its version; None if there is none.
+        fingerprint: of its factors, as it was registered.
+        run_id: of the run that holds them.
+        size: of them, in bytes.
+        known: all registered model versions.
+    """
+    version = version_of(client, name, model_version)
+    if version is None:
+        return {"number": None, "known": known(client, name)}
+    return {
+        "number": str(version.version),
+        "fingerprint": version.tags.get("model", ""),
+        "run_id": version.run_id,
+        "size": size_of(client, version.run_id, FACTORS),
+        "known": known(client, name),
+    }
+
+
+def size_of(client: MlflowClient, run_id: str, path: str) -> int:
+    """What a folder of a run's artifacts holds, in bytes."""
+    found = client.list_artifacts(run_id, path)
+    return sum(size_of(client, run_id, one.path) if one.is_dir else one.file_size or 0 for one in found)
+
+
+def promote(client: MlflowClient, name: str, number: str) -> dict[str, Any]:
+    """Makes a version champion without asking whether it is better.
 
     Returns:
         replaced: model_version of the champion before; None if there was none.
-        known: the registered model versions, where this one is not among them.
     """
-    version, before = version_of(client, name, model_version), champion_of(client, name)
-    if version is None:
-        return {"known": known(client, name), "replaced": None}
+    version, before = client.get_model_version(name, number), champion_of(client, name)
+    model_version = version.tags["model_version"]
     replaced = {**FOREIGN, **before.tags}["model_version"] if before else None
     if before is None or before.version != version.version:
         crown(client, name, version, before, "promoted by hand")
@@ -416,7 +442,7 @@ def sweep(
 
 
 VERBS: dict[str, Callable[..., dict[str, Any]]] = {
-    "look": look, "fetch": fetch, "enter": enter, "log": log, "promote": promote, "sweep": sweep,
+    "look": look, "fetch": fetch, "enter": enter, "log": log, "find": find, "promote": promote, "sweep": sweep,
 }  # fmt: skip
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from reco_platform.digests import canonical, sha256
 from reco_platform.errors import TableError
+from reco_platform.layout import RECEIPT
 from reco_platform.places import HdfsPath, Place
 
 Kind = Literal["table", "model", "folder", "file", "absent"]
@@ -85,28 +87,44 @@ def parse(text: str, path: str | Place) -> Receipt:
         claimed = body.pop("seal")
         receipt, found = Receipt(**body), seal(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: rm '{path}'") from error
+        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: {removing(path)}") from error
     if found != claimed:
         raise TableError(
             f"receipt {path} was edited by hand: its content does not fit its seal {claimed}",
-            f"delete it and run again; it will be restored: rm '{path}'",
+            f"delete it and run again; it will be restored: {removing(path)}",
+        )
+    if PurePath(receipt.path).is_absolute() or ".." in PurePath(receipt.path).parts:
+        raise TableError(
+            f"receipt {path} leads out of its lakehouse, to {receipt.path!r}",
+            f"delete it and run again: {removing(path)}",
         )
     return receipt
+
+
+def removing(path: str | Place) -> str:
+    """The command that removes a receipt, whatever its folders are called."""
+    return f"rm -- {shlex.quote(str(path))}"
 
 
 def read(path: str | Place) -> Receipt:
     """The receipt at a path.
 
     Raises:
-        TableError: if it is missing or damaged.
+        TableError: if it is missing, damaged, or that of another artifact.
     """
     try:
         text = (Path(path) if isinstance(path, str) else path).read_text(encoding="utf-8")
     except OSError as error:
         raise TableError(f"receipt {path} cannot be read: {error.strerror}", "snakemake --cores 2 gold") from error
     except UnicodeDecodeError as error:
-        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: rm '{path}'") from error
-    return parse(text, path)
+        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: {removing(path)}") from error
+    receipt = parse(text, path)
+    if str(path).endswith(RECEIPT) and not str(path).endswith(f"/{receipt.artifact}{RECEIPT}"):
+        raise TableError(
+            f"receipt {path} is that of another artifact, {receipt.artifact}",
+            f"delete it and run again; it will be restored: {removing(path)}",
+        )
+    return receipt
 
 
 HALF_WRITTEN = ".*.tmp"

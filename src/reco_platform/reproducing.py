@@ -93,6 +93,7 @@ def place(house: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None
         partition_by=contract.partition_by,
         fingerprint=table.fingerprint,
         rows=table.rows,
+        dataset=there.dataset,
     )
     receipts.write_text(there.receipt(table.artifact), replace(table, version=version).text())
 

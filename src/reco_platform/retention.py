@@ -48,7 +48,7 @@ class Entry:
 
     @property
     def payload(self) -> Path | None:
-        """The memo's copy of a file's content, where it has one."""
+        """The memo's copy of a small file, where it has one."""
         found = self.path and self.path.with_suffix(".payload")
         return found if found and found.is_file() else None
 
@@ -170,7 +170,9 @@ def marked(entries: list[Entry], start: list[Entry]) -> set[Entry]:
 
 def lost(house: Lakehouse, entry: Entry) -> bool:
     """Whether the content of a memo entry is no longer there, so that it could not be restored."""
-    return entry.payload is None and storage.problem(house.folder, entry.receipt) is not None
+    if entry.receipt.kind == "file" and entry.payload:
+        return False
+    return storage.problem(house.folder, entry.receipt) is not None
 
 
 # --- what goes

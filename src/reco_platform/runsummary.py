@@ -12,10 +12,10 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from reco_platform import journal
+from reco_platform.config import word_without_secrets
 from reco_platform.journal import Event
 from reco_platform.lastwords import last_words
 from reco_platform.receipts import write_text
-from reco_platform.uris import redacted
 
 SUFFIX = ".summary.json"
 UP_TO_DATE, NOT_RUN = "up to date", "not run"
@@ -70,9 +70,8 @@ def path_of(run: Path) -> Path:
 
 
 def command(argv: Sequence[str]) -> str:
-    """The command that was typed, to be pasted; without the secrets in MLflow's address."""
-    words = [redacted(word) if "mlflow_tracking_uri" in word else word for word in argv[1:]]
-    return shlex.join(["snakemake", *words])
+    """The command that was typed, to be pasted; without secrets."""
+    return shlex.join(["snakemake", *map(word_without_secrets, argv[1:])])
 
 
 def write(run: Path, summary: Summary) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from reco_platform import cluster
 from reco_platform.digests import SOURCE
 from reco_platform.errors import EnvironmentProblemError
+from reco_platform.receipts import current_umask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,7 +25,6 @@ JAVA_VERSIONS = (17, 21)
 EVENT_LOGS = "RECO_SPARK_EVENTS"
 """Names the folder of Spark's event logs in a run that keeps them."""
 
-JARS = Path(".cache/jars")
 LOGGING = Path("config/log4j2.properties")
 JAVA_HINT = "install Java 17 or 21 (Debian, Ubuntu: apt install openjdk-17-jre-headless), or set JAVA_HOME to one"
 
@@ -175,6 +175,7 @@ def submit_command(
         "--driver-memory", memory,
         "--driver-java-options", " ".join(java_options(input_bytes)),
         "--properties-file", environ.get(cluster.PROPERTIES) or str(cluster.DEFAULTS),
+        "--conf", f"spark.hadoop.fs.permissions.umask-mode={current_umask():03o}",  # Hadoop's own would be 022
         "--conf", f"spark.sql.shuffle.partitions={max(threads, input_bytes // PARTITION_BYTES)}",
         *event_log_options(),
         *options,
@@ -219,32 +220,6 @@ def submit(command: list[str]) -> None:
 def submitted(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether this process was started by spark-submit."""
     return "PYSPARK_GATEWAY_PORT" in environ
-
-
-def delta_jars(folder: Path = JARS) -> list[Path]:
-    """Delta's jars, fetched by set-up.
-
-    Raises:
-        EnvironmentProblemError: if they are not there.
-    """
-    jars = sorted(folder.glob("*.jar"))
-    if not jars:
-        raise EnvironmentProblemError(f"Delta's jars are not in {folder}", "make setup")
-    return jars
-
-
-def delta_options() -> list[str]:
-    """Options of spark-submit for a session that reads and writes Delta tables; the pipeline's own jobs need none.
-
-    Raises:
-        EnvironmentProblemError: if the jars are not there.
-    """
-    settings = {
-        "spark.jars": ",".join(str(jar.resolve()) for jar in delta_jars()),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    }
-    return [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
 
 
 def spark_session(name: str, log_level: str = "warn") -> SparkSession:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform import csvfile, layout, silver, silver_native, storage
+from reco_platform import csvfile, layout, quarantine, silver, silver_native, storage
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.cleaning.rules import Cleaning, rejected_schema
 from reco_platform.errors import DataError
@@ -20,7 +20,8 @@ from reco_platform.places import Place, readable, remove_tree, writable
 from reco_platform.receipts import Receipt, write_text
 from reco_platform.session import spark_session, submitted
 from reco_platform.silver import Cleaned
-from reco_platform.steps import ETL_ENGINE, Task
+from reco_platform.steps import ETL_ENGINE, QUALITY_FINGERPRINT, Task
+from reco_platform.storage import file_fingerprint
 
 
 def make(task: Task, cleaning: Cleaning) -> Receipt:
@@ -33,20 +34,22 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     report_path = task.root / task.house.quality_report(table)
     if task.inputs["bronze"].kind == "absent":
         task.log(f"there is no {table}.csv: skipped")
-        write_text(report_path, json.dumps({"table": table, "absent": True, "passed": True}, indent=1) + "\n")
-        return Receipt(task.artifact, "absent", layout.silver(table))
+        facts = write_report(report_path, {"table": table, "absent": True, "passed": True})
+        return Receipt(task.artifact, "absent", layout.silver(table), facts=facts)
     source = task.path("bronze")
     by_spark = submitted()  # decided before: free memory may differ by now
     new_folder = storage.shared_folder if by_spark else storage.staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csvfile.extra_columns(source, cleaning.source)
+    if extra:
+        task.log(f"columns of {source.name} that are ignored: {', '.join(map(repr, extra))}")
     cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, cleaning, staging, rejected)
     sampled, broken = silver.check_sample(
         cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
     )
     found = silver.quality(cleaned, cleaning.contract, sampled, broken, task.params["max_reject_share"])
     found["ignored_columns"] = extra
-    write_text(report_path, json.dumps(found, indent=1) + "\n")
+    written = write_report(report_path, found)
     if not found["passed"]:
         remove_tree(staging)
         remove_tree(rejected)
@@ -54,10 +57,16 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     quarantined = publish_quarantine(task, cleaning, rejected)
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
     content = fingerprint(cleaning.contract.schema_hash, cleaned.sums)
-    facts["quarantine_fingerprint"] = quarantined
+    facts |= {quarantine.FINGERPRINT: quarantined, **written}
     return task.publish(
         staging, cleaning.contract, layout.silver(table), fingerprint=content, rows=cleaned.rows_out, facts=facts
     )
+
+
+def write_report(path: Place, found: dict[str, Any]) -> dict[str, str]:
+    """Writes a quality report; gives the fact by which the table's receipt names it."""
+    write_text(path, json.dumps(found, indent=1) + "\n")
+    return {QUALITY_FINGERPRINT: file_fingerprint(path)}
 
 
 def needs_spark(task: Task) -> bool:
@@ -70,7 +79,7 @@ def needs_spark(task: Task) -> bool:
 
 
 def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
-    records = csvfile.records(source, cleaning.source, multiline=cleaning.multiline)
+    records = csvfile.records(source, cleaning.source)
     return silver_native.clean(records, cleaning, cast("Path", staging), cast("Path", rejected), task.threads)
 
 
@@ -79,7 +88,7 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place,
 
     parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
     try:
-        csvfile.to_parquet(source, cleaning.source, parsed, multiline=cleaning.multiline)
+        csvfile.to_parquet(source, cleaning.source, parsed)
         return silver_spark.clean(spark_session(task.step.name, task.log_level), parsed, cleaning, staging, rejected)
     finally:
         parsed.unlink(missing_ok=True)
@@ -87,7 +96,6 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place,
 
 def publish_quarantine(task: Task, cleaning: Cleaning, staged: Place) -> str:
     """Publishes the rejected rows, also where there are none; gives their fingerprint."""
-    folder = task.root / layout.quarantine(cleaning.contract.name)
     schema = rejected_schema(cleaning)
     files = storage.data_files(staged)
     if not files:
@@ -96,8 +104,6 @@ def publish_quarantine(task: Task, cleaning: Cleaning, staged: Place) -> str:
             pq.write_table(schema.empty_table(), file)
     rows = pa.concat_tables([pq.read_table(readable(path)) for path in files]).cast(schema)
     content = fingerprint(schema_hash(arrow_fields(schema)), arrow_sums(rows, schema.names))
-    storage.publish_table(
-        staged, folder, storage_format=task.params["storage_format"], schema=schema, partition_by=(),
-        fingerprint=content, rows=len(rows),
-    )  # fmt: skip
+    path = layout.quarantine(cleaning.contract.name)
+    task.publish_rows(staged, path, schema, (), fingerprint=content, rows=len(rows))
     return content

@@ -5,23 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from reco_platform import bronze, datasets, reporting, steps, storage, tracking
+from reco_platform import bronze, commands, datasets, reporting, steps, storage, tracking
+from reco_platform.errors import TableError
 from reco_platform.layout import TABLES
 from reco_platform.places import place
 from reco_platform.receipts import Receipt
 from reco_platform.workflow import Workflow
 
 
-def refuse_other_format(workflow: Workflow) -> None:
-    """Checks that the lakehouse holds no tables of the other format.
+def refuse_foreign(workflow: Workflow) -> None:
+    """Checks that nothing stands at the paths of tables but this data set's own in this format.
 
     Raises:
-        TableError: if it does.
+        TableError: if it does, and the run may not overwrite it.
     """
+    if workflow.config.force_overwrite:
+        return
     for name in (*TABLES, "interactions", "recommendations", "fallback"):
-        storage.refuse_other_format(
-            workflow.house.content(workflow.house.artifact(name)), workflow.config.storage_format
-        )
+        found = foreign(workflow, workflow.house.artifact(name))
+        if found:
+            command = commands.snakemake("gold", commands.differing(workflow.config), overwrite=True)
+            raise TableError(found, f"use another lakehouse (--config lakehouse=...), or have it replaced: {command}")
+
+
+def foreign(workflow: Workflow, artifact: str) -> str | None:
+    """What stands at the path of a table and is none of the pipeline's; None if nothing does."""
+    asked = workflow.config
+    return storage.foreign(workflow.house.content(artifact), asked.storage_format, asked.dataset)
 
 
 def store_is_lost(workflow: Workflow) -> bool:
@@ -47,6 +57,8 @@ def stale(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
         return None
     if not content.exists():
         return f"{content} is gone"
+    if receipt.kind == "table" and (found := foreign(workflow, receipt.path)):
+        return found
     if receipt.version is not None and not storage.head_is(content, receipt):
         return f"{content} was written by something else: its newest version is not {receipt.version}"
     return None

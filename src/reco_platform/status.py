@@ -95,9 +95,9 @@ def status(workflow: Workflow) -> Status:
     """What the next run of gold would do.
 
     Raises:
-        TableError: the lakehouse holds tables of the other format, so that a run would stop at once.
+        TableError: the lakehouse holds tables that are not the pipeline's, so that a run would stop at once.
     """
-    staleness.refuse_other_format(workflow)
+    staleness.refuse_foreign(workflow)
     ahead = Ahead()
     found = [of_bronze(workflow, ahead)]
     wanted = {MAKERS[name].name for name in (*SILVER, *workflow.gold)}

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reco_platform import config, journal, layout, lifeline, limits, receipts, session, storage
+from reco_platform import commands, config, journal, layout, lifeline, limits, quarantine, receipts, session, storage
 from reco_platform.attempts import Attempt, peak_memory_mb
 from reco_platform.contracts import Contract
 from reco_platform.digests import code_digest, code_parts, step_digest
@@ -30,8 +30,12 @@ from reco_platform.registry import STEPS, Step
 # What Snakemake's main process tells every script of a run.
 LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_MEMORY", "RECO_LOG_LEVEL"
 OVERRIDES, ETL_ENGINE, TARGET = "RECO_OVERRIDES", "RECO_ETL_ENGINE", "RECO_TARGET"
+FORCE_OVERWRITE = "RECO_FORCE_OVERWRITE"
 
 LAST = "last"
+QUALITY_FINGERPRINT = "quality_fingerprint"
+"""The fact of a silver table that names the report on its quality."""
+
 FIRST_RUN, NOTHING_DIFFERS = "first run", "asked again, nothing differs"
 
 
@@ -88,7 +92,7 @@ class Task:
     def open(self, name: str) -> storage.Opened:
         """An input table at exactly the version that its receipt names."""
         receipt = self.inputs[name]
-        return storage.open_table(self.root, receipt, rebuild_command(receipt))
+        return storage.open_table(self.root, receipt, rebuild_command(self.root, receipt))
 
     def path(self, name: str) -> Path:
         """An input file or folder on this machine, checked against its receipt."""
@@ -103,7 +107,7 @@ class Task:
         receipt = self.inputs[name]
         found = storage.problem(self.root, receipt)
         if found:
-            raise TableError(found, f"rebuild it with: {rebuild_command(receipt)}")
+            raise TableError(found, f"rebuild it with: {rebuild_command(self.root, receipt)}")
         return receipt
 
     @property
@@ -118,18 +122,30 @@ class Task:
         self, staging: Place, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
     ) -> Receipt:
         """Publishes a staged table and gives its receipt."""
-        version = storage.publish_table(
-            staging,
-            self.root / path,
-            storage_format=self.params["storage_format"],
-            schema=contract.schema,
-            partition_by=contract.partition_by,
-            fingerprint=fingerprint,
-            rows=rows,
+        version = self.publish_rows(
+            staging, path, contract.schema, contract.partition_by, fingerprint=fingerprint, rows=rows
         )
         storage_format = self.params["storage_format"]
         digest = contract.schema_hash
         return Receipt(self.artifact, "table", path, storage_format, version, rows, digest, fingerprint, facts)
+
+    def publish_rows(
+        self, staging: Place, path: str, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
+    ) -> int | None:
+        """Publishes a staged table, in place of whatever stands in its way where the run may overwrite; its version."""
+        target, storage_format = self.root / path, self.params["storage_format"]
+        if os.environ.get(FORCE_OVERWRITE):
+            storage.make_room(target, storage_format, self.dataset)
+        return storage.publish_table(
+            staging,
+            target,
+            storage_format=storage_format,
+            schema=schema,
+            partition_by=partition_by,
+            fingerprint=fingerprint,
+            rows=rows,
+            dataset=self.dataset,
+        )
 
     def publish_file(self, path: str, content: str, facts: dict[str, Any] | None = None) -> Receipt:
         """Writes a small file and gives its receipt."""
@@ -165,11 +181,19 @@ def remembered(path: Place) -> Receipt | None:
         return None
 
 
-def rebuild_command(receipt: Receipt) -> str:
-    """The command that rebuilds exactly what a receipt stands for."""
+def rebuild_command(root: Place, receipt: Receipt) -> str:
+    """The command that rebuilds exactly what a receipt stands for, as part of a run like this one."""
     rule = receipt.made_from.get("step", "bronze")
     target = os.environ.get(TARGET, "gold")
-    return f"snakemake --cores 2 {target} --forcerun {rule}{os.environ.get(OVERRIDES, '')}"
+    given = os.environ.get(OVERRIDES, "")
+    if blocked(root, receipt, os.environ.get(DATASET, "")) and f"{commands.FORCE}=" not in given:
+        given = f"{given or ' --config'} {commands.FORCE}=true"
+    return f"snakemake --cores 2 {target} --forcerun {rule}{given}"
+
+
+def blocked(root: Place, receipt: Receipt, dataset: str) -> bool:
+    """Whether what stands at a table's path keeps its step from making it again."""
+    return receipt.kind == "table" and storage.obstacle(root / receipt.path, receipt.format, dataset) is not None
 
 
 # --- command line
@@ -316,14 +340,39 @@ def input_bytes(task: Task) -> int:
 
 
 def memo_problem(task: Task) -> str | None:
-    """Why no earlier result of the same digest can be restored: empty where none was made; None if it can."""
+    """Why no earlier result of the same digest can be restored: empty where none was made; None if it can.
+
+    Every byte is compared: what is restored is whole.
+    """
     try:
         receipt = receipts.read(memo_path(task))
     except TableError:
         return ""
-    if receipt.kind == "file" and payload_path(task).is_file():
+    aside = aside_of(task, receipt)
+    if aside and not payload_holds(task, *aside):
+        return f"the memo no longer holds {task.root / aside[0]}"
+    if receipt.kind == "file":
         return None
-    return storage.problem(task.root, receipt)
+    return storage.whole_problem(task.root, receipt) or quarantine.problem(task.root, receipt)
+
+
+def aside_of(task: Task, receipt: Receipt) -> tuple[str, str] | None:
+    """The small file whose content the memo keeps, with its fingerprint: a file itself, the quality report of a table.
+
+    Unlike a table, such a file has no older versions.
+    """
+    if receipt.kind == "file":
+        return receipt.path, receipt.fingerprint
+    found = receipt.facts.get(QUALITY_FINGERPRINT)
+    return (task.house.quality_report(Path(receipt.artifact).name), found) if found else None
+
+
+def payload_holds(task: Task, path: str, fingerprint: str) -> bool:
+    try:
+        content = payload_path(task).read_bytes()
+    except OSError:
+        return False
+    return storage.content_fingerprint(content, Path(path).suffix) == fingerprint
 
 
 def memo_path(task: Task) -> Place:
@@ -331,15 +380,16 @@ def memo_path(task: Task) -> Place:
 
 
 def payload_path(task: Task) -> Place:
-    """Where the memo keeps a file's content: unlike a table, a file has no older versions."""
+    """Where the memo keeps the content of a small file."""
     return memo_path(task).with_suffix(".payload")
 
 
 def restore(task: Task) -> Receipt:
     """Makes an earlier result of the same digest the current one, and gives its receipt."""
     receipt = receipts.read(memo_path(task))
-    if receipt.kind == "file" and storage.problem(task.root, receipt):
-        receipts.write_bytes(task.root / receipt.path, payload_path(task).read_bytes())
+    aside = aside_of(task, receipt)
+    if aside and not storage.holds_file(task.root / aside[0], aside[1]):
+        receipts.write_bytes(task.root / aside[0], payload_path(task).read_bytes())
     if receipt.kind == "table":
         storage.restore_head(task.root, receipt)
     receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
@@ -360,9 +410,10 @@ def finish(task: Task, receipt: Receipt, started: float) -> Receipt:
 
 
 def remember(task: Task, receipt: Receipt) -> None:
-    """Files a receipt in the memo; of a file its content too."""
-    if receipt.kind == "file":
-        receipts.write_bytes(payload_path(task), (task.root / receipt.path).read_bytes())
+    """Files a receipt in the memo, with the small file that belongs to it."""
+    aside = aside_of(task, receipt)
+    if aside:
+        receipts.write_bytes(payload_path(task), (task.root / aside[0]).read_bytes())
     receipts.write_text(memo_path(task), receipt.text())
     receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
 

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,14 +54,22 @@ CACHE = Path(".cache/lakehouse")  # copies of remote content; may be deleted at 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files of one version: relative path to (bytes, modification time in ns, sha256)."""
+    """The files of one version.
+
+    Attributes:
+        fingerprint: of the content.
+        rows: number of rows.
+        files: relative path to (bytes, modification time in ns, sha256).
+        dataset: of a table the data set that it was made from.
+    """
 
     fingerprint: str
     rows: int
     files: Mapping[str, tuple[int, int, str]]
+    dataset: str = ""
 
     def text(self) -> str:
-        return json.dumps({"fingerprint": self.fingerprint, "rows": self.rows, "files": self.files}, indent=0)
+        return json.dumps(asdict(self), indent=0)
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def read_manifest(folder: Place, key: int | str) -> Manifest | None:
     try:
         body = json.loads(manifest_path(folder, key).read_text(encoding="utf-8"))
         files = {name: (entry[0], entry[1], entry[2]) for name, entry in body["files"].items()}
-        return Manifest(body["fingerprint"], body["rows"], files)
+        return Manifest(body["fingerprint"], body["rows"], files, body.get("dataset", ""))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
@@ -177,6 +185,12 @@ def file_problem(path: Place, size: int, changed: int, checksum: str, *, thoroug
     if (thorough or stat.st_mtime_ns != changed) and sha256_file(path) != checksum:
         return "was replaced or damaged: its checksum differs"
     return None
+
+
+def whole_problem(root: Place, receipt: Receipt) -> str | None:
+    """The same to the last byte, with the log of a Delta table: whether content can be restored as it was."""
+    found = problem(root, receipt, thorough=True)
+    return found if found or receipt.version is None else log_problem(root / receipt.path, receipt.version)
 
 
 def open_table(root: Place, receipt: Receipt, rebuild: str) -> Opened:
@@ -239,14 +253,44 @@ def log_problem(folder: Place, version: int) -> str | None:
     manifest = read_manifest(folder, version)
     if manifest is None:
         return f"{folder} no longer holds version {version}"
+    unreadable = log_damage(folder, version)
+    if unreadable:
+        return unreadable
+    if log_files(folder, version) != set(manifest.files):
+        return f"the Delta log of {folder} names other files at version {version} than were written"
+    return None
+
+
+def log_damage(folder: Place, version: int) -> str | None:
+    """Why a Delta log cannot be read at a version; None if it can."""
+    lost = checkpoint_problem(folder / "_delta_log")
+    if lost:
+        return f"the Delta log of {folder} is damaged: {lost}"
     try:
-        logged = log_files(folder, version)
+        log_files(folder, version)
     except RecoError:
         raise
     except Exception as error:  # delta-rs raises its own kinds for each damage of a log
-        return f"the Delta log of {folder} cannot be read at version {version}: {error}"
-    if logged != set(manifest.files):
-        return f"the Delta log of {folder} names other files at version {version} than were written"
+        return f"the Delta log of {folder} cannot be read at version {version}: {first_line(error)}"
+    return None
+
+
+def first_line(error: Exception) -> str:
+    """What delta-rs says, without the stack of its own that it adds."""
+    return str(error).partition("\n")[0]
+
+
+def checkpoint_problem(log: Place) -> str | None:
+    """Why `_last_checkpoint`, from which readers start, leads to nothing; None where there is none, or all is well."""
+    pointer = log / "_last_checkpoint"
+    if not pointer.is_file():
+        return None
+    try:
+        version = int(json.loads(pointer.read_text(encoding="utf-8"))["version"])
+    except (ValueError, KeyError, TypeError):
+        return f"{pointer} is not readable"
+    if not any(log.glob(f"{version:020d}.checkpoint*")):
+        return f"{pointer} names the checkpoint of version {version}, which is missing"
     return None
 
 
@@ -283,15 +327,24 @@ VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts", "peak_memory_mb", "se
 
 def file_fingerprint(path: Place) -> str:
     """Sixteen hex digits of a file's content; of a JSON file without the keys that do not count."""
-    content = path.read_bytes() if path.suffix == ".json" else None
-    if content is None:
-        return sha256_file(path)[:16]
+    return content_fingerprint(path.read_bytes(), path.suffix) if path.suffix == ".json" else sha256_file(path)[:16]
+
+
+def content_fingerprint(content: bytes, suffix: str) -> str:
+    """The same of bytes that a file of this suffix holds."""
+    if suffix != ".json":
+        return hashlib.sha256(content).hexdigest()[:16]
     try:
         body = json.loads(content)
     except ValueError:
         return hashlib.sha256(content).hexdigest()[:16]
     stable = json.dumps(without_volatile(body), sort_keys=True)
     return hashlib.sha256(stable.encode()).hexdigest()[:16]
+
+
+def holds_file(path: Place, fingerprint: str) -> bool:
+    """Whether a file is there with this content."""
+    return path.is_file() and file_fingerprint(path) == fingerprint
 
 
 def without_volatile(value: Any) -> Any:
@@ -359,10 +412,11 @@ def publish_table(
     partition_by: Sequence[str],
     fingerprint: str,
     rows: int,
+    dataset: str,
 ) -> int | None:
     """Makes the Parquet files of a staging folder the content of a table.
 
-    Nothing is committed where the table already holds this fingerprint, undamaged.
+    Nothing is committed where the table already holds this fingerprint, undamaged to the last byte.
 
     Args:
         staging: plain Parquet files, hive-partitioned by `partition_by`; gone afterwards.
@@ -372,32 +426,71 @@ def publish_table(
         partition_by: names of the partition columns.
         fingerprint: of the content.
         rows: number of rows.
+        dataset: name of the data set that it was made from.
 
     Returns:
         The Delta version that holds the content; None for Parquet.
 
     Raises:
-        TableError: if the folder holds a table of the other format.
+        TableError: if the folder holds what must not be replaced unasked, or another program wrote at the same time.
     """
-    refuse_other_format(target, storage_format)
+    kept = obstacle(target, storage_format, dataset)
+    if kept:
+        raise TableError(kept, WAYS_OUT)
     if storage_format == "parquet" and isinstance(staging, Path):  # on a remote store the config refuses it
-        publish_folder(staging, target, fingerprint=fingerprint, rows=rows)
+        publish_folder(staging, target, fingerprint=fingerprint, rows=rows, dataset=dataset)
         return None
     head = head_version(target)
     if head is not None and holds(target, head, fingerprint):
         remove_tree(staging)
         return head
-    return commit_delta(staging, target, schema, partition_by, fingerprint=fingerprint, rows=rows)
+    return commit_delta(
+        staging, target, schema, partition_by, fingerprint=fingerprint, rows=rows, dataset=dataset
+    )  # fmt: skip
 
 
-def refuse_other_format(target: Place, storage_format: str) -> None:
-    is_delta = (target / "_delta_log").is_dir()
-    if target.is_dir() and is_delta != (storage_format == "delta") and has_data(target):
-        found = "delta" if is_delta else "parquet"
-        raise TableError(
-            f"{target} holds a {found} table, and storage_format is {storage_format}",
-            f"use another lakehouse (--config lakehouse=...), or keep storage_format={found}, or delete {target}",
-        )
+WAYS_OUT = "use another lakehouse (--config lakehouse=...), or have it replaced: --config force_overwrite=true"
+
+
+def foreign(target: Place, storage_format: str, dataset: str) -> str | None:
+    """What stands at the path of a table and is none of this data set's in this format; None if nothing does.
+
+    A table of this pipeline is known by its manifests, of which every writer leaves one before anything else, also one
+    that is killed then; or by its memo.
+    """
+    if not target.is_dir():
+        return f"{target} is a file, where a table was to be" if target.exists() else None
+    if not has_data(target):
+        return None
+    stems = [path.stem for path in (target / MANIFESTS).glob("*.json")]
+    begun = any(stem == PENDING or stem.isdigit() for stem in stems)  # a Delta table, perhaps before its first commit
+    found = "delta" if begun or (target / "_delta_log").is_dir() else "parquet"
+    if found != storage_format:
+        return f"{target} holds a {found} table, and storage_format is {storage_format}"
+    keys = manifest_keys(target)
+    if not keys:
+        own = stems or any((target / MEMO).glob("*.json"))
+        return None if own else f"{target} holds a {found} table that this pipeline did not write"
+    manifest = read_manifest(target, keys[-1])
+    if manifest and manifest.dataset not in ("", dataset):
+        return f"{target} holds a table of the data set {manifest.dataset}, and dataset is {dataset}"
+    return None
+
+
+def obstacle(target: Place, storage_format: str, dataset: str) -> str | None:
+    """Why a writer cannot add its content to what stands at the path of a table; None if it can."""
+    found = foreign(target, storage_format, dataset)
+    head = head_version(target) if found is None else None
+    return found if head is None else log_damage(target, head)
+
+
+def make_room(target: Place, storage_format: str, dataset: str) -> None:
+    """Removes what stands in the way at the path of a table, with all its versions."""
+    if obstacle(target, storage_format, dataset):
+        if target.is_dir():
+            remove_tree(target)
+        else:
+            target.unlink()
 
 
 def has_data(folder: Place) -> bool:
@@ -407,7 +500,7 @@ def has_data(folder: Place) -> bool:
 def holds(folder: Place, version: int, fingerprint: str) -> bool:
     """Whether a version of a Delta table is of this fingerprint and undamaged."""
     receipt = Receipt(artifact="", kind="table", path=".", version=version, fingerprint=fingerprint)
-    return problem(folder, receipt) is None and log_problem(folder, version) is None
+    return problem(folder, receipt, thorough=True) is None and log_problem(folder, version) is None
 
 
 def data_files(folder: Place) -> list[Place]:
@@ -419,16 +512,23 @@ def data_files(folder: Place) -> list[Place]:
     )
 
 
-def manifest_of(folder: Place, names: Mapping[Place, str], fingerprint: str, rows: int) -> Manifest:
+def manifest_of(names: Mapping[Place, str], fingerprint: str, rows: int, dataset: str) -> Manifest:
     entries = {}
     for path, name in names.items():
         stat = path.stat()
         entries[name] = (stat.st_size, stat.st_mtime_ns, sha256_file(path))
-    return Manifest(fingerprint, rows, entries)
+    return Manifest(fingerprint, rows, entries, dataset)
 
 
 def commit_delta(
-    staging: Place, target: Place, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
+    staging: Place,
+    target: Place,
+    schema: pa.Schema,
+    partition_by: Sequence[str],
+    *,
+    fingerprint: str,
+    rows: int,
+    dataset: str,
 ) -> int:
     """Moves staged files into a Delta table and commits them as its whole new content."""
     from deltalake import CommitProperties, DeltaTable, Schema  # noqa: PLC0415
@@ -441,7 +541,7 @@ def commit_delta(
         path: str(below(path, staging).parent / f"part-{version:05d}-{number:05d}.parquet")
         for number, path in enumerate(data_files(staging))
     }
-    manifest = manifest_of(staging, names, fingerprint, rows)
+    manifest = manifest_of(names, fingerprint, rows, dataset)
     actions = [add_action(path, name, manifest.files[name], partition_by) for path, name in names.items()]
     write_text(manifest_path(target, PENDING), manifest.text())
     side_by_side(move, ((path, target / name) for path, name in names.items()))
@@ -463,13 +563,14 @@ def commit_delta(
 
     try:
         answered(target, commit)
+        between = log_problem(target, version)
     except DeltaError as error:
         found = refused(error)
         if found:
             raise found from error
-        raise TableError(
-            f"the Delta log of {target} is damaged: {error}", f"delete {target} and run again: its steps rebuild it"
-        ) from error
+        between = first_line(error)
+    if between:
+        raise TableError(f"another program wrote to {target} at the same time: {between}", "run again")
     manifest_path(target, PENDING).unlink()
     remove_tree(staging)
     return version
@@ -512,12 +613,12 @@ def file_statistics(path: Place) -> dict[str, Any]:
     return {"numRecords": footer.num_rows, "minValues": lows, "maxValues": highs}
 
 
-def publish_folder(staging: Path, target: Place, *, fingerprint: str, rows: int) -> None:
+def publish_folder(staging: Path, target: Place, *, fingerprint: str, rows: int, dataset: str = "") -> None:
     """Puts a staging folder in the place of `target` in one act; the memo of the old one is kept."""
     names = {path: str(below(path, staging)) for path in data_files(staging)}
     for marker in [path for path in staging.rglob("*") if path.is_file() and path not in names]:
         marker.unlink()
-    manifest = manifest_of(staging, names, fingerprint, rows)
+    manifest = manifest_of(names, fingerprint, rows, dataset)
     write_text(manifest_path(staging, fingerprint), manifest.text())
     if isinstance(target, HdfsPath):
         publish_there(staging, target, manifest)

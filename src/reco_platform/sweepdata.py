@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform import interactions
+from reco_platform.errors import TableError
 from reco_platform.storage import sha256_file
 
 COLUMNS = ("user_index", "movie_index", "rating", "rating_ts")
@@ -91,10 +92,19 @@ def named(folds: Folds) -> Iterator[tuple[str, npt.NDArray[Any]]]:
 
 
 def read(folder: Path) -> Folds:
-    """The folds in a folder; arrays are mapped, so that processes side by side share them."""
+    """The folds in a folder; arrays are mapped, so that processes side by side share them.
+
+    Raises:
+        TableError: if a file is no plain array.
+    """
 
     def mapped(name: str) -> npt.NDArray[Any]:
-        found: npt.NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r")
+        path = folder / f"{name}.npy"
+        try:
+            found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, EOFError, ValueError) as error:
+            hint = "snakemake --cores 2 sweep --forcerun sweep_data"
+            raise TableError(f"{path} is no array of numbers ({type(error).__name__})", hint) from error
         return found
 
     parts = {fold: {column: mapped(f"{fold}_{column}") for column in COLUMNS} for fold in FOLDS}

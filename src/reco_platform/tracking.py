@@ -25,6 +25,9 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 FOLDER = Path("results/mlflow")
 DATABASE = FOLDER / "mlflow.db"
 
+CREDENTIALS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Variables by which MLflow and the stores of its files take secrets."""
+
 START_SECONDS = 60.0  # to import mlflow, which asks nobody
 SERVER_SECONDS = 8.0  # with the import it stays within 15
 FILE_SECONDS = 60.0  # SQLite on this machine, whose tables may have to be made first
@@ -90,7 +93,7 @@ def artifacts(uri: str) -> str | None:
     """The folder for artifacts of a database without a server; a server knows its own."""
     if uri.startswith("http"):
         return None
-    database = Path(uri.partition(":///")[2]) if uri.startswith("sqlite") else DATABASE
+    database = Path(uri.partition(":///")[2].partition("?")[0]) if uri.startswith("sqlite") else DATABASE
     return str((database.parent / "artifacts").resolve())
 
 
@@ -183,7 +186,8 @@ class Session:
         return found
 
     def problem(self, reason: str, detail: str = "") -> StoreProblemError:
-        for secret in secrets(self.uri):
+        given = [self.environ.get(name, "") for name in CREDENTIALS]
+        for secret in [*filter(None, given), *secrets(self.uri)]:
             detail = detail.replace(secret, "***")
         return StoreProblemError(reason, " ".join(detail.split())[:400])
 

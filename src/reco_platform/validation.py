@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from reco_platform import layout, leaderboard, receipts, reporting, storage, sweepdata
+from reco_platform import layout, leaderboard, quarantine, receipts, reporting, steps, storage, sweepdata
 from reco_platform.als.model import model_fingerprint
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import CONTRACTS
@@ -17,6 +17,7 @@ from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.places import Place, sha256_file
 from reco_platform.receipts import Receipt
 from reco_platform.registry import stands_for
+from reco_platform.repairs import Repairs
 from reco_platform.workflow import Workflow
 
 Layer = Literal["bronze", "silver", "gold", "sweeps"]
@@ -38,13 +39,15 @@ OF_THE_SERVED = ("recommendations", "fallback")
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a validation."""
+    """One line of a validation; of an error also the command that repairs it."""
 
     level: Literal["info", "ok", "error"]
     text: str
+    hint: str | None = None
 
     def __str__(self) -> str:
-        return {"info": "[INFO] ", "ok": "  [OK] ", "error": "  [ERROR] "}[self.level] + self.text
+        line = {"info": "[INFO] ", "ok": "  [OK] ", "error": "  [ERROR] "}[self.level] + self.text
+        return line if self.hint is None else f"{line}\n  -> {self.hint}"
 
 
 def validate(workflow: Workflow, layers: Sequence[Layer] = LAYERS, *, deep: bool = False) -> Iterator[Finding]:
@@ -55,24 +58,25 @@ def validate(workflow: Workflow, layers: Sequence[Layer] = LAYERS, *, deep: bool
         layers: which layers; sweeps are checked as far as there are any.
         deep: also read every row and file, and compute their fingerprints anew.
     """
-    house = workflow.house
+    house, repairs = workflow.house, Repairs(workflow)
     yield Finding("info", f"Lakehouse path: {house.root}")
     for layer in layers:
         yield Finding("info", f"Checking {layer.capitalize()} layer...")
         match layer:
             case "bronze":
-                yield from check_bronze(house, deep)
+                yield from check_bronze(house, repairs, deep)
             case "silver":
-                yield from check_silver(house, deep)
+                yield from check_silver(house, repairs, deep)
             case "gold":
-                yield from check_gold(workflow, deep)
+                yield from check_gold(workflow, repairs, deep)
             case "sweeps":
-                yield from check_sweeps(house, deep)
+                yield from check_sweeps(house, repairs, deep)
 
 
-def check_bronze(house: Lakehouse, deep: bool) -> Iterator[Finding]:
+def check_bronze(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     for table in TABLES:
-        receipt, finding = opened(house, house.bronze(table))
+        artifact = house.bronze(table)
+        receipt, finding = opened(house, artifact, repairs)
         if receipt is None:
             yield finding
             continue
@@ -80,63 +84,74 @@ def check_bronze(house: Lakehouse, deep: bool) -> Iterator[Finding]:
         if receipt.kind == "absent":
             yield Finding("ok", f"{table}.csv: not in this data set")
         elif not path.is_file():
-            yield Finding("error", f"{path} is missing")
+            yield Finding("error", f"{path} is missing", repairs.run(artifact))
         elif path.stat().st_size != receipt.facts["bytes"] or (deep and sha256_file(path) != receipt.facts["sha256"]):
-            yield Finding("error", f"{path} is not the file that its receipt describes (run snakemake to take it in)")
+            changed = f"{path} is not the file that its receipt describes (the next run takes it as it is)"
+            yield Finding("error", changed, repairs.retake(artifact, path))
         else:
             yield Finding("ok", f"{table}.csv ({path.stat().st_size:,} bytes)")
 
 
-def check_silver(house: Lakehouse, deep: bool) -> Iterator[Finding]:
+def check_silver(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     for table in TABLES:
-        yield check_content(house, layout.silver(table), table, deep)
-        yield from check_quarantine(house, table, deep)
-    yield check_content(house, house.etl_report, "etl_report", deep)
-    reports = [house.quality_report(table) for table in TABLES] + [f"{house.etl_report}.json"]
-    missing = [path for path in reports if not house.content(path).is_file()]
-    yield from (Finding("error", f"report {house.content(path)} is missing") for path in missing)
-    failed = [path for path in reports[:-1] if path not in missing and not passed(house.content(path))]
-    yield from (Finding("error", f"{house.content(path)} says that its table failed a check") for path in failed)
-    if not missing and not failed:
-        yield Finding("ok", f"Reports directory exists ({len(reports)} reports)")
+        yield check_content(house, layout.silver(table), table, repairs, deep)
+        yield from check_quarantine(house, table, repairs, deep)
+    yield check_content(house, house.etl_report, "etl_report", repairs, deep)
+    problems = [finding for table in TABLES for finding in check_quality(house, table, repairs)]
+    yield from problems
+    if not problems:
+        yield Finding("ok", f"Reports directory exists ({len(TABLES) + 1} reports)")
 
 
-def passed(report: Place) -> bool:
+def check_quality(house: Lakehouse, table: str, repairs: Repairs) -> Iterator[Finding]:
+    """The report on the quality of a table, which the receipt of the table names."""
+    artifact = layout.silver(table)
+    path, (receipt, _) = house.content(house.quality_report(table)), opened(house, artifact, repairs)
+    wanted = receipt and receipt.facts.get(steps.QUALITY_FINGERPRINT)
+    if not path.is_file():
+        yield Finding("error", f"report {path} is missing", repairs.rebuild(artifact))
+    elif says_failed(path):
+        yield Finding("error", f"{path} says that its table failed a check", repairs.run(artifact))
+    elif wanted and not storage.holds_file(path, wanted):
+        yield Finding("error", f"{path} differs from what was written", repairs.rebuild(artifact))
+
+
+def says_failed(report: Place) -> bool:
     try:
-        return reporting.read_json(report).get("passed") is True
+        return reporting.read_json(report).get("passed") is False
     except ValueError:
         return False
 
 
-def check_quarantine(house: Lakehouse, table: str, deep: bool) -> Iterator[Finding]:
+def check_quarantine(house: Lakehouse, table: str, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     """The rejected rows of a table: some version of them is the one that its receipt tells of."""
-    receipt, _ = opened(house, layout.silver(table))
-    wanted = receipt and receipt.facts.get("quarantine_fingerprint")
-    if not wanted:
+    artifact, folder = layout.silver(table), layout.quarantine(table)
+    receipt, _ = opened(house, artifact, repairs)
+    made = receipt and quarantine.made_with(house.place, receipt)
+    if not made:
         return
-    folder = house.content(layout.quarantine(table))
-    versions = [key for key in storage.manifest_keys(folder) if storage.holds_fingerprint(folder, key, wanted)]
-    if not versions:
-        yield Finding("error", f"{folder} no longer holds the rejected rows with fingerprint {wanted}")
-        return
-    key = versions[-1]
-    number = key if isinstance(key, int) else None
-    made = Receipt("", "table", layout.quarantine(table), version=number, fingerprint=wanted)
     problem = storage.problem(house.place, made, thorough=deep)
+    if problem is None and made.version is not None:
+        problem = storage.log_problem(house.content(folder), made.version)
     if problem is None and deep:
         rows = storage.open_table(house.place, made, "").read()
         found = fingerprint(schema_hash(arrow_fields(rows.schema)), arrow_sums(rows, rows.schema.names))
-        problem = None if found == wanted else f"the rows of {folder} have fingerprint {found}, expected {wanted}"
-    yield Finding("error", problem) if problem else Finding("ok", f"rejected rows of {table} exist at {folder}")
+        if found != made.fingerprint:
+            problem = f"the rows of {house.content(folder)} have fingerprint {found}, expected {made.fingerprint}"
+    if problem:
+        yield Finding("error", problem, repairs.rebuild(artifact, folder))
+    else:
+        yield Finding("ok", f"rejected rows of {table} exist at {house.content(folder)}")
 
 
-def check_gold(workflow: Workflow, deep: bool) -> Iterator[Finding]:
+def check_gold(workflow: Workflow, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     house = workflow.house
     for name in workflow.gold:
         artifact = house.artifact(name)
-        finding = check_content(house, artifact, PurePosixPath(artifact).name if name in OF_THE_SERVED else name, deep)
+        shown = PurePosixPath(artifact).name if name in OF_THE_SERVED else name
+        finding = check_content(house, artifact, shown, repairs, deep)
         yield counted(house, *FOLDERS[name]) if name in FOLDERS and finding.level == "ok" else finding
-    yield from consistent(workflow)
+    yield from consistent(workflow, repairs)
 
 
 def counted(house: Lakehouse, folder: str, what: str, unit: str) -> Finding:
@@ -145,11 +160,11 @@ def counted(house: Lakehouse, folder: str, what: str, unit: str) -> Finding:
     return Finding("ok", f"{what} directory exists ({len(versions)} {unit})")
 
 
-def check_sweeps(house: Lakehouse, deep: bool) -> Iterator[Finding]:
+def check_sweeps(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     """Every receipt that sweeps have left."""
     paths = sorted((house.records / layout.SWEEPS).rglob(f"*{layout.RECEIPT}"))
     artifacts = [str(path.relative_to(house.records)).removesuffix(layout.RECEIPT) for path in paths]
-    findings = {artifact: check_content(house, artifact, artifact, deep) for artifact in artifacts}
+    findings = {artifact: check_content(house, artifact, artifact, repairs, deep) for artifact in artifacts}
     of_trials = [finding for artifact, finding in findings.items() if artifact.startswith(layout.TRIALS)]
     yield from (finding for artifact, finding in findings.items() if not artifact.startswith(layout.TRIALS))
     yield from (finding for finding in of_trials if finding.level == "error")
@@ -161,22 +176,35 @@ def kept(path: Place) -> bool:
     return not path.name.startswith(("_", ".")) and not path.name.endswith((layout.RECEIPT, layout.PROVENANCE))
 
 
-def check_content(house: Lakehouse, artifact: str, name: str, deep: bool) -> Finding:
+def check_content(house: Lakehouse, artifact: str, name: str, repairs: Repairs, deep: bool) -> Finding:
     """A table, model, folder or file against its receipt."""
-    receipt, finding = opened(house, artifact)
+    receipt, finding = opened(house, artifact, repairs)
     if receipt is None:
         return finding
     if receipt.kind == "absent":
         return Finding("ok", f"{name}: not in this data set")
-    root, path = house.place, house.content(receipt.path)
+    problem = foreign_problem(house, receipt) or content_problem(house.place, receipt, deep)
+    if problem:
+        return Finding("error", problem, repairs.rebuild(artifact))
+    where = house.content(receipt.path)
+    return Finding("ok", f"{name} exists at {where}" + ("" if receipt.lasting else "; the next run tries it again"))
+
+
+def foreign_problem(house: Lakehouse, receipt: Receipt) -> str | None:
+    """What stands at the path of a table and is none of the pipeline's."""
+    if receipt.kind != "table":
+        return None
+    return storage.foreign(house.content(receipt.path), receipt.format, house.dataset)
+
+
+def content_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
+    """What of a result differs from its receipt."""
     problem = storage.problem(root, receipt, thorough=deep)
     if problem is None and receipt.kind == "table":
         problem = table_problem(root, receipt, deep)
     if problem is None and deep and receipt.kind in {"model", "folder"}:
         problem = folder_problem(storage.path_of(root, receipt), receipt)
-    if problem:
-        return Finding("error", problem)
-    return Finding("ok", f"{name} exists at {path}" + ("" if receipt.lasting else "; the next run tries it again"))
+    return problem
 
 
 def folder_problem(path: Path, receipt: Receipt) -> str | None:
@@ -200,6 +228,8 @@ def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
         problem = storage.log_problem(path, receipt.version)
         if problem:
             return problem
+        if not storage.head_is(path, receipt):
+            return f"{path} was written by something else: its newest version is not {receipt.version}"
     opened_table = storage.open_table(root, receipt, "")
     rows = opened_table.dataset().count_rows()
     if rows != receipt.rows:
@@ -214,17 +244,17 @@ def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
     return None
 
 
-def opened(house: Lakehouse, artifact: str) -> tuple[Receipt | None, Finding]:
+def opened(house: Lakehouse, artifact: str, repairs: Repairs) -> tuple[Receipt | None, Finding]:
     try:
         return receipts.read(house.receipt(artifact)), Finding("ok", artifact)
     except RecoError as error:
-        return None, Finding("error", f"{artifact}: {error.what}")
+        return None, Finding("error", f"{artifact}: {error.what}", repairs.run(artifact))
 
 
-def consistent(workflow: Workflow) -> Iterator[Finding]:
+def consistent(workflow: Workflow, repairs: Repairs) -> Iterator[Finding]:
     """Whether what names a model version names the present one, and whether the counts agree."""
     house, gold = workflow.house, workflow.gold
-    found = {name: receipt for name in gold if (receipt := opened(house, house.artifact(name))[0])}
+    found = {name: receipt for name in gold if (receipt := opened(house, house.artifact(name), repairs)[0])}
     served = found.get(stands_for("served_model", workflow.config))
     for names, behind in ((OF_THE_MODEL, found.get("model")), (OF_THE_SERVED, served)):
         for name in names:
@@ -232,25 +262,29 @@ def consistent(workflow: Workflow) -> Iterator[Finding]:
                 continue
             named, version = found[name].facts["model_version"], behind.facts["model_version"]
             if layout.version_in(named) != version:
-                yield Finding("error", f"{found[name].artifact} is of model {named}, the model is {version}")
+                other = f"{found[name].artifact} is of model {named}, the model is {version}"
+                yield Finding("error", other, repairs.run(found[name].artifact))
     if "interactions" in found:
         facts = found["interactions"].facts
         expected = facts["train_count"] + facts["test_count"]
-        yield from counts_agree("rows of interactions", found["interactions"].rows, expected)
+        yield from counts_agree("rows of interactions", found["interactions"], expected, repairs)
     if served and "recommendations" in found:
-        yield from counts_agree("users with recommendations", found["recommendations"].rows, served.facts["users"])
+        users = served.facts["users"]
+        yield from counts_agree("users with recommendations", found["recommendations"], users, repairs)
 
 
-def counts_agree(what: str, found: int, expected: int) -> Iterator[Finding]:
-    if found != expected:
-        yield Finding("error", f"{what}: {found:,}, expected {expected:,}")
+def counts_agree(what: str, receipt: Receipt, expected: int, repairs: Repairs) -> Iterator[Finding]:
+    if receipt.rows != expected:
+        differ = f"{what}: {receipt.rows:,}, expected {expected:,}"
+        yield Finding("error", differ, repairs.rebuild(receipt.artifact))
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """The findings for programs."""
-    errors = [finding.text for finding in findings if finding.level == "error"]
+    """The findings for programs; `findings` has each error with the command that repairs it."""
+    errors = [finding for finding in findings if finding.level == "error"]
     return {
         "passed": not errors,
-        "errors": errors,
+        "errors": [finding.text for finding in errors],
+        "findings": [{"text": finding.text, "hint": finding.hint} for finding in errors],
         "ok": [finding.text for finding in findings if finding.level == "ok"],
     }

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from airflowserver import DAG, Airflow, Outcome, Server, project, wait_for
+from listening import heard_only_here
 from project import Project
 
 pytestmark = pytest.mark.airflow
@@ -80,7 +81,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
     assert run.states == dict.fromkeys(TASKS, "success")
     assert {name: found["errors"] for name, found in run.findings.items()} == {VERIFY_SILVER: [], VERIFY_GOLD: []}
     assert "[train_als] made gold/models/als/" in run.output, "what a step says is in the task's log"
-    assert "http://***@127.0.0.1:9" in next(line for line in run.output.splitlines() if "snakemake --cores" in line)
+    assert "MLFLOW_TRACKING_URI=*** .venv/bin/snakemake --cores" in run.output and "me:secret" not in run.output
     house = Path(given["LAKEHOUSE_PATH"])
     resolved = json.loads((house / "config.resolved.json").read_text("utf-8"))
     found = {key: resolved[key] for key in (
@@ -133,6 +134,14 @@ def test_bad_values_fail_with_the_message_of_the_config(first: tuple[str, Outcom
     assert "did you mean rank?" in failure
 
 
+def test_a_lakehouse_that_cannot_be_one_fails_before_anything_is_made(
+    first: tuple[str, Outcome], airflow: Airflow
+) -> None:
+    run = airflow.test(env={"LAKEHOUSE_PATH": "config/config.yaml"})
+    assert run.states == {ETL: "failed", **dict.fromkeys(TASKS[1:], "upstream_failed")}
+    assert "lakehouse=config/config.yaml (from environment variable LAKEHOUSE_PATH): " in run.output
+
+
 SLOW = """
 from datetime import timedelta
 from airflow.sdk import DAG
@@ -174,6 +183,7 @@ def mine(scratch: Path) -> Project:
 @pytest.fixture(scope="module")
 def server(first: tuple[str, Outcome], airflow: Airflow, mine: Project) -> Iterator[Server]:
     with Airflow(airflow.home, mine).serving(RECO_SCHEDULE="0 3 * * *", RECO_RETRY_SECONDS="1") as running:
+        assert heard_only_here(running.process.pid)
         yield running
 
 

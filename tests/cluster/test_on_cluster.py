@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from listening import heard_only_here
 from project import Project, Run, wait_for
 from reco_platform import cluster
 from reco_platform.cluster import Loopback
@@ -143,6 +144,7 @@ def test_a_worker_killed_in_training_changes_nothing(here: Here, on_cluster: Run
         assert run.poll() is None, "it ended before a worker could be killed"
         worker = next(filter(has_iterated, workers))
         commands = [words_of(process) for process in psutil.process_iter()]
+        assert heard_only_here(run.pid) and heard_only_here(*(process.pid for process in here.known.processes))
         victims = [*worker.children(recursive=True), worker]
         for process in victims:
             os.kill(process.pid, signal.SIGKILL)

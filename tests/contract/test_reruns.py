@@ -352,3 +352,36 @@ def test_a_dry_run_tells_what_the_next_run_will_do(built: Project) -> None:
     assert "silver_movies" in dry.output
     assert built.journals() == before
     assert "Nothing to be done" not in dry.output
+
+
+def test_what_another_checkout_made_in_the_lakehouse_is_not_taken_for_ones_own(built: Project, tmp_path: Path) -> None:
+    """Snakemake's own records are of one checkout, and know nothing of what the other did."""
+    house = str(built.lakehouse())
+    other = Project.create(tmp_path / "other")
+    shutil.rmtree(built.path(".snakemake"))
+    mine = built.receipts()
+    assert built.gold(rank=5).worked == FROM_TRAINING
+    theirs = built.receipts()
+    assert other.gold(lakehouse=house, dataset_path=str(built.path("data"))).code == 0
+    assert built.receipts() == mine
+    back = built.gold(rank=5)
+    assert "train_als" in back.restored
+    assert not back.worked - {"metrics_table"}, back.output
+    assert built.receipts() == theirs
+
+
+def test_a_clock_set_back_between_two_steps_hides_nothing(built: Project) -> None:
+    change_rating(built)
+    built.gold("silver")
+    past = 1_600_000_000
+    for path in built.lakehouse().rglob("*.receipt.json"):
+        if "silver" in path.parts:
+            os.utime(path, (past, past))
+    assert built.gold().worked == {"interactions", *FROM_TRAINING}
+
+
+def test_a_dry_run_of_something_else_leaves_nothing_to_be_done(built: Project) -> None:
+    times = {path: path.stat().st_mtime_ns for path in built.lakehouse().rglob("*.receipt.json")}
+    assert "train_als" in built.gold("gold", "-n", rank=9).output
+    assert not {*(run := built.gold()).worked, *run.restored}
+    assert {path: path.stat().st_mtime_ns for path in times} == times

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from helpers import publish, ratings_table
 from reco_platform import aftermath, lifeline, receipts, storage
 from reco_platform.layout import Lakehouse
@@ -36,14 +34,16 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
     killed(FIRST_COMMIT, str(tmp_path))
     table = tmp_path / "silver" / "ratings"
     assert storage.data_files(table), "it had moved its files already"
-    aftermath.put_right(Lakehouse(str(tmp_path), "small"), tmp_path / "none")
-    storage.refuse_other_format(table, "delta")
+    house = Lakehouse(str(tmp_path), "small")
+    receipts.write_text(house.runs / aftermath.MARK, f"{tmp_path / 'gone'}\n")
+    aftermath.put_right(house)
+    assert storage.foreign(table, "delta", "small") is None
     assert storage.data_files(table) == []
     assert publish(tmp_path, ratings_table()).version == 0
 
 
 def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     house = Lakehouse(str(tmp_path / "lake"), "small")
     scratch, foreign = tmp_path / "reco-run-1", tmp_path / "somebody-elses"
@@ -54,11 +54,9 @@ def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(
     for file in (half, whole, scratch / "spark-1"):
         file.touch()
     receipts.write_text(house.runs / aftermath.MARK, f"{scratch}\n{foreign}\n")
-    monkeypatch.setattr(aftermath, "scratch_folder", lambda: tmp_path / "new")
-    assert aftermath.begin(house) == tmp_path / "new"
+    aftermath.put_right(house)
     assert not scratch.exists() and not half.exists() and not (house.records / "silver" / "_staging-ratings").exists()
     assert foreign.is_dir() and whole.is_file()
-    assert (house.runs / aftermath.MARK).read_text("utf-8") == f"{tmp_path / 'new'}\n"
 
 
 def test_a_step_ends_with_the_process_that_holds_its_lifeline_and_the_next_run_waits_for_it(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import pytest
 from helpers import publish, ratings_table
 from project import Project
 from reco_platform import config, datasets, limits, receipts, storage
+from reco_platform.errors import DataError
 from reco_platform.layout import Lakehouse
 from reco_platform.registry import STEPS, input_artifacts
 
@@ -69,7 +70,7 @@ def test_a_table_that_does_not_fit_leaves_the_old_one(tmp_path: Path, storage_fo
 
 
 def test_csv_files_that_do_not_fit_take_no_final_name(tmp_path: Path, registry: dict[str, datasets.Dataset]) -> None:
-    with files_of_at_most(64 * KILOBYTE), pytest.raises(OSError, match="too large"):
+    with files_of_at_most(64 * KILOBYTE), pytest.raises(DataError, match="too large"):
         datasets.acquire(registry["demo"], tmp_path / "bronze", tmp_path / "cache", report=lambda _: None)
     assert files(tmp_path) == {}
 

@@ -16,6 +16,7 @@ import jsonschema
 import psutil
 import pytest
 
+from listening import heard_only_here
 from openlineagemodel import checked
 from project import Project, Run, wait_for
 from reco_platform import journal
@@ -185,8 +186,7 @@ def test_sparks_history_server_shows_a_step_whose_event_log_was_kept(built: Proj
         assert (application["name"], application["attempts"][0]["completed"]) == ("silver_tags", True)
         jobs = asked(port, f"applications/{application['id']}/jobs")
         assert jobs and {job["status"] for job in jobs} == {"SUCCEEDED"}
-        listening = {one.laddr.ip for one in psutil.Process(server.pid).net_connections() if one.laddr.port == port}
-        assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
+        assert heard_only_here(server.pid)
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=60) == 130
     finally:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import pytest
 import mlflowserver as servers
 from project import Project, Run
 from reco_platform import config
-from reco_platform.als.model import model_fingerprint, read_model
+from reco_platform.als.model import Side, model_fingerprint, read_model, write_side
 from reco_platform.layout import Lakehouse
 from reco_platform.mlflow_child import EXPERIMENT
 from reco_platform.registry import STEPS, input_artifacts
@@ -34,10 +35,9 @@ URI = "MLFLOW_TRACKING_URI"
 WITHIN = 15.0
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with servers.real(tmp_path_factory.mktemp("mlflow")) as address:
-        yield address
+@pytest.fixture
+def server(mlflow_server: str) -> str:
+    return mlflow_server
 
 
 @pytest.fixture
@@ -272,6 +272,30 @@ def test_a_worse_model_stays_challenger_a_better_one_replaces_the_champion_and_p
     assert unknown.code == 1 and best in unknown.output and "Traceback" not in unknown.output
 
 
+def test_a_model_whose_factors_were_changed_in_the_store_is_not_promoted_until_they_are_put_back(
+    built: Project,
+) -> None:
+    assert run_step(built, "gate", "").code == 0
+    store, first = default_store(built), version(built)
+    store.delete_registered_model_alias("reco-als", "champion")
+    (side,) = built.path("results/mlflow/artifacts").rglob("userFactors")
+    good = [(path, path.read_bytes()) for path in side.iterdir()]
+    users = read_model(side.parent).users
+    shutil.rmtree(side)
+    write_side(Side(users.ids, users.factors * 2), side)
+    refused = built.tool("promote", first, env={URI: ""})
+    said = f"[ERROR] the factors of {first} in MLflow are not those that were registered: it was not promoted"
+    assert refused.code == 1 and said in refused.output and "Traceback" not in refused.output
+    assert "champion" not in store.get_registered_model("reco-als").aliases
+    command = shlex.split(refused.output[refused.output.index(".venv/bin/mlflow") :])
+    environment = built.environment({URI: f"sqlite:///{built.path('results/mlflow/mlflow.db')}"})
+    mlflow = str(Path(sys.executable).with_name("mlflow"))
+    subprocess.run([mlflow, *command[1:]], cwd=built.root, env=environment, check=True, capture_output=True)
+    assert [(path, path.read_bytes()) for path in side.iterdir()] == good
+    assert f"{first} is now the champion" in built.tool("promote", first, env={URI: ""}).output
+    assert not list(built.path("results/mlflow").rglob("*.pkl")), "a model holds no pickle"
+
+
 def test_a_champion_of_another_data_set_or_with_other_factors_is_not_replaced_by_itself(
     built: Project, server: str, name: str
 ) -> None:
@@ -399,13 +423,3 @@ def test_without_mlflow_a_run_warns_and_goes_on(built: Project) -> None:
     said = run_step(built, "gate", "")
     assert said.code == 0, said.output
     assert said.output.count("[WARNING]") == 1 and "MLflow does not work here" in said.output
-
-
-def test_secrets_are_in_no_file_and_in_no_output(built: Project) -> None:
-    address = f"http://reco:hush-hush@127.0.0.1:{servers.free_port()}"
-    run = built.gold(env={URI: address}, tracking="true")
-    assert "hush-hush" not in run.output
-    assert "http://***@127.0.0.1" in run.output
-    for path in [*built.lakehouse().rglob("*"), *built.path(".snakemake").rglob("*")]:
-        if path.is_file():
-            assert b"hush-hush" not in path.read_bytes(), path

@@ -62,7 +62,7 @@ def test_what_is_written_has_exactly_the_contracts_schema(spark: Any, tmp_path: 
     ]
     version = storage.publish_table(
         staging, target, storage_format="delta", schema=contract.schema, partition_by=contract.partition_by,
-        fingerprint="0", rows=counts.rows_out,
+        fingerprint="0", rows=counts.rows_out, dataset="small",
     )  # fmt: skip
     assert version is not None
     manifest = storage.read_manifest(target, version)
@@ -80,7 +80,7 @@ def test_delta_readers_see_the_contracts_schema_and_rows(tmp_path: Path) -> None
     staging = natively(source, "ratings", tmp_path / "made").staging
     storage.publish_table(
         staging, target, storage_format="delta", schema=RATINGS.schema, partition_by=RATINGS.partition_by,
-        fingerprint="0", rows=2,
+        fingerprint="0", rows=2, dataset="small",
     )  # fmt: skip
     table = DeltaTable(str(target))
     fields = [(field.name, field.type.type) for field in table.schema().fields]

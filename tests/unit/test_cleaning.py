@@ -11,16 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import oracle
-from cleaned import CLEANINGS, HAZARDS, RATING_HAZARDS, Outcome, natively, rows_of
+from cleaned import CLEANINGS, HAZARDS, RATING_HAZARDS, Outcome, natively, rows_of, task_for
 from helpers import MOVIES_HEADER, RATINGS_HEADER, csv_line, small_dataset, write_lines
-from reco_platform import layout, silver, silver_step
+from reco_platform import silver, silver_step
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.cleaning import ratings, tags
 from reco_platform.contracts import MOVIES, RATINGS
 from reco_platform.errors import DataError
-from reco_platform.receipts import Receipt
-from reco_platform.registry import STEPS
-from reco_platform.steps import Task
 
 Clean = Callable[[Path, str], Outcome]
 
@@ -195,20 +192,6 @@ def test_the_share_of_missing_years_is_reported(clean: Clean, tmp_path: Path) ->
 
 
 # --- the step: file in, table, quarantine and report out
-
-
-def task_for(root: Path, table: str, storage_format: str = "delta", share: float = 0.05) -> Task:
-    path = root / "bronze" / f"{table}.csv"
-    kind = "file" if path.is_file() else "absent"
-    from reco_platform.storage import file_fingerprint
-
-    content = file_fingerprint(path) if kind == "file" else ""
-    bronze = Receipt(f"bronze/{table}", kind, f"bronze/{table}.csv", "csv", fingerprint=content)  # type: ignore[arg-type]
-    params = {"sample_size": 100, "sample_seed": 7, "max_reject_share": share, "storage_format": storage_format}
-    artifact = layout.silver(table)
-    receipt = root / f"{artifact}.receipt.json"
-    step = STEPS[f"silver_{table}"]
-    return Task(step, "own", root, receipt, artifact, {**params, "code": "0"}, {"bronze": bronze}, 2, "warn")
 
 
 @pytest.mark.parametrize("storage_format", ["delta", "parquet"])

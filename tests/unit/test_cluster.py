@@ -100,7 +100,8 @@ def test_the_secret_of_this_machines_cluster_is_used_for_it_and_for_no_other(tmp
     assert cluster.loopback(tmp_path) == here
     known, other = (cluster.settings(Config(spark_master=master), tmp_path) for master in (here.master, MASTER))
     assert known["spark.authenticate.secret"] == "s3=cr#et"
-    assert "spark.authenticate.secret" not in other
+    assert "spark.authenticate.secret" not in other and "spark.authenticate" not in other
+    assert cluster.settings(Config(executor_cores=1), tmp_path)["spark.authenticate"] == "true"
     own = {"spark.authenticate.secret": "mine"}
     asked = Config(spark_master=here.master, spark_conf=own)
     assert cluster.settings(asked, tmp_path).items() >= own.items()

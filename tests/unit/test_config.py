@@ -22,6 +22,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "LAKEHOUSE_PATH": ("/data/lake", "/data/lake"),
     "STORAGE_FORMAT": ("parquet", "parquet"),
     "MLFLOW_TRACKING_URI": ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    "RECO_SPARK_CONF": ("spark.a=1,spark.b=x y", {"spark.a": "1", "spark.b": "x y"}),
     "ALS_RANK": ("33", 33),
     "ALS_MAX_ITER": ("7", 7),
     "ALS_REG_PARAM": ("0.25", 0.25),

@@ -74,7 +74,7 @@ def test_any_value_edited_by_hand_is_found(name: str) -> None:
     with pytest.raises(TableError, match="was edited by hand") as caught:
         parse(json.dumps(body), "a.receipt.json")
     assert caught.value.hint is not None
-    assert "rm 'a.receipt.json'" in caught.value.hint
+    assert "rm -- a.receipt.json" in caught.value.hint
 
 
 def test_every_field_was_edited_in_that_test() -> None:

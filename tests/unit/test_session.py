@@ -146,19 +146,11 @@ def test_a_process_started_by_spark_submit_knows_it() -> None:
     assert not session.submitted({})
 
 
-def test_missing_jars_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblemError, match="jars are not in") as caught:
-        session.delta_jars(tmp_path)
-    assert caught.value.hint == "make setup"
-    (tmp_path / "b.jar").touch()
-    (tmp_path / "a.jar").touch()
-    assert session.delta_jars(tmp_path) == [tmp_path / "a.jar", tmp_path / "b.jar"]
-
-
 @pytest.mark.spark
 def test_a_steps_session_has_the_settings_that_its_result_depends_on(spark: object) -> None:
     found = session.spark_session("step", "error")
     assert {key: found.conf.get(key) for key in session.RESULT_SETTINGS} == session.RESULT_SETTINGS
     assert found.conf.get("spark.driver.host") == "127.0.0.1"
     assert found.conf.get("spark.ui.enabled") == "false"
+    assert found._jvm.org.apache.spark.SparkEnv.get().securityManager().isAuthenticationEnabled()
     found.sparkContext.setLogLevel("WARN")

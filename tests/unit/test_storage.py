@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from helpers import content_of, publish, ratings_table, sorted_rows, stage
 from reco_platform import storage
@@ -123,7 +123,7 @@ def test_markers_that_spark_leaves_do_not_become_data(tmp_path: Path) -> None:
     (staging / "year=2020" / ".part-0.crc").touch()
     storage.publish_table(
         staging, target, storage_format="parquet", schema=RATINGS.schema, partition_by=RATINGS.partition_by,
-        fingerprint=content_of(OLD), rows=len(OLD),
+        fingerprint=content_of(OLD), rows=len(OLD), dataset="small",
     )  # fmt: skip
     assert not list(target.rglob("_SUCCESS")) and not list(target.rglob("*.crc"))
     assert len(storage.data_files(target)) == 2
@@ -231,8 +231,59 @@ def test_a_folder_with_a_table_of_the_other_format_is_refused_with_the_way_out(
     with pytest.raises(TableError, match=f"holds a {first} table, and storage_format is {second}") as caught:
         publish(tmp_path, NEW, second)
     assert caught.value.hint is not None
-    assert f"keep storage_format={first}" in caught.value.hint
+    assert "force_overwrite=true" in caught.value.hint
     assert rows(tmp_path, receipt) == sorted_rows(OLD)
+
+
+def test_what_this_pipeline_did_not_write_is_refused_and_removed_only_on_request(tmp_path: Path) -> None:
+    target = tmp_path / "silver/ratings"
+    write_deltalake(str(target), pa.table({"x": [1]}))
+    with pytest.raises(TableError, match="that this pipeline did not write") as caught:
+        publish(tmp_path, NEW)
+    assert caught.value.hint is not None and "force_overwrite=true" in caught.value.hint
+    assert DeltaTable(str(target)).count() == 1
+    storage.make_room(target, "delta", "small")
+    receipt = publish(tmp_path, NEW)
+    assert (receipt.version, rows(tmp_path, receipt)) == (0, sorted_rows(NEW))
+    storage.make_room(target, "delta", "small")
+    assert rows(tmp_path, receipt) == sorted_rows(NEW), "a table of our own stays"
+
+
+@pytest.mark.parametrize("storage_format", FORMATS)
+def test_a_table_of_another_data_set_is_refused(tmp_path: Path, storage_format: str) -> None:
+    publish(tmp_path, OLD, storage_format)
+    with pytest.raises(TableError, match="holds a table of the data set small, and dataset is other"):
+        publish(tmp_path, NEW, storage_format, dataset="other")
+
+
+@pytest.mark.parametrize("left", ["pending", "0"])
+def test_what_a_killed_first_writer_left_is_not_foreign(tmp_path: Path, left: str) -> None:
+    receipt = publish(tmp_path, OLD)
+    target = tmp_path / receipt.path
+    if left == "pending":  # killed before the first commit: files, and no log
+        shutil.copy(storage.manifest_path(target, 0), storage.manifest_path(target, storage.PENDING))
+        shutil.rmtree(target / "_delta_log")
+    assert storage.foreign(target, "delta", "small") is None
+    assert rows(tmp_path, publish(tmp_path, NEW)) == sorted_rows(NEW)
+
+
+def test_a_program_that_commits_between_two_steps_of_a_writer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = publish(tmp_path, OLD)
+    moved = storage.side_by_side
+
+    def disturbed(work: object, items: object) -> object:
+        table = DeltaTable(str(tmp_path / old.path))
+        write_deltalake(table, table.to_pyarrow_table().slice(0, 1), mode="append")
+        return moved(work, items)
+
+    monkeypatch.setattr(storage, "side_by_side", disturbed)
+    with pytest.raises(TableError, match=r"another program wrote to .* at the same time"):
+        publish(tmp_path, NEW)
+    monkeypatch.undo()
+    assert rows(tmp_path, old) == sorted_rows(OLD)
+    assert rows(tmp_path, publish(tmp_path, NEW)) == sorted_rows(NEW)
 
 
 def test_an_absent_input_is_never_a_problem(tmp_path: Path) -> None:

@@ -315,11 +315,13 @@ def test_an_error_of_the_training_is_the_trials_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
 ) -> None:
     task = task_in(tmp_path)
-    (tmp_path / "data.receipt.json").write_text(task.inputs["sweep_data"].text())
+    data = tmp_path / "sweeps" / "data.receipt.json"
+    data.parent.mkdir(exist_ok=True)
+    data.write_text(task.inputs["sweep_data"].text())
     monkeypatch.setenv(trials.OUTPUT, str(tmp_path / "out.json"))
     monkeypatch.setattr(trials, "scored", lambda _: (_ for _ in ()).throw(error))
     words = ["--lakehouse", str(tmp_path), "--receipt", str(task.receipt_path)]
-    assert trials.fit([*words, "--sweep-data", str(tmp_path / "data.receipt.json")]) == 0
+    assert trials.fit([*words, "--sweep-data", str(data)]) == 0
     assert json.loads((tmp_path / "out.json").read_text()) == {"status": "failed", "error": said}
 
 

@@ -162,6 +162,21 @@ def side_table(folder: Path) -> pa.Table:
     return ds.dataset(str(folder), format="parquet").to_table().cast(FACTORS)
 
 
+def difference(folder: Path | None, expected: str) -> str | None:
+    """Why the factors in a folder cannot be used as those of a fingerprint, in words; None if they are those.
+
+    Args:
+        folder: in Spark's format; None where there is none any more.
+        expected: the fingerprint.
+    """
+    if folder is None:
+        return "are gone from the store"
+    try:
+        return None if model_fingerprint(folder) == expected else "are not those that were registered"
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({type(error).__name__})"
+
+
 def model_fingerprint(folder: Path) -> str:
     """Of the factors alone, whatever the files and the metadata beside them."""
     sides = [

@@ -30,9 +30,9 @@ _BYTES, _BOUNDS, _KINDS = _view(uint8), _view(int32), types.Array(uint8, 1, "C")
 
 @njit(types.UniTuple(int64, 2)(_BYTES, int64, int64), cache=True, nogil=True, inline="always")
 def _trimmed(data: Any, start: Any, end: Any) -> Any:
-    while start < end and data[start] <= SPACE:
+    while start < end and data[start] == SPACE:
         start += 1
-    while end > start and data[end - 1] <= SPACE:
+    while end > start and data[end - 1] == SPACE:
         end -= 1
     return start, end
 

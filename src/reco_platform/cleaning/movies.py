@@ -53,6 +53,4 @@ def release_year(title: str | None) -> int | None:
 
 
 # Of the rows of one movie the first in the file stays.
-CLEANING = Cleaning(
-    contract=MOVIES, source=("movieId", "title", "genres"), mark=mark, keep=((ROW, "ascending"),), multiline=True
-)
+CLEANING = Cleaning(contract=MOVIES, source=("movieId", "title", "genres"), mark=mark, keep=((ROW, "ascending"),))

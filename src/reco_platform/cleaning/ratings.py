@@ -25,5 +25,4 @@ CLEANING = Cleaning(
     source=("userId", "movieId", "rating", "timestamp"),
     mark=mark,
     keep=(("rating", "descending"),),
-    multiline=False,
 )

@@ -64,14 +64,12 @@ class Cleaning:
         source: columns of the CSV file.
         mark: the contract's columns and the broken rules of a batch of text.
         keep: which of the rows with one key stays: the first in the order of (column, ascending or descending).
-        multiline: whether a quoted value may hold a newline.
     """
 
     contract: Contract
     source: tuple[str, ...]
     mark: Callable[[pa.RecordBatch], Marked]
     keep: tuple[tuple[str, str], ...]
-    multiline: bool
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -161,7 +159,7 @@ def decimal_numbers(column: pa.Array) -> Numbers:
     values, kinds = np.empty(len(column), np.float32), np.empty(len(column), np.uint8)
     _parse.decimals(data, offsets, values, kinds)
     for row in np.flatnonzero(kinds == _parse.UNDECIDED):
-        text = data[offsets[row] : offsets[row + 1]].tobytes().strip()
+        text = data[offsets[row] : offsets[row + 1]].tobytes().strip(b" ")
         found = DECIMAL.fullmatch(text)
         kinds[row] = _parse.NUMBER if found else _parse.NOT_A_NUMBER
         values[row] = nearest(text) if found else 0

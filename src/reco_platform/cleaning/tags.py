@@ -14,4 +14,4 @@ def mark(text: pa.RecordBatch) -> Marked:
     return Marked({**shared.columns, "tag": tag}, broken)
 
 
-CLEANING = Cleaning(contract=TAGS, source=("userId", "movieId", "tag", "timestamp"), mark=mark, keep=(), multiline=True)
+CLEANING = Cleaning(contract=TAGS, source=("userId", "movieId", "tag", "timestamp"), mark=mark, keep=())

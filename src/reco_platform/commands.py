@@ -1,0 +1,50 @@
+"""The commands that messages end with: to be pasted as they are, in the project's root folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from reco_platform.config import Config, load, without_secrets
+
+FORCE = "force_overwrite"
+
+
+def snakemake(target: str, given: Mapping[str, Any], *, rule: str = "", overwrite: bool = False) -> str:
+    """A run of Snakemake.
+
+    Args:
+        target: what is to be made.
+        given: config values by key.
+        rule: a step that is asked to run although nothing says that it is stale.
+        overwrite: whether it may replace what stands in the way of its table.
+    """
+    values = {**given, **({FORCE: "true"} if overwrite else {})}
+    pairs = [f"{key}={written(value)}" for key, value in values.items()]
+    words = ["snakemake", "--cores", "2", target, *(["--forcerun", rule] if rule else [])]
+    return shlex.join([*words, *(["--config", *pairs] if pairs else [])])
+
+
+def differing(config: Config) -> dict[str, Any]:
+    """The values of a configuration that are not those of config/config.yaml, wherever they come from.
+
+    What nobody may see is hidden in them, so that a command that needs it fails by it instead of telling it.
+    """
+    usual = load({}, {})
+    values = {key: getattr(config, key) for key in Config.model_fields if key != FORCE}
+    return {key: without_secrets(key, value) for key, value in values.items() if value != getattr(usual, key)}
+
+
+def written(value: Any) -> str:
+    """A value as `--config` takes it."""
+    match value:
+        case dict():
+            return ",".join(f"{name}={each}" for name, each in value.items())
+        case list() | tuple():
+            return ",".join(map(str, value))
+        case bool():
+            return str(value).lower()
+        case None:
+            return "null"
+    return str(value)
