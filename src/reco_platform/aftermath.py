@@ -37,20 +37,13 @@ PLUMBING = frozenset({"bash", "sh", "tee"})  # they end with the programs that t
 
 
 def begin(house: Lakehouse, snakemakes: Sequence[str] = ()) -> Path:
-    """Puts right what a run before left, and makes the folder for temporary files of this one.
-
-    To be called by who holds the lakehouse's lock.
+    """Makes the folder for temporary files of this run, and the mark that names it.
 
     Args:
         house: the lakehouse.
         snakemakes: the folders for temporary files that Snakemake has made of its own accord.
-
-    Raises:
-        TableError: if a step of a run that was killed does not end.
     """
     mark = house.runs / MARK
-    if mark.is_file():
-        put_right(house, *map(Path, mark.read_text(encoding="utf-8").splitlines()))
     scratch = scratch_folder()
     receipts.write_text(mark, "".join(f"{path}\n" for path in (scratch, *snakemakes)))
     return scratch
@@ -65,14 +58,24 @@ def scratch_folder() -> Path:
     return scratch
 
 
-def put_right(house: Lakehouse, scratch: Path, *snakemakes: Path) -> None:
-    """Waits for the last step of a killed run, and removes what was half-written."""
-    if is_ours(scratch):
-        lifeline.wait_for_steps(scratch)
-    for folder in filter(is_ours, (scratch, *snakemakes)):
+def put_right(house: Lakehouse) -> None:
+    """Waits for the last step of a killed run, and removes what was half-written.
+
+    To be called by who holds the lakehouse's lock.
+
+    Raises:
+        TableError: if a step of a run that was killed does not end.
+    """
+    mark = house.runs / MARK
+    if not mark.is_file():
+        return
+    for folder in filter(is_ours, map(Path, mark.read_text(encoding="utf-8").splitlines())):
+        lifeline.wait_for_steps(folder)
         shutil.rmtree(folder, ignore_errors=True)
     roots: dict[str, Place] = {str(house.records): house.records, house.root: house.place}
     for root in roots.values():
+        for pending in [*root.rglob(f"{storage.PENDING}.json")]:
+            storage.clean_up(pending.parent.parent)
         for path in [*root.rglob(receipts.HALF_WRITTEN), *root.rglob(f"{storage.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 

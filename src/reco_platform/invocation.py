@@ -143,6 +143,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     Raises:
         RecoError: where it cannot begin.
     """
+    aftermath.put_right(workflow.house)  # first: a table half-made looks like one of another format
     staleness.refuse_foreign(workflow)
     scratch = aftermath.begin(workflow.house, snakemakes)
     environ.update({**for_scripts(workflow, given, environ["PATH"]), lifeline.SCRATCH: str(scratch)})

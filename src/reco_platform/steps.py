@@ -400,10 +400,10 @@ def restore(task: Task) -> Receipt:
 def finish(task: Task, receipt: Receipt, started: float) -> Receipt:
     """Completes a receipt and writes it, its memo and its provenance."""
     complete = replace(receipt, made_from=task.made_from)
-    if complete.lasting:
-        remember(task, complete)
     side = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
     receipts.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
+    if complete.lasting:
+        remember(task, complete)  # after its provenance, which no run that restores it can write
     receipts.write_text(task.receipt_path, complete.text())
     task.say(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")
     return complete

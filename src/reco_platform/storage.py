@@ -494,7 +494,7 @@ def make_room(target: Place, storage_format: str, dataset: str) -> None:
 
 
 def has_data(folder: Place) -> bool:
-    return any(not path.name.startswith(("_", ".")) for path in folder.iterdir()) or (folder / "_delta_log").is_dir()
+    return (folder / "_delta_log").is_dir() or bool(data_files(folder))
 
 
 def holds(folder: Place, version: int, fingerprint: str) -> bool:
