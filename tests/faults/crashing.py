@@ -101,12 +101,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "tracked": {"tracking": "true"},
 }
 KINDS = (
-    Kind("alone", 20, ("first",), "first", EVERY_STEP, alone=True),
+    Kind("alone", 26, ("first",), "first", EVERY_STEP, alone=True),
     Kind("changed", 9, ("first",), "deeper", (*FROM_MODEL, START, END)),
-    Kind("grown", 7, ("first",), "grown", EVERY_STEP),
-    Kind("fresh", 5, (), "first", (START, *EVERY_STEP, END)),
-    Kind("Spark cleans", 5, ("first",), "by spark", SILVER, alone=True, victims=WITH_JAVA),
-    Kind("Spark trains", 2, ("spark-ml",), "spark-ml", ("train_als", "recommend"), True, WITH_JAVA),
+    Kind("grown", 4, ("first",), "grown", EVERY_STEP),
+    Kind("fresh", 4, (), "first", (START, *EVERY_STEP, END)),
+    Kind("Spark cleans", 4, ("first",), "by spark", SILVER, alone=True, victims=WITH_JAVA),
+    Kind("Spark trains", 1, ("spark-ml",), "spark-ml", ("train_als", "recommend"), True, WITH_JAVA),
     Kind("tracked", 2, ("first", "tracked"), "tracked", ("gate", "track"), alone=True),
 )
 

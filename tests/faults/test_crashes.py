@@ -91,8 +91,8 @@ def is_training(project: Project, before: set[Path]) -> bool:
 
 @pytest.mark.parametrize(
     ("number", "whole_group", "by_tool"),
-    [(signal.SIGTERM, False, False), (signal.SIGINT, True, True), (signal.SIGHUP, True, False)],
-    ids=["SIGTERM-snakemake", "SIGINT-terminal-of-run_pipeline", "SIGHUP-terminal"],
+    [(signal.SIGTERM, False, False), (signal.SIGINT, True, True)],
+    ids=["SIGTERM-snakemake", "SIGINT-terminal-of-run_pipeline"],
 )
 def test_a_stopped_run_ends_its_steps_and_says_how_to_go_on(
     built: Project, number: signal.Signals, whole_group: bool, by_tool: bool
@@ -123,6 +123,21 @@ def test_a_stopped_run_ends_its_steps_and_says_how_to_go_on(
     assert built.gold().worked == set(), "going back finds all that was made before"
     assert built.receipts() == first
     assert not list(built.lakehouse().rglob("_staging-*"))
+
+
+def test_a_killed_snakemake_takes_its_steps_along(built: Project) -> None:
+    before = set(built.journals())
+    with built.started(rank=200, max_iter=200) as process:
+        wait_for(lambda: is_training(built, before) or process.poll() is not None)
+        process.kill()
+        killed = time.monotonic()
+        process.wait()
+        wait_for(lambda: not list(at_work_in(built.root)))
+        assert time.monotonic() - killed < ENDED_WITHIN
+        assert (
+            "the run that this step belongs to was killed"
+            in built.path("results/small/_logs/train_als.log").read_text()
+        )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
