@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from reco_platform import layout, storage
+from reco_platform import layout, publishing
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import INTERACTIONS
 from reco_platform.fingerprint import RowSums, fingerprint
@@ -31,7 +31,7 @@ def work(task: Task) -> Receipt:
     del ratings
     split = splitting.split(rows, task.params)
     facts = splitting.facts(rows, split)
-    staging = storage.staging_folder(task.root / layout.INTERACTIONS)
+    staging = publishing.staging_folder(task.root / layout.INTERACTIONS)
     content = fingerprint(INTERACTIONS.schema_hash, write(rows, split.fold, staging, task.threads))
     return task.publish(staging, INTERACTIONS, layout.INTERACTIONS, fingerprint=content, rows=len(rows), facts=facts)
 

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any
 
-from reco_platform import layout, leaderboard, storage
+from reco_platform import layout, leaderboard, publishing
 from reco_platform.errors import RecoError
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
@@ -35,7 +35,7 @@ def work(task: Task) -> Receipt:
 def publish(task: Task, found: dict[str, Any], table: str, best: str) -> Receipt:
     """Puts the files in the place of an earlier state; best.yaml only if there is a best."""
     path = layout.sweep(task.params["sweep"])
-    staging = storage.staging_folder(task.root / path)
+    staging = publishing.staging_folder(task.root / path)
     (staging / leaderboard.RESULT).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (staging / "leaderboard.csv").write_text(table, encoding="utf-8")
     (staging / "report.html").write_text(sweep_page(found), encoding="utf-8")
@@ -43,7 +43,7 @@ def publish(task: Task, found: dict[str, Any], table: str, best: str) -> Receipt
         (staging / leaderboard.BEST).write_text(best, encoding="utf-8")
     content = leaderboard.content(found, best)
     rows = len(found["trials"])
-    storage.publish_folder(staging, task.root / path, fingerprint=content, rows=rows)
+    publishing.publish_folder(staging, task.root / path, fingerprint=content, rows=rows)
     facts = {"trials": rows, "best": found["trials"][0]["trial"] if best else None}
     return Receipt(task.artifact, "folder", path, "json", None, rows, "", content, facts)
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from reco_platform import interactions, layout, storage, sweepdata
+from reco_platform import interactions, layout, publishing, sweepdata
 from reco_platform.errors import DataError
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, run
@@ -19,9 +19,9 @@ def work(task: Task) -> Receipt:
             "set another test_fraction or validation_fraction",
         )
     movies = task.open("movies").read(["movie_id", "genres"])
-    staging = storage.staging_folder(task.root / layout.SWEEP_DATA)
+    staging = publishing.staging_folder(task.root / layout.SWEEP_DATA)
     found = sweepdata.write(sweepdata.collected(train, validation, movies), staging)
-    storage.publish_folder(staging, task.root / layout.SWEEP_DATA, fingerprint=found, rows=len(train))
+    publishing.publish_folder(staging, task.root / layout.SWEEP_DATA, fingerprint=found, rows=len(train))
     facts = {"train_count": len(train), "validation_count": len(validation)}
     return Receipt(task.artifact, "folder", layout.SWEEP_DATA, "npy", None, len(train), "", found, facts)
 

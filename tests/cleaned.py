@@ -16,10 +16,10 @@ from reco_platform import csvfile, layout, silver, silver_native, silver_spark
 from reco_platform.cleaning import movies, ratings, tags
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.config import Config
+from reco_platform.contents import file_fingerprint
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS
 from reco_platform.steps import Task
-from reco_platform.storage import file_fingerprint
 
 CLEANINGS = {"ratings": ratings.CLEANING, "movies": movies.CLEANING, "tags": tags.CLEANING}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform import storage
+from reco_platform import publishing
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import RATINGS
 from reco_platform.fingerprint import fingerprint
@@ -202,7 +202,7 @@ def content_of(table: pa.Table) -> str:
 
 def stage(target: Path, table: pa.Table) -> Path:
     """A staging folder of `target` with a Parquet file for each month, as Spark leaves one."""
-    staging = storage.staging_folder(target)
+    staging = publishing.staging_folder(target)
     pairs = sorted(set(zip(table["year"].to_pylist(), table["month"].to_pylist(), strict=True)))
     for year, month in pairs:
         part = table.filter((pa.compute.field("year") == year) & (pa.compute.field("month") == month))
@@ -217,7 +217,7 @@ def publish(
 ) -> Receipt:
     """Publishes ratings under `root` and gives their receipt."""
     content = content_of(table)
-    version = storage.publish_table(
+    version = publishing.publish_table(
         stage(root / path, table),
         root / path,
         storage_format=storage_format,

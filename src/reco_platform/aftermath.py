@@ -21,7 +21,7 @@ from types import FrameType
 
 import psutil  # type: ignore[import-untyped]
 
-from reco_platform import lifeline, receipts, storage
+from reco_platform import lifeline, publishing, receipts, storage
 from reco_platform.layout import Lakehouse
 from reco_platform.places import Place, remove_tree
 
@@ -75,8 +75,8 @@ def put_right(house: Lakehouse) -> None:
     roots: dict[str, Place] = {str(house.records): house.records, house.root: house.place}
     for root in roots.values():
         for pending in [*root.rglob(f"{storage.PENDING}.json")]:
-            storage.clean_up(pending.parent.parent)
-        for path in [*root.rglob(receipts.HALF_WRITTEN), *root.rglob(f"{storage.STAGING}-*")]:
+            publishing.clean_up(pending.parent.parent)
+        for path in [*root.rglob(receipts.HALF_WRITTEN), *root.rglob(f"{publishing.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from reco_platform import datasets, storage
+from reco_platform import datasets, publishing, storage
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.places import Place, move, remove_tree, sha256_file, side_by_side
 from reco_platform.receipts import Receipt, write_text
@@ -31,7 +31,7 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     if isinstance(folder, Path):
         datasets.acquire(dataset, folder, CACHE, report=report)
     else:
-        staging = storage.staging_folder(folder)
+        staging = publishing.staging_folder(folder)
         datasets.acquire(dataset, staging, CACHE, report=report)
         side_by_side(move, ((staging / f"{table}.csv", folder / f"{table}.csv") for table in wanted))
         remove_tree(staging)

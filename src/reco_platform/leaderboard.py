@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from reco_platform import storage
+from reco_platform import contents
 from reco_platform.config import AXES, Config
 from reco_platform.digests import canonical, sha256
 from reco_platform.registry import SPLIT
@@ -111,7 +111,7 @@ def best_config(line: Mapping[str, Any], params: Mapping[str, Any], dataset: str
 
 def content(found: Mapping[str, Any], best: str) -> str:
     """Sixteen hex digits of a leaderboard and the configuration of its best."""
-    return sha256(canonical([storage.without_volatile(found), best]))[:16]
+    return sha256(canonical([contents.without_volatile(found), best]))[:16]
 
 
 def content_of(folder: Path) -> str:

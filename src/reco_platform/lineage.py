@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reco_platform import layout, receipts, steps, storage, sweeps
+from reco_platform import contents, layout, receipts, steps, storage, sweeps
 from reco_platform.config import Config
 from reco_platform.errors import ConfigError, TableError
 from reco_platform.layout import Lakehouse
@@ -187,7 +187,7 @@ def run_receipt(house: Lakehouse, wanted: str) -> Receipt:
     """
     runs = remembered(house, "run_metrics")
     if Path(wanted).is_file():
-        found = [run for run in runs if run.fingerprint == storage.file_fingerprint(Path(wanted))]
+        found = [run for run in runs if run.fingerprint == contents.file_fingerprint(Path(wanted))]
     else:
         found = [run for run in runs if run.facts["model_version"] == wanted]
     if not found:

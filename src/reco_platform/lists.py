@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from reco_platform import interactions
 from reco_platform.arrow_fingerprint import arrow_sums
+from reco_platform.contents import VOLATILE_KEYS
 from reco_platform.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME, Contract
 from reco_platform.fingerprint import fingerprint
 from reco_platform.receipts import Receipt
 from reco_platform.steps import Task, stage_arrow
-from reco_platform.storage import VOLATILE_KEYS
 
 if TYPE_CHECKING:
     from reco_platform.als.model import Ids

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reco_platform import layout, steps, storage
+from reco_platform import layout, publishing, steps
 from reco_platform.errors import ConfigError, TableError
 from reco_platform.invocation import LOCK
 from reco_platform.layout import Lakehouse
@@ -87,7 +87,7 @@ def of_layers(house: Lakehouse, layers: Iterable[str]) -> list[Removal]:
     for artifact in artifacts:
         path = house.folder / artifact
         receipt = Path(house.receipt(artifact))
-        beside = [receipt, steps.provenance_path(receipt), storage.staging_name(path)]
+        beside = [receipt, steps.provenance_path(receipt), publishing.staging_name(path)]
         there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(house, one)]
         link = "  (a symlink: what it leads to stays)" if path.is_symlink() else ""
         found += [removal(artifact + link, *there)] if there else []

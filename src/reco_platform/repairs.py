@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from reco_platform import commands, layout, lineage, steps, storage, sweeps
+from reco_platform import commands, layout, lineage, publishing, steps, sweeps
 from reco_platform.config import AXES, Config
 from reco_platform.layout import Lakehouse
 from reco_platform.places import Place
@@ -48,7 +48,7 @@ class Repairs:
         """
         asked, target = self.workflow.config, self.workflow.house.content(table or artifact)
         may_block = table or artifact in tables()
-        blocked = may_block and storage.obstacle(target, asked.storage_format, asked.dataset) is not None
+        blocked = may_block and publishing.obstacle(target, asked.storage_format, asked.dataset) is not None
         rule = "bronze" if artifact.startswith("bronze/") else lineage.maker(artifact, self.workflow.house).name
         return commands.snakemake(
             target_of(artifact), self.given_for(artifact), rule=rule, overwrite=bool(blocked)

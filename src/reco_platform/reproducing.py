@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reco_platform import lineage, receipts, steps, storage
+from reco_platform import lineage, publishing, receipts, steps, storage
 from reco_platform.contracts import CONTRACTS
 from reco_platform.digests import code_digest
 from reco_platform.errors import TableError
@@ -79,13 +79,13 @@ def place(house: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None
         )
         raise TableError(f"the silver {name} of that run are gone: {error.what}", hint) from error
     target = there.content(table.path)
-    staging = storage.staging_folder(target)
+    staging = publishing.staging_folder(target)
     for path in opened.files:
         copy = staging / path.relative_to(opened.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     contract = CONTRACTS[name]
-    version = storage.publish_table(
+    version = publishing.publish_table(
         staging,
         target,
         storage_format=table.format,

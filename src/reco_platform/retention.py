@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from reco_platform import layout, steps, storage
+from reco_platform import deltalog, layout, steps, storage
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.lineage import RESULTS
 from reco_platform.places import below
@@ -204,11 +204,11 @@ def of_table(house: Lakehouse, artifact: str, named: set[int] | set[str]) -> Ite
     Nothing of a table whose log or manifests cannot be read: `validate` tells of it.
     """
     folder = house.folder / artifact
-    head = storage.head_version(folder)
+    head = deltalog.head_version(folder)
     if head is None:
         return
     try:
-        needed = storage.log_files(folder, head)
+        needed = deltalog.log_files(folder, head)
     except Exception:  # delta-rs raises its own kinds for each damage of a log
         return
     drop: list[int] = []

@@ -11,9 +11,10 @@ import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform import csvfile, layout, quarantine, silver, silver_native, storage
+from reco_platform import csvfile, layout, publishing, quarantine, silver, silver_native, storage
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.cleaning.rules import Cleaning, rejected_schema
+from reco_platform.contents import file_fingerprint
 from reco_platform.errors import DataError
 from reco_platform.fingerprint import arrow_fields, fingerprint, schema_hash
 from reco_platform.places import Place, readable, remove_tree, writable
@@ -21,7 +22,6 @@ from reco_platform.receipts import Receipt, write_text
 from reco_platform.session import spark_session, submitted
 from reco_platform.silver import Cleaned
 from reco_platform.steps import ETL_ENGINE, QUALITY_FINGERPRINT, Task
-from reco_platform.storage import file_fingerprint
 
 
 def make(task: Task, cleaning: Cleaning) -> Receipt:
@@ -38,7 +38,7 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
         return Receipt(task.artifact, "absent", layout.silver(table), facts=facts)
     source = task.path("bronze")
     by_spark = submitted()  # decided before: free memory may differ by now
-    new_folder = storage.shared_folder if by_spark else storage.staging_folder
+    new_folder = publishing.shared_folder if by_spark else publishing.staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csvfile.extra_columns(source, cleaning.source)
     if extra:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from reco_platform import bronze, commands, datasets, reporting, steps, storage, tracking
+from reco_platform import bronze, commands, contents, datasets, publishing, reporting, steps, storage, tracking
 from reco_platform.errors import TableError
 from reco_platform.layout import TABLES
 from reco_platform.places import place
@@ -31,7 +31,7 @@ def refuse_foreign(workflow: Workflow) -> None:
 def foreign(workflow: Workflow, artifact: str) -> str | None:
     """What stands at the path of a table and is none of the pipeline's; None if nothing does."""
     asked = workflow.config
-    return storage.foreign(workflow.house.content(artifact), asked.storage_format, asked.dataset)
+    return publishing.foreign(workflow.house.content(artifact), asked.storage_format, asked.dataset)
 
 
 def store_is_lost(workflow: Workflow) -> bool:
@@ -72,7 +72,7 @@ def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
             continue
         if look is None:
             return f"{name} is gone"
-        if storage.file_fingerprint(place(name)) != receipt.fingerprint:
+        if contents.file_fingerprint(place(name)) != receipt.fingerprint:
             return f"{name} was changed"
     return None
 

@@ -17,7 +17,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from reco_platform import commands, config, journal, layout, lifeline, limits, quarantine, receipts, session, storage
+from reco_platform import (
+    commands,
+    config,
+    contents,
+    journal,
+    layout,
+    lifeline,
+    limits,
+    publishing,
+    quarantine,
+    receipts,
+    session,
+    storage,
+)
 from reco_platform.attempts import Attempt, peak_memory_mb
 from reco_platform.contracts import Contract
 from reco_platform.digests import code_digest, code_parts, step_digest
@@ -135,8 +148,8 @@ class Task:
         """Publishes a staged table, in place of whatever stands in its way where the run may overwrite; its version."""
         target, storage_format = self.root / path, self.params["storage_format"]
         if os.environ.get(FORCE_OVERWRITE):
-            storage.make_room(target, storage_format, self.dataset)
-        return storage.publish_table(
+            publishing.make_room(target, storage_format, self.dataset)
+        return publishing.publish_table(
             staging,
             target,
             storage_format=storage_format,
@@ -152,7 +165,7 @@ class Task:
         target = self.root / path
         receipts.write_text(target, content)
         kind = target.suffix.lstrip(".")
-        found = storage.file_fingerprint(target)
+        found = contents.file_fingerprint(target)
         return Receipt(self.artifact, "file", path, kind, None, 0, "", found, facts or {})
 
 
@@ -193,7 +206,7 @@ def rebuild_command(root: Place, receipt: Receipt) -> str:
 
 def blocked(root: Place, receipt: Receipt, dataset: str) -> bool:
     """Whether what stands at a table's path keeps its step from making it again."""
-    return receipt.kind == "table" and storage.obstacle(root / receipt.path, receipt.format, dataset) is not None
+    return receipt.kind == "table" and publishing.obstacle(root / receipt.path, receipt.format, dataset) is not None
 
 
 # --- command line
@@ -372,7 +385,7 @@ def payload_holds(task: Task, path: str, fingerprint: str) -> bool:
         content = payload_path(task).read_bytes()
     except OSError:
         return False
-    return storage.content_fingerprint(content, Path(path).suffix) == fingerprint
+    return contents.content_fingerprint(content, Path(path).suffix) == fingerprint
 
 
 def memo_path(task: Task) -> Place:
@@ -388,10 +401,10 @@ def restore(task: Task) -> Receipt:
     """Makes an earlier result of the same digest the current one, and gives its receipt."""
     receipt = receipts.read(memo_path(task))
     aside = aside_of(task, receipt)
-    if aside and not storage.holds_file(task.root / aside[0], aside[1]):
+    if aside and not contents.holds_file(task.root / aside[0], aside[1]):
         receipts.write_bytes(task.root / aside[0], payload_path(task).read_bytes())
     if receipt.kind == "table":
-        storage.restore_head(task.root, receipt)
+        publishing.restore_head(task.root, receipt)
     receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
     receipts.write_text(task.receipt_path, receipt.text())
     return receipt
@@ -483,6 +496,6 @@ def stage_arrow(task: Task, path: str, table: pa.Table) -> Path:
     """A staging folder holding one Parquet file of a table that was made without Spark."""
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    staging = storage.staging_folder(task.root / path)
+    staging = publishing.staging_folder(task.root / path)
     pq.write_table(table, staging / "part-00000.parquet", compression="zstd", row_group_size=1 << 20)
     return staging

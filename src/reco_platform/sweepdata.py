@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from reco_platform import interactions
 from reco_platform.errors import TableError
-from reco_platform.storage import sha256_file
+from reco_platform.places import sha256_file
 
 COLUMNS = ("user_index", "movie_index", "rating", "rating_ts")
 FOLDS = ("train", "validation")

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from reco_platform import layout, leaderboard, quarantine, receipts, reporting, steps, storage, sweepdata
+from reco_platform import (
+    contents,
+    layout,
+    leaderboard,
+    publishing,
+    quarantine,
+    receipts,
+    reporting,
+    steps,
+    storage,
+    sweepdata,
+)
 from reco_platform.als.model import model_fingerprint
 from reco_platform.arrow_fingerprint import arrow_sums
 from reco_platform.contracts import CONTRACTS
@@ -112,7 +123,7 @@ def check_quality(house: Lakehouse, table: str, repairs: Repairs) -> Iterator[Fi
         yield Finding("error", f"report {path} is missing", repairs.rebuild(artifact))
     elif says_failed(path):
         yield Finding("error", f"{path} says that its table failed a check", repairs.run(artifact))
-    elif wanted and not storage.holds_file(path, wanted):
+    elif wanted and not contents.holds_file(path, wanted):
         yield Finding("error", f"{path} differs from what was written", repairs.rebuild(artifact))
 
 
@@ -194,7 +205,7 @@ def foreign_problem(house: Lakehouse, receipt: Receipt) -> str | None:
     """What stands at the path of a table and is none of the pipeline's."""
     if receipt.kind != "table":
         return None
-    return storage.foreign(house.content(receipt.path), receipt.format, house.dataset)
+    return publishing.foreign(house.content(receipt.path), receipt.format, house.dataset)
 
 
 def content_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
@@ -236,7 +247,7 @@ def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
         return f"{path} holds {rows:,} rows, its receipt says {receipt.rows:,}"
     if deep:
         contract = CONTRACTS[path.name]
-        names = [field.name for field in contract.fields if field.name not in storage.VOLATILE_KEYS]
+        names = [field.name for field in contract.fields if field.name not in contents.VOLATILE_KEYS]
         table = opened_table.read(contract.names).cast(contract.schema)
         found = fingerprint(contract.schema_hash, arrow_sums(table, names))
         if found != receipt.fingerprint:

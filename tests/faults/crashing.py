@@ -30,7 +30,7 @@ from typing import Any
 import psutil
 
 from project import Project, kill_group
-from reco_platform import journal, receipts, storage
+from reco_platform import journal, publishing, receipts, storage
 from reco_platform.errors import TableError
 from reco_platform.layout import Lakehouse
 
@@ -374,7 +374,7 @@ def wait_for_moment(bench: Bench, moment: Moment, process: subprocess.Popen[str]
     if moment.publishing:
         target = bench.house / MADE[wanted]
         first, last = time.monotonic(), 4 * bench.seconds(moment, wanted) + 5
-        while not over() and not publishing(target) and time.monotonic() < first + last:
+        while not over() and not is_publishing(target) and time.monotonic() < first + last:
             time.sleep(0.0005)
         time.sleep(0.03 * moment.share)
     else:
@@ -385,10 +385,10 @@ def events_since(bench: Bench, before: set[Path]) -> list[journal.Event]:
     return [event for path in set(bench.project.journals()) - before for event in journal.read(path)]
 
 
-def publishing(target: Path) -> bool:
+def is_publishing(target: Path) -> bool:
     """Whether a step has begun to put its result in place."""
     return (
-        (target.parent / f"{storage.STAGING}-{target.name}").exists()
+        (target.parent / f"{publishing.STAGING}-{target.name}").exists()
         or (target / storage.MANIFESTS / f"{storage.PENDING}.json").exists()
         or any(target.parent.glob(receipts.HALF_WRITTEN))
     )
@@ -470,7 +470,7 @@ def left_over(bench: Bench, before: set[str]) -> list[str]:
 
 
 def is_half_written(path: Path) -> bool:
-    return path.name.startswith((f"{storage.STAGING}-", ".incoming")) or path.match(receipts.HALF_WRITTEN)
+    return path.name.startswith((f"{publishing.STAGING}-", ".incoming")) or path.match(receipts.HALF_WRITTEN)
 
 
 def orphans(root: Path) -> list[str]:

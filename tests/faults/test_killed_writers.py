@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from helpers import publish, ratings_table
-from reco_platform import aftermath, lifeline, receipts, storage
+from reco_platform import aftermath, lifeline, publishing, receipts, storage
 from reco_platform.layout import Lakehouse
 
 FIRST_COMMIT = """
@@ -37,7 +37,7 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
     house = Lakehouse(str(tmp_path), "small")
     receipts.write_text(house.runs / aftermath.MARK, f"{tmp_path / 'gone'}\n")
     aftermath.put_right(house)
-    assert storage.foreign(table, "delta", "small") is None
+    assert publishing.foreign(table, "delta", "small") is None
     assert storage.data_files(table) == []
     assert publish(tmp_path, ratings_table()).version == 0
 

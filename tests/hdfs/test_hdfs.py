@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 import hdfsserver
 from hdfsserver import Hdfs
 from project import Project, wait_for
-from reco_platform import layout, receipts, storage
+from reco_platform import layout, publishing, receipts, storage
 from reco_platform.layout import Lakehouse
 from reco_platform.places import HdfsPath, StoreError, lease, place
 
@@ -112,7 +112,7 @@ def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project
     here, found = contents(project.receipts()), contents(project.receipts(house.records.name))
     assert "gold/models/als.receipt.json" in found
     assert {name: here[name] for name in found} == found
-    assert not [path for path in house.place.rglob("*") if storage.STAGING in path.name]
+    assert not [path for path in house.place.rglob("*") if publishing.STAGING in path.name]
 
 
 def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finishes(
@@ -146,7 +146,9 @@ def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finis
     wait_for(lambda: free(place(f"{lake(hdfs)}/.lock")), 90)
     after = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
     assert "train_als" in after.worked and "silver_ratings" not in after.worked
-    assert not [path for path in place(lake(hdfs)).rglob("*") if storage.STAGING in path.name or path.suffix == ".tmp"]
+    assert not [
+        path for path in place(lake(hdfs)).rglob("*") if publishing.STAGING in path.name or path.suffix == ".tmp"
+    ]
 
 
 def free(path: object) -> bool:

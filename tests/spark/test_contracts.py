@@ -15,7 +15,7 @@ import pytest
 import oracle
 from cleaned import CLEANINGS, natively
 from helpers import small_dataset
-from reco_platform import silver, storage
+from reco_platform import publishing, silver, storage
 from reco_platform.contracts import CONTRACTS, MOVIES, RATINGS, TAGS, Contract, violations
 from reco_platform.spark_fingerprint import spark_fields
 
@@ -60,7 +60,7 @@ def test_what_is_written_has_exactly_the_contracts_schema(spark: Any, tmp_path: 
     assert spark_fields(spark.read.parquet(str(staging)).select(contract.names).schema) == [
         tuple(column.split(" ", 1)) for column in contract.ddl.split(", ")
     ]
-    version = storage.publish_table(
+    version = publishing.publish_table(
         staging, target, storage_format="delta", schema=contract.schema, partition_by=contract.partition_by,
         fingerprint="0", rows=counts.rows_out, dataset="small",
     )  # fmt: skip
@@ -78,7 +78,7 @@ def test_delta_readers_see_the_contracts_schema_and_rows(tmp_path: Path) -> None
     source = small_dataset(tmp_path) / "ratings.csv"
     target = tmp_path / "silver" / "ratings"
     staging = natively(source, "ratings", tmp_path / "made").staging
-    storage.publish_table(
+    publishing.publish_table(
         staging, target, storage_format="delta", schema=RATINGS.schema, partition_by=RATINGS.partition_by,
         fingerprint="0", rows=2, dataset="small",
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from helpers import publish, ratings_table, sorted_rows
-from reco_platform import layout, receipts, removal, retention, steps, storage
+from reco_platform import contents, layout, publishing, receipts, removal, retention, steps, storage
 from reco_platform.layout import Lakehouse
 from reco_platform.receipts import Receipt
 from reco_platform.registry import MAKERS
@@ -44,9 +44,9 @@ def run(house: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
     rows = publish(house.folder, ratings_table(10 * int(table.version or 0) + 500), path=layout.INTERACTIONS)
     rows = remember(house, "interactions", replace(rows, made_from=made), f"i{version}")
     path = layout.model(version)
-    staging = storage.staging_folder(house.folder / path)
+    staging = publishing.staging_folder(house.folder / path)
     (staging / "factors.parquet").write_text(version, encoding="utf-8")
-    storage.publish_folder(staging, house.folder / path, fingerprint=version, rows=1)
+    publishing.publish_folder(staging, house.folder / path, fingerprint=version, rows=1)
     made = {"step": "train_als", "inputs": {"interactions": rows.content}}
     facts = {"model_version": version}
     model = Receipt(layout.MODELS, "model", path, fingerprint=version, facts=facts, made_from=made)
@@ -54,7 +54,7 @@ def run(house: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
     text = json.dumps({"model_version": version, "served_version": version, "execution_ts": moment})
     receipts.write_text(house.folder / layout.run_metrics(version), text)
     made = {"step": "run_metrics", "inputs": {"model": model.whole, "interactions": rows.whole}}
-    found = storage.file_fingerprint(house.folder / layout.run_metrics(version))
+    found = contents.file_fingerprint(house.folder / layout.run_metrics(version))
     metrics = Receipt(
         layout.RUN_METRICS, "file", layout.run_metrics(version), "json", fingerprint=found, facts=facts, made_from=made
     )
@@ -121,7 +121,7 @@ def test_the_current_version_stays_however_old_it_is(house: Lakehouse) -> None:
 def test_no_file_goes_that_a_kept_version_names_also_after_going_back(house: Lakehouse) -> None:
     root = house.folder
     first, second, third = ratings(house, 1), ratings(house, 2), ratings(house, 3)
-    storage.restore_head(root, first)  # version 3, with the files of version 0
+    publishing.restore_head(root, first)  # version 3, with the files of version 0
     receipts.write_text(house.receipt("silver/ratings"), first.text())
     memo = house.folder / "silver/ratings/_memo"
     receipts.write_text(memo / "last.json", first.text())
@@ -136,7 +136,7 @@ def test_no_file_goes_that_a_kept_version_names_also_after_going_back(house: Lak
         assert "no longer holds" in str(storage.problem(root, gone))
     fourth = publish(root, ratings_table(4))
     assert fourth.version == 4
-    storage.restore_head(root, first)
+    publishing.restore_head(root, first)
     assert storage.problem(root, first) is None
 
 

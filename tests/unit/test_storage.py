@@ -16,7 +16,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from helpers import content_of, publish, ratings_table, sorted_rows, stage
-from reco_platform import storage
+from reco_platform import contents, deltalog, publishing, storage
 from reco_platform.contracts import RATINGS
 from reco_platform.errors import TableError
 from reco_platform.receipts import Receipt
@@ -53,7 +53,7 @@ def test_a_published_table_is_opened_as_it_was_staged(tmp_path: Path, storage_fo
     assert sorted_rows(opened.read()) == sorted_rows(OLD)
     assert opened.version == receipt.version == (0 if storage_format == "delta" else None)
     assert opened.read(["rating"]).column_names == ["rating"]
-    assert not storage.staging_name(tmp_path / receipt.path).exists()
+    assert not publishing.staging_name(tmp_path / receipt.path).exists()
     assert storage.problem(tmp_path, receipt, thorough=True) is None
 
 
@@ -78,7 +78,7 @@ def test_the_same_content_commits_nothing_to_delta(tmp_path: Path) -> None:
     assert publish(tmp_path, shuffled) == first
     assert sorted(path.name for path in (tmp_path / "silver/ratings/_delta_log").iterdir()) == log
     assert storage.data_files(tmp_path / "silver/ratings") == files
-    assert not storage.staging_name(tmp_path / "silver/ratings").exists()
+    assert not publishing.staging_name(tmp_path / "silver/ratings").exists()
 
 
 def test_the_same_content_is_committed_again_where_a_file_was_damaged(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_markers_that_spark_leaves_do_not_become_data(tmp_path: Path) -> None:
     staging = stage(target, OLD)
     (staging / "_SUCCESS").touch()
     (staging / "year=2020" / ".part-0.crc").touch()
-    storage.publish_table(
+    publishing.publish_table(
         staging, target, storage_format="parquet", schema=RATINGS.schema, partition_by=RATINGS.partition_by,
         fingerprint=content_of(OLD), rows=len(OLD), dataset="small",
     )  # fmt: skip
@@ -204,19 +204,19 @@ def test_a_vacuumed_version_is_refused_and_the_newest_stays(tmp_path: Path) -> N
 
 def test_a_version_that_the_log_lacks_is_refused(tmp_path: Path) -> None:
     receipt = publish(tmp_path, OLD)
-    storage.log_file(tmp_path / receipt.path, 0).unlink()
+    deltalog.log_file(tmp_path / receipt.path, 0).unlink()
     assert "lacks version 0" in refusal(tmp_path, receipt)
 
 
 def test_a_damaged_log_is_refused(tmp_path: Path) -> None:
     receipt = publish(tmp_path, OLD)
-    storage.log_file(tmp_path / receipt.path, 0).write_text('{"add": {"pa', encoding="utf-8")
+    deltalog.log_file(tmp_path / receipt.path, 0).write_text('{"add": {"pa', encoding="utf-8")
     assert "cannot be read at version 0" in refusal(tmp_path, receipt)
 
 
 def test_a_log_that_names_other_files_is_refused(tmp_path: Path) -> None:
     receipt = publish(tmp_path, OLD)
-    log = storage.log_file(tmp_path / receipt.path, 0)
+    log = deltalog.log_file(tmp_path / receipt.path, 0)
     lines = log.read_text(encoding="utf-8").splitlines()
     without_one = [line for line in lines if "add" not in json.loads(line)] + [lines[-1]]
     log.write_text("\n".join(without_one) + "\n", encoding="utf-8")
@@ -242,10 +242,10 @@ def test_what_this_pipeline_did_not_write_is_refused_and_removed_only_on_request
         publish(tmp_path, NEW)
     assert caught.value.hint is not None and "force_overwrite=true" in caught.value.hint
     assert DeltaTable(str(target)).count() == 1
-    storage.make_room(target, "delta", "small")
+    publishing.make_room(target, "delta", "small")
     receipt = publish(tmp_path, NEW)
     assert (receipt.version, rows(tmp_path, receipt)) == (0, sorted_rows(NEW))
-    storage.make_room(target, "delta", "small")
+    publishing.make_room(target, "delta", "small")
     assert rows(tmp_path, receipt) == sorted_rows(NEW), "a table of our own stays"
 
 
@@ -263,7 +263,7 @@ def test_what_a_killed_first_writer_left_is_not_foreign(tmp_path: Path, left: st
     if left == "pending":  # killed before the first commit: files, and no log
         shutil.copy(storage.manifest_path(target, 0), storage.manifest_path(target, storage.PENDING))
         shutil.rmtree(target / "_delta_log")
-    assert storage.foreign(target, "delta", "small") is None
+    assert publishing.foreign(target, "delta", "small") is None
     assert rows(tmp_path, publish(tmp_path, NEW)) == sorted_rows(NEW)
 
 
@@ -278,7 +278,7 @@ def test_a_program_that_commits_between_two_steps_of_a_writer_is_named(
         write_deltalake(table, table.to_pyarrow_table().slice(0, 1), mode="append")
         return moved(work, items)
 
-    monkeypatch.setattr(storage, "side_by_side", disturbed)
+    monkeypatch.setattr(publishing, "side_by_side", disturbed)
     with pytest.raises(TableError, match=r"another program wrote to .* at the same time"):
         publish(tmp_path, NEW)
     monkeypatch.undo()
@@ -321,7 +321,7 @@ def test_a_writer_killed_before_its_commit_changes_nothing_and_is_cleaned_up(tmp
     kill_a_writer(tmp_path, "before")
     assert rows(tmp_path, old) == sorted_rows(OLD)
     assert len(storage.data_files(tmp_path / old.path)) > len(files)
-    storage.clean_up(tmp_path / old.path)
+    publishing.clean_up(tmp_path / old.path)
     assert storage.data_files(tmp_path / old.path) == files
     assert not storage.manifest_path(tmp_path / old.path, storage.PENDING).exists()
     new = publish(tmp_path, NEW)
@@ -351,7 +351,7 @@ def test_what_a_killed_writer_staged_does_not_get_into_the_next_table(tmp_path: 
 
 def test_an_older_version_can_be_made_the_newest_again(tmp_path: Path) -> None:
     old, new = publish(tmp_path, OLD), publish(tmp_path, NEW)
-    storage.restore_head(tmp_path, old)
+    publishing.restore_head(tmp_path, old)
     table = DeltaTable(str(tmp_path / old.path))
     assert table.version() == 2
     assert sorted_rows(table.to_pyarrow_table()) == sorted_rows(OLD)
@@ -360,19 +360,19 @@ def test_an_older_version_can_be_made_the_newest_again(tmp_path: Path) -> None:
 
 def test_going_back_twice_or_to_the_newest_commits_nothing(tmp_path: Path) -> None:
     old, new = publish(tmp_path, OLD), publish(tmp_path, NEW)
-    storage.restore_head(tmp_path, new)
-    assert storage.head_version(tmp_path / new.path) == 1
-    storage.restore_head(tmp_path, old)
-    storage.restore_head(tmp_path, old)
-    assert storage.head_version(tmp_path / old.path) == 2
+    publishing.restore_head(tmp_path, new)
+    assert deltalog.head_version(tmp_path / new.path) == 1
+    publishing.restore_head(tmp_path, old)
+    publishing.restore_head(tmp_path, old)
+    assert deltalog.head_version(tmp_path / old.path) == 2
     assert publish(tmp_path, OLD).version == 2
-    storage.restore_head(tmp_path, new)
+    publishing.restore_head(tmp_path, new)
     assert sorted_rows(DeltaTable(str(tmp_path / new.path)).to_pyarrow_table()) == sorted_rows(NEW)
 
 
 def test_going_back_does_nothing_to_a_parquet_table(tmp_path: Path) -> None:
     receipt = publish(tmp_path, OLD, "parquet")
-    storage.restore_head(tmp_path, receipt)
+    publishing.restore_head(tmp_path, receipt)
     assert rows(tmp_path, receipt) == sorted_rows(OLD)
 
 
@@ -395,14 +395,14 @@ def test_the_time_of_writing_is_not_part_of_a_json_files_content(
     found = []
     for text in (first, second):
         (tmp_path / "a.json").write_text(text, encoding="utf-8")
-        found.append(storage.file_fingerprint(tmp_path / "a.json"))
+        found.append(contents.file_fingerprint(tmp_path / "a.json"))
     assert (found[0] == found[1]) == same
 
 
 def test_any_byte_of_another_file_is_part_of_its_content(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_bytes(b"1,2\n")
-    receipt = Receipt("bronze/ratings", "file", "ratings.csv", fingerprint=storage.file_fingerprint(path))
+    receipt = Receipt("bronze/ratings", "file", "ratings.csv", fingerprint=contents.file_fingerprint(path))
     assert storage.problem(tmp_path, receipt) is None
     path.write_bytes(b"1,2\r\n")
     assert "differs from what was written" in str(storage.problem(tmp_path, receipt))
@@ -412,6 +412,6 @@ def test_two_folders_are_exchanged(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"of {name}").touch()
-    storage.exchange(tmp_path / "a", tmp_path / "b")
+    publishing.exchange(tmp_path / "a", tmp_path / "b")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["of b"]
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["of a"]

@@ -210,9 +210,9 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
     """A trial with the folds of `drawn`."""
     folder = tmp_path / "sweeps" / "data"
     if not folder.is_dir():
-        staging = steps.storage.staging_folder(folder)
+        staging = steps.publishing.staging_folder(folder)
         found = sweepdata.write(sweepdata.collected(*drawn()), staging)
-        steps.storage.publish_folder(staging, folder, fingerprint=found, rows=1000)
+        steps.publishing.publish_folder(staging, folder, fingerprint=found, rows=1000)
     fingerprint = next((folder / "_manifests").glob("*.json")).stem
     data = Receipt("sweeps/data", "folder", "sweeps/data", "npy", None, 1000, "", fingerprint)
     sweep = asked(**{"rank": 4, "max_iter": 6, "evaluation_k": "5", **params})

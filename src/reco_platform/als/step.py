@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform import storage
+from reco_platform import publishing
 from reco_platform.als import engine, spark, training
 from reco_platform.als.training import Data, Trained, Watch, unwatched
 from reco_platform.places import Place, writable
@@ -82,5 +82,5 @@ def in_threads(task: Task, rows: pa.Table, watch: Watch = unwatched) -> Trained:
 def scratch(task: Task) -> Iterator[Place]:
     """A folder in the lakehouse, which executors see too; gone afterwards, or when the step runs again."""
     target = task.root / task.artifact
-    yield storage.shared_folder(target)
-    storage.clean_up(target)
+    yield publishing.shared_folder(target)
+    publishing.clean_up(target)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reco_platform import biases, interactions, storage
+from reco_platform import biases, interactions, publishing
 from reco_platform.als.model import Ids, Model, Side, model_fingerprint, write_model
 from reco_platform.digests import short
 from reco_platform.errors import DataError
@@ -191,10 +191,10 @@ def publish(
     """
     version = f"{short(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
     path, model = place(version), trained.model
-    staging = storage.staging_folder(task.root / path)
+    staging = publishing.staging_folder(task.root / path)
     write_model(model, staging, MODEL_PARAMS)
     found, users = model_fingerprint(staging), len(model.users.ids)
-    storage.publish_folder(staging, task.root / path, fingerprint=found, rows=users)
+    publishing.publish_folder(staging, task.root / path, fingerprint=found, rows=users)
     facts = {
         "model_version": version,
         "engine": shaping["engine"],
