@@ -7,7 +7,10 @@ from reco_platform import aftermath, invocation, workflow as pipeline
 
 FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
-    TEMPORARY = (str(workflow.snakemake_tmp_dir), str(workflow.sourcecache.runtime_cache_path))
+    TEMPORARY = (
+        str(workflow.snakemake_tmp_dir),
+        str(workflow.sourcecache.runtime_cache_path),
+    )
     LOCK = invocation.start(FLOW, config, sys.argv, TEMPORARY)
 else:
     invocation.join(FLOW, config)
