@@ -157,6 +157,6 @@ def write_bytes(path: str | Place, content: bytes) -> None:
 
 
 def current_umask() -> int:
-    umask = os.umask(0)
+    umask = os.umask(0o077)  # what another thread makes meanwhile is rather too private than open to all
     os.umask(umask)
     return umask
