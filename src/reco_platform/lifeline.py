@@ -47,9 +47,14 @@ def stopped_by(error: KeyboardInterrupt) -> Stopped:
 
 
 def heed_signals() -> None:
-    """Makes SIGINT and SIGTERM raise `Stopped`; a second one ends the process at once."""
+    """Makes SIGINT and SIGTERM raise `Stopped`; a second one that comes later ends the process at once."""
+    stopped = False
 
     def stop(number: int, _: FrameType | None) -> None:
+        nonlocal stopped
+        if stopped:
+            return
+        stopped = True
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
         raise Stopped(number)

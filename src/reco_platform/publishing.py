@@ -133,9 +133,7 @@ def foreign(target: Place, storage_format: str, dataset: str) -> str | None:
     if not has_data(target):
         return None
     stems = [path.stem for path in (target / storage.MANIFESTS).glob("*.json")]
-    begun = any(
-        stem == storage.PENDING or stem.isdigit() for stem in stems
-    )  # a Delta table, perhaps before its first commit
+    begun = any(stem == storage.PENDING or stem.isdigit() for stem in stems)  # by Delta, perhaps not committed yet
     found = "delta" if begun or (target / "_delta_log").is_dir() else "parquet"
     if found != storage_format:
         return f"{target} holds a {found} table, and storage_format is {storage_format}"
@@ -166,7 +164,7 @@ def make_room(target: Place, storage_format: str, dataset: str) -> None:
 
 
 def has_data(folder: Place) -> bool:
-    return (folder / "_delta_log").is_dir() or bool(storage.data_files(folder))
+    return any((folder / "_delta_log").glob("*")) or bool(storage.data_files(folder))
 
 
 def holds(folder: Place, version: int, fingerprint: str) -> bool:
