@@ -338,6 +338,7 @@ def kill_once(bench: Bench, moment: Moment, before: set[Path]) -> Killed | None:
             wait_for_moment(bench, moment, process, before)
             victims = list(victims_of(process, moment.victim))
             if process.poll() is not None or not victims:
+                process.wait(timeout=PROCESS_ENDS)  # killed, it would leave what the next attempt's run cannot know of
                 return None
             if moment.victim == "group":
                 os.killpg(process.pid, signal.SIGKILL)
