@@ -89,8 +89,14 @@ def is_ours(folder: Path) -> bool:
 
 
 def ended_well(house: Lakehouse) -> None:
-    """Says that this run leaves nothing half-written."""
-    (house.runs / MARK).unlink(missing_ok=True)
+    """Says that this run leaves nothing half-written: at its very end the mark goes, and before it what it names."""
+    atexit.register(clear_up, house.runs / MARK)
+
+
+def clear_up(mark: Path) -> None:
+    for folder in filter(is_ours, map(Path, mark.read_text(encoding="utf-8").splitlines())):
+        shutil.rmtree(folder, ignore_errors=True)
+    mark.unlink()
 
 
 # --- signals

@@ -30,7 +30,7 @@ from typing import Any
 import psutil
 
 from project import Project, kill_group
-from reco_platform import journal, publishing, receipts, storage
+from reco_platform import aftermath, journal, publishing, receipts, storage
 from reco_platform.errors import TableError
 from reco_platform.layout import Lakehouse
 
@@ -185,6 +185,12 @@ class Bench:
             check=False, timeout=900,
         )  # fmt: skip
 
+    def sweep(self) -> None:
+        """Empties the folders for temporary files, so that what is left there counts for one moment alone."""
+        for folder in (self.scratch, self.cache):
+            shutil.rmtree(folder)
+            folder.mkdir()
+
     def undisturbed(self, configs: tuple[str, ...]) -> Undisturbed:
         """The lakehouse after undisturbed runs one after another; the folder of results then holds it."""
         if configs not in self.known:
@@ -315,8 +321,11 @@ def survive(bench: Bench, moment: Moment) -> list[str]:
     if ran.returncode != 0:
         return [*problems, f"the re-run ended with {ran.returncode}:\n{(ran.stdout + ran.stderr)[-3000:]}"]
     problems += differences(bench, wanted)
-    problems += [f"left over: {path}" for path in left_over(bench, outside)]
-    return [*problems, *orphans(bench.project.root)]
+    left = left_over(bench, outside)
+    if moment.step == START:  # before it reads the Snakefile, Snakemake makes folders that nobody else can know of
+        left = [path for path in left if not is_snakemakes(path)]
+    bench.sweep()
+    return [*problems, *(f"left over: {path}" for path in left), *orphans(bench.project.root)]
 
 
 @dataclass(frozen=True)
@@ -458,6 +467,10 @@ def outside_files(project: Project) -> set[str]:
     paths = (path for path in project.root.rglob("*") if "__pycache__" not in path.parts and path.is_file())
     names = (str(path.relative_to(project.root)) for path in paths)
     return {name for name in names if not name.startswith(kept)}
+
+
+def is_snakemakes(path: str) -> bool:
+    return Path(path).name.startswith("snakemake") or Path(path).parent.name == aftermath.SOURCES
 
 
 def left_over(bench: Bench, before: set[str]) -> list[str]:
