@@ -187,9 +187,8 @@ class Bench:
 
     def sweep(self) -> None:
         """Empties the folders for temporary files, so that what is left there counts for one moment alone."""
-        for folder in (self.scratch, self.cache):
-            shutil.rmtree(folder)
-            folder.mkdir()
+        for path in [*self.scratch.iterdir(), *self.cache.rglob(f"{aftermath.SOURCES}/*")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def undisturbed(self, configs: tuple[str, ...]) -> Undisturbed:
         """The lakehouse after undisturbed runs one after another; the folder of results then holds it."""
