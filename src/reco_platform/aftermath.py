@@ -89,14 +89,17 @@ def is_ours(folder: Path) -> bool:
 
 
 def ended_well(house: Lakehouse) -> None:
-    """Says that this run leaves nothing half-written: at its very end the mark goes, and before it what it names."""
-    atexit.register(clear_up, house.runs / MARK)
+    """Says that this run leaves nothing half-written: at the end of its process the mark goes."""
+    atexit.register(clear_up, house)
 
 
-def clear_up(mark: Path) -> None:
-    for folder in filter(is_ours, map(Path, mark.read_text(encoding="utf-8").splitlines())):
-        shutil.rmtree(folder, ignore_errors=True)
-    mark.unlink()
+def clear_up(house: Lakehouse) -> None:
+    """Removes the temporary files of a run that leaves nothing half-written, and then the mark that names them."""
+    mark = house.runs / MARK
+    if mark.is_file():  # it goes with a lakehouse that was moved meanwhile
+        for folder in filter(is_ours, map(Path, mark.read_text(encoding="utf-8").splitlines())):
+            shutil.rmtree(folder, ignore_errors=True)
+        mark.unlink()
 
 
 # --- signals

@@ -377,7 +377,7 @@ def end_idle(workflow: Workflow, argv: Sequence[str]) -> None:
         end(workflow, argv, "failed")
         return
     end(workflow, argv, "no step ran")
-    aftermath.ended_well(workflow.house)
+    aftermath.clear_up(workflow.house)  # what is registered at the end of a process is not called any more
     openlineage.lineage_path(run).unlink(missing_ok=True)
 
 

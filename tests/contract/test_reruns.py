@@ -205,6 +205,7 @@ def test_only_what_is_stale_works(built: Project, change: Change) -> None:
     assert run.worked == change.works, run.output
     assert foreseen(status, run)
     assert change.says in run.output
+    assert not list(built.path("results").rglob(".unfinished")), "a mark of a run that ended well"
     if not change.works:
         assert "lakehouse" in change.options or built.receipts() == before
     else:
