@@ -80,7 +80,7 @@ test: setup airflow-env ## every test
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "cluster or airflow" $(ARGS)
 
-torture: setup ## hostile files, kills at random moments, damages and their repair: 40 minutes (make torture ARGS="--seed 7")
+torture: setup ## hostile files, kills at random moments, damages and their repair: half an hour (make torture ARGS="--seed 7")
 	@PYTHONPATH=src:tests $(BIN)/python tests/faults/torture.py $(ARGS)
 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)
