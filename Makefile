@@ -87,7 +87,8 @@ browser: ## Chromium for the tests of the pages, by apt-get (Debian)
 	@tools/browser.sh
 
 test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
-	@$(BIN)/python -m pytest -q -m "not spark and not pipeline and not browser and not cluster and not airflow" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/unit \
+	  -m "not spark and not pipeline and not browser and not cluster and not airflow" $(ARGS)
 
 lint: setup ## style, types, and Snakemake's own lint
 	$(BIN)/ruff check $(SOURCES)
