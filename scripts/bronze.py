@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reco_platform import bronze, datasets, lifeline, limits
+from reco_platform import bronze, datasets, lifeline
 from reco_platform.attempts import Attempt
-from reco_platform.errors import RecoError
 from reco_platform.layout import TABLES, Lakehouse
 from reco_platform.receipts import Receipt, write_text
 from reco_platform.registry import STEPS
-from reco_platform.steps import add_place, provenance, provenance_path
+from reco_platform.steps import add_place, failed, provenance, provenance_path
 
 
 def main() -> int:
@@ -33,21 +32,8 @@ def main() -> int:
         brought = bronze.bring(dataset, house, lambda text: print(f"[bronze] {text}", flush=True))
         described = {table: bronze.describe(dataset, house, table) for table in TABLES}
         changed = write_all(described, dataset, house, {**provenance(started), "params": arguments.params})
-    except RecoError as error:
-        attempt.end("failed", [error.what])
-        print(f"[ERROR] bronze: {error}", file=sys.stderr)
-        return error.exit_code
-    except lifeline.Stopped as stopped:
-        attempt.end("failed", [str(stopped)])
-        print(f"[ERROR] bronze: {stopped}\n  -> {lifeline.GO_ON}", file=sys.stderr)
-        return stopped.exit_code
-    except OSError as error:
-        found = limits.refused(error)
-        if found is None:
-            raise
-        attempt.end("failed", [found.what])
-        print(f"[ERROR] bronze: {found}", file=sys.stderr)
-        return found.exit_code
+    except BaseException as error:
+        return failed("bronze", attempt, error)
     why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
     attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
     return 0

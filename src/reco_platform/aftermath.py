@@ -17,7 +17,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 import psutil  # type: ignore[import-untyped]
 
@@ -69,7 +68,7 @@ def put_right(house: Lakehouse) -> None:
     mark = house.runs / MARK
     if not mark.is_file():
         return
-    for folder in filter(is_ours, map(Path, mark.read_text(encoding="utf-8").splitlines())):
+    for folder in named(mark):
         lifeline.wait_for_steps(folder)
         shutil.rmtree(folder, ignore_errors=True)
     roots: dict[str, Place] = {str(house.records): house.records, house.root: house.place}
@@ -78,6 +77,11 @@ def put_right(house: Lakehouse) -> None:
             publishing.clean_up(pending.parent.parent)
         for path in [*root.rglob(receipts.HALF_WRITTEN), *root.rglob(f"{publishing.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def named(mark: Path) -> list[Path]:
+    """The folders for temporary files that a mark names, as far as they are there."""
+    return [path for path in map(Path, mark.read_text(encoding="utf-8").splitlines()) if is_ours(path)]
 
 
 def is_ours(folder: Path) -> bool:
@@ -97,7 +101,7 @@ def clear_up(house: Lakehouse) -> None:
     """Removes the temporary files of a run that leaves nothing half-written, and then the mark that names them."""
     mark = house.runs / MARK
     if mark.is_file():  # it goes with a lakehouse that was moved meanwhile
-        for folder in filter(is_ours, map(Path, mark.read_text(encoding="utf-8").splitlines())):
+        for folder in named(mark):
             shutil.rmtree(folder, ignore_errors=True)
         mark.unlink()
 
@@ -111,19 +115,15 @@ def heed_signals() -> None:
     To be called when Snakemake has set up its own: on SIGTERM it waits for running jobs, hours perhaps, and on SIGINT
     it relies on the terminal to tell them.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def stop(number: int, _: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_DFL)
+    def stop(number: int) -> None:
         name = signal.Signals(number).name
         with suppress(OSError):  # a terminal that has gone away
             print(f"[ERROR] stopped by {name}: the steps under way are ended\n  -> {lifeline.GO_ON}", file=sys.stderr)
         threading.Thread(target=end_steps, daemon=True).start()
         raise KeyboardInterrupt
 
-    for each in numbers:
-        signal.signal(each, stop)
+    lifeline.on_first((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop)
 
 
 def end_steps() -> None:

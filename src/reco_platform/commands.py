@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from reco_platform.config import Config, load, without_secrets
+from reco_platform.config import Config, as_given, load, without_secrets
 
 FORCE = "force_overwrite"
 
@@ -40,7 +40,7 @@ def written(value: Any) -> str:
     """A value as `--config` takes it."""
     match value:
         case dict():
-            return ",".join(f"{name}={each}" for name, each in value.items())
+            return str(as_given(value))
         case list() | tuple():
             return ",".join(map(str, value))
         case bool():

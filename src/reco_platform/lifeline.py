@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -47,20 +47,34 @@ def stopped_by(error: KeyboardInterrupt) -> Stopped:
 
 
 def heed_signals() -> None:
-    """Makes SIGINT and SIGTERM raise `Stopped`; a second one that comes later ends the process at once."""
-    stopped = False
+    """Makes SIGINT and SIGTERM raise `Stopped`."""
 
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal stopped
-        if stopped:
-            return
-        stopped = True
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
+    def stop(number: int) -> None:
         raise Stopped(number)
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
+    on_first((signal.SIGINT, signal.SIGTERM), stop)
+
+
+def on_first(numbers: Sequence[signal.Signals], act: Callable[[int], None]) -> None:
+    """Calls `act` with the first of these signals; one that comes with it is passed over, a later one ends the process.
+
+    Args:
+        numbers: of the signals.
+        act: may raise; it is called in the main thread.
+    """
+    acted = False
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal acted
+        if acted:
+            return
+        acted = True
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+        act(number)
+
+    for each in numbers:
+        signal.signal(each, handle)
 
 
 # --- the run's side

@@ -53,14 +53,14 @@ JAVAS = {
 def refused(error: BaseException) -> EnvironmentProblemError | None:
     """The error as one that a person can mend; None where it is none of the machine's limits."""
     if isinstance(error, MemoryError):
-        return problem(*NATIVE_MEMORY)
+        return EnvironmentProblemError(*NATIVE_MEMORY)
     where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
     number = number_of(error)
     if number in LIMITS:
         what, hint = LIMITS[number]
-        return problem(where + what, at(hint, error))
+        return EnvironmentProblemError(where + what, at(hint, error))
     said = next((each for pattern, each in SAID if pattern.search(str(error))), None)
-    return problem(*said) if said else None
+    return EnvironmentProblemError(*said) if said else None
 
 
 def number_of(error: BaseException) -> int | None:
@@ -80,7 +80,3 @@ def at(hint: str, error: BaseException) -> str:
         return hint
     folder = Path(str(error.filename)).parent
     return hint.replace("df -h;", f"df -h '{folder}';").replace("ls -ld", f"ls -ld '{folder}'")
-
-
-def problem(what: str, hint: str) -> EnvironmentProblemError:
-    return EnvironmentProblemError(what, hint)

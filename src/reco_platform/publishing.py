@@ -106,7 +106,7 @@ def publish_table(
     """
     kept = obstacle(target, storage_format, dataset)
     if kept:
-        raise TableError(kept, WAYS_OUT)
+        raise TableError(kept, f"{WAYS_OUT}--config force_overwrite=true")
     if storage_format == "parquet" and isinstance(staging, Path):  # on a remote store the config refuses it
         publish_folder(staging, target, fingerprint=fingerprint, rows=rows, dataset=dataset)
         return None
@@ -119,7 +119,7 @@ def publish_table(
     )  # fmt: skip
 
 
-WAYS_OUT = "use another lakehouse (--config lakehouse=...), or have it replaced: --config force_overwrite=true"
+WAYS_OUT = "use another lakehouse (--config lakehouse=...), or have it replaced: "
 
 
 def foreign(target: Place, storage_format: str, dataset: str) -> str | None:

@@ -25,7 +25,7 @@ def refuse_foreign(workflow: Workflow) -> None:
         found = foreign(workflow, workflow.house.artifact(name))
         if found:
             command = commands.snakemake("gold", commands.differing(workflow.config), overwrite=True)
-            raise TableError(found, f"use another lakehouse (--config lakehouse=...), or have it replaced: {command}")
+            raise TableError(found, publishing.WAYS_OUT + command)
 
 
 def foreign(workflow: Workflow, artifact: str) -> str | None:
@@ -59,9 +59,7 @@ def stale(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
         return f"{content} is gone"
     if receipt.kind == "table" and (found := foreign(workflow, receipt.path)):
         return found
-    if receipt.version is not None and not storage.head_is(content, receipt):
-        return f"{content} was written by something else: its newest version is not {receipt.version}"
-    return None
+    return storage.head_problem(content, receipt)
 
 
 def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:

@@ -322,23 +322,29 @@ def run(
             attempt.end("failed", [receipt.facts["error"]], [receipt])
         else:
             attempt.end("worked", why, [receipt])
-    except RecoError as error:
-        attempt.end("failed", [error.what])
-        print(f"[ERROR] {name}: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
-    except KeyboardInterrupt as error:
-        stopped = lifeline.stopped_by(error)
-        attempt.end("failed", [str(stopped)])
-        print(f"[ERROR] {name}: {stopped}\n  -> {lifeline.GO_ON}", file=sys.stderr, flush=True)
-        return stopped.exit_code
     except BaseException as error:
-        found = limits.refused(error)
-        attempt.end("failed", [found.what if found else f"{type(error).__name__}: {error}"])
-        if found is None:
-            raise
-        print(f"[ERROR] {name}: {found}", file=sys.stderr, flush=True)
-        return found.exit_code
+        return failed(name, attempt, error)
     return 0
+
+
+def failed(name: str, attempt: Attempt, error: BaseException) -> int:
+    """Ends an attempt of a step with what went wrong, and says it; gives the exit code of the process.
+
+    Raises:
+        BaseException: the error itself, if it is none that a user can mend.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        stopped = lifeline.stopped_by(error)
+        why, said, code = str(stopped), f"{stopped}\n  -> {lifeline.GO_ON}", stopped.exit_code
+    else:
+        found = error if isinstance(error, RecoError) else limits.refused(error)
+        if found is None:
+            attempt.end("failed", [f"{type(error).__name__}: {error}"])
+            raise error
+        why, said, code = found.what, str(found), found.exit_code
+    attempt.end("failed", [why])
+    print(f"[ERROR] {name}: {said}", file=sys.stderr, flush=True)
+    return code
 
 
 def spark_command(task: Task, arguments: Sequence[str], memory: str) -> list[str]:

@@ -278,3 +278,10 @@ def head_is(folder: Place, receipt: Receipt) -> bool:
         return head == receipt.version
     manifest = read_manifest(folder, head)
     return manifest is not None and manifest.fingerprint == receipt.fingerprint
+
+
+def head_problem(folder: Place, receipt: Receipt) -> str | None:
+    """Whether another program has added to a Delta table since, in words; None if not."""
+    if receipt.version is None or head_is(folder, receipt):
+        return None
+    return f"{folder} was written by something else: its newest version is not {receipt.version}"

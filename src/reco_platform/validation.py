@@ -236,11 +236,9 @@ def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
     """What of a table's log, rows or content differs from its receipt."""
     path = root / receipt.path
     if receipt.version is not None:
-        problem = storage.log_problem(path, receipt.version)
+        problem = storage.log_problem(path, receipt.version) or storage.head_problem(path, receipt)
         if problem:
             return problem
-        if not storage.head_is(path, receipt):
-            return f"{path} was written by something else: its newest version is not {receipt.version}"
     opened_table = storage.open_table(root, receipt, "")
     rows = opened_table.dataset().count_rows()
     if rows != receipt.rows:
