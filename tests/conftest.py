@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -37,6 +38,15 @@ def root() -> Iterator[Path]:
     os.chdir(ROOT)
     yield ROOT
     os.chdir(before)
+
+
+@pytest.fixture
+def heeding() -> Iterator[None]:
+    """What a test starts heeds SIGINT and SIGHUP, also where nohup or a script's & has them ignored."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,13 @@ def snakemake(target: str, given: Mapping[str, Any], *, rule: str = "", overwrit
     """
     values = {**given, **({FORCE: "true"} if overwrite else {})}
     pairs = [f"{key}={written(value)}" for key, value in values.items()]
-    words = ["snakemake", "--cores", "2", target, *(["--forcerun", rule] if rule else [])]
-    return shlex.join([*words, *(["--config", *pairs] if pairs else [])])
+    return as_typed(target, rule, shlex.join(["--config", *pairs]) if pairs else "")
+
+
+def as_typed(target: str, rule: str, options: str) -> str:
+    """The same, with options as somebody typed them."""
+    words = ("snakemake --cores 2", shlex.quote(target), f"--forcerun {rule}" if rule else "", options)
+    return " ".join(filter(None, words))
 
 
 def differing(config: Config) -> dict[str, Any]:

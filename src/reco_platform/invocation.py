@@ -175,7 +175,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",
         steps.ETL_ENGINE: workflow.config.etl_engine,
         steps.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
-        steps.OVERRIDES: f" --config {pairs}" if pairs else "",
+        steps.OVERRIDES: f"--config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
         steps.TARGET: "sweep" if workflow.sweep else "gold",
         tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",

@@ -47,33 +47,36 @@ def stopped_by(error: KeyboardInterrupt) -> Stopped:
 
 
 def heed_signals() -> None:
-    """Makes SIGINT and SIGTERM raise `Stopped`."""
+    """Makes SIGINT, SIGTERM and SIGHUP raise `Stopped`."""
 
     def stop(number: int) -> None:
         raise Stopped(number)
 
-    on_first((signal.SIGINT, signal.SIGTERM), stop)
+    on_first((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop)
 
 
 def on_first(numbers: Sequence[signal.Signals], act: Callable[[int], None]) -> None:
     """Calls `act` with the first of these signals; one that comes with it is passed over, a later one ends the process.
+
+    One that is ignored already stays so: as SIGHUP by nohup, that work may outlive its terminal.
 
     Args:
         numbers: of the signals.
         act: may raise; it is called in the main thread.
     """
     acted = False
+    heeded = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
 
     def handle(number: int, _: FrameType | None) -> None:
         nonlocal acted
         if acted:
             return
         acted = True
-        for each in numbers:
+        for each in heeded:
             signal.signal(each, signal.SIG_DFL)
         act(number)
 
-    for each in numbers:
+    for each in heeded:
         signal.signal(each, handle)
 
 

@@ -30,14 +30,34 @@ NATIVE_MEMORY = (
     "engine=spark-ml work in pieces",
 )
 JAVA_MEMORY = ("the memory of Spark's Java ran out", "--config driver_memory=8g, or as much as the machine has")
-SAID = (
-    (re.compile(r"OutOfMemoryError|GC overhead limit|Java heap space|increase heap size"), JAVA_MEMORY),
-    (
-        re.compile(r"can't start new thread|Cannot allocate memory|std::bad_alloc|LLVM ERROR: out of memory"),
-        NATIVE_MEMORY,
-    ),
+EXECUTOR_MEMORY = ("the memory of an executor ran out", "--config executor_memory=8g, or as much as its worker has")
+EXECUTOR_LOST = (
+    "executors of the cluster ended one after the other",
+    "their logs tell why (the work folder of each worker); where memory ran out (exit code 52 or 137), "
+    "--config executor_memory=8g helps",
 )
-"""What libraries say of limits without a number; Java's comes first, since Spark quotes others."""
+WORKER_MEMORY = (
+    "memory ran out in a Python process of Spark",
+    "--cores 1, so that fewer work at once; on a cluster fewer executor_cores; or a larger "
+    "spark.executor.pyspark.memory, where spark_conf sets one",
+)
+WORKER_LOST = (
+    "a Python process of Spark ended without a word",
+    "dmesg tells whether memory ran out: then --cores 1, so that fewer work at once; on a cluster fewer executor_cores",
+)
+SAID = tuple(
+    (re.compile(pattern), told)
+    for pattern, told in {
+        r"executor \d+\): java\.lang\.OutOfMemoryError": EXECUTOR_MEMORY,
+        "OutOfMemoryError|GC overhead limit|Java heap space|increase heap size": JAVA_MEMORY,
+        r"thrown from the Python worker:(?s:.)*MemoryError": WORKER_MEMORY,
+        "MemoryError|can't start new thread|Cannot allocate memory|failed to map segment": NATIVE_MEMORY,
+        "std::bad_alloc|LLVM ERROR: out of memory": NATIVE_MEMORY,
+        "ExecutorLostFailure": EXECUTOR_LOST,
+        "Python worker exited unexpectedly": WORKER_LOST,
+    }.items()
+)
+"""What libraries say of limits without a number; the more telling comes first, since Spark quotes others."""
 
 NUMBERED = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
 JAVAS = {
@@ -59,8 +79,13 @@ def refused(error: BaseException) -> EnvironmentProblemError | None:
     if number in LIMITS:
         what, hint = LIMITS[number]
         return EnvironmentProblemError(where + what, at(hint, error))
-    said = next((each for pattern, each in SAID if pattern.search(str(error))), None)
-    return EnvironmentProblemError(*said) if said else None
+    told = told_of(str(error))
+    return EnvironmentProblemError(*told) if told else None
+
+
+def told_of(text: str) -> tuple[str, str] | None:
+    """What ran out by the words of a library, and what helps."""
+    return next((told for pattern, told in SAID if pattern.search(text)), None)
 
 
 def number_of(error: BaseException) -> int | None:

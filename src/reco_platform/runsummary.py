@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from reco_platform import journal
+from reco_platform import journal, limits
 from reco_platform.config import word_without_secrets
 from reco_platform.journal import Event
 from reco_platform.lastwords import last_words
@@ -131,8 +131,8 @@ def step_line(one: StepSummary) -> str:
 def failure(run: Path, end: Event) -> Failure:
     log = run.parents[1] / end.log
     said, hint = last_words(log)
-    if journal.UNSAID in end.why:
-        hint = hint or KILLED
+    if not hint:
+        _, hint = limits.told_of(said) or ("", KILLED if journal.UNSAID in end.why else "")
     return Failure(step=end.step, artifact=end.artifact, why=end.why, log=shown(log), last_line=said, hint=hint)
 
 

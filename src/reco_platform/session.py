@@ -173,7 +173,8 @@ def submit_command(
         str(spark_home() / "bin" / "spark-submit"),
         "--master", master or f"local[{threads}]",
         "--driver-memory", memory,
-        "--driver-java-options", " ".join(java_options(input_bytes)),
+        # Not --driver-java-options, which would take the place of the user's spark.driver.extraJavaOptions.
+        "--conf", f"spark.driver.defaultJavaOptions={' '.join(java_options(input_bytes))}",
         "--properties-file", environ.get(cluster.PROPERTIES) or str(cluster.DEFAULTS),
         "--conf", f"spark.hadoop.fs.permissions.umask-mode={current_umask():03o}",  # Hadoop's own would be 022
         "--conf", f"spark.sql.shuffle.partitions={max(threads, input_bytes // PARTITION_BYTES)}",
@@ -198,6 +199,7 @@ def java_options(input_bytes: int) -> list[str]:
     """Options of the driver's JVM."""
     return [
         DEEP_STACK,
+        "-XX:+ExitOnOutOfMemoryError",  # a Java without memory may otherwise go on without its threads, for ever
         f"-Dlog4j.configurationFile={LOGGING.resolve().as_uri()}",
         f'"-Djava.io.tmpdir={tempfile.gettempdir()}"',  # Java knows no TMPDIR; Spark's own files lie there too
         "-XX:-UsePerfData",  # which lies in /tmp whatever one says, also after a kill

@@ -200,8 +200,8 @@ def rebuild_command(root: Place, receipt: Receipt) -> str:
     target = os.environ.get(TARGET, "gold")
     given = os.environ.get(OVERRIDES, "")
     if blocked(root, receipt, os.environ.get(DATASET, "")) and f"{commands.FORCE}=" not in given:
-        given = f"{given or ' --config'} {commands.FORCE}=true"
-    return f"snakemake --cores 2 {target} --forcerun {rule}{given}"
+        given = f"{given or '--config'} {commands.FORCE}=true"
+    return commands.as_typed(target, rule, given)
 
 
 def blocked(root: Place, receipt: Receipt, dataset: str) -> bool:

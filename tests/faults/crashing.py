@@ -92,6 +92,7 @@ class Kind:
 
 
 WITH_JAVA = ("java", "step", "java", "snakemake", "group")
+WITH_WORKERS = ("java", "step", "worker", "snakemake", "group")
 CONFIGS: dict[str, dict[str, Any]] = {
     "first": {},
     "deeper": {"rank": 5, "top_n": 7},
@@ -105,7 +106,7 @@ KINDS = (
     Kind("changed", 9, ("first",), "deeper", (*FROM_MODEL, START, END)),
     Kind("grown", 4, ("first",), "grown", EVERY_STEP),
     Kind("fresh", 4, (), "first", (START, *EVERY_STEP, END)),
-    Kind("Spark cleans", 4, ("first",), "by spark", SILVER, alone=True, victims=WITH_JAVA),
+    Kind("Spark cleans", 4, ("first",), "by spark", SILVER, alone=True, victims=WITH_WORKERS),
     Kind("Spark trains", 1, ("spark-ml",), "spark-ml", ("train_als", "recommend"), True, WITH_JAVA),
     Kind("tracked", 2, ("first", "tracked"), "tracked", ("gate", "track"), alone=True),
 )
@@ -256,7 +257,7 @@ class Moment:
     Attributes:
         kind: how steps come to have work.
         step: in which.
-        victim: snakemake, java, step or group.
+        victim: snakemake, java, step, worker (a Python of Spark's that works on a part of the rows) or group.
         share: how far in the step, 0 to 1.
         publishing: whether to wait until the step has something staged, and to kill soon after.
     """
@@ -359,7 +360,7 @@ def kill_once(bench: Bench, moment: Moment, before: set[Path]) -> Killed | None:
             said = out.read()
             if process.poll() is None:
                 return Killed(f"it did not end within {PROCESS_ENDS:.0f} s\n{said}", said=False)
-            alone = moment.victim in {"step", "java"}
+            alone = moment.victim in {"step", "java", "worker"}
             if alone and process.returncode == 0:
                 return None  # the victim had done its work
             return Killed(said, not alone or "Then run again   snakemake --cores 2 gold" in said)
@@ -380,7 +381,11 @@ def wait_for_moment(bench: Bench, moment: Moment, process: subprocess.Popen[str]
         event.step == wanted and event.event in kinds for event in events_since(bench, before)
     ):
         time.sleep(0.01)
-    if moment.publishing:
+    if moment.victim == "worker":
+        while not over() and not list(victims_of(process, moment.victim)):
+            time.sleep(0.01)
+        time.sleep(0.2 * moment.share)
+    elif moment.publishing:
         target = bench.house / MADE[wanted]
         first, last = time.monotonic(), 4 * bench.seconds(moment, wanted) + 5
         while not over() and not is_publishing(target) and time.monotonic() < first + last:
@@ -412,12 +417,19 @@ def victims_of(process: subprocess.Popen[str], victim: str) -> Iterator[psutil.P
             return
         for one in snakemake.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                if victim == ("java" if one.name() == "java" else "step" if is_script(one) else ""):
+                if victim == role(one):
                     yield one
 
 
-def is_script(one: psutil.Process) -> bool:
-    return any("scripts/" in word for word in one.cmdline()[1:2])
+def role(one: psutil.Process) -> str:
+    """What a process below Snakemake does: java, step or worker; empty for others."""
+    words = one.cmdline()
+    if one.name() == "java":
+        return "java"
+    if any("scripts/" in word for word in words[1:2]):
+        return "step"
+    parent = one.parent()
+    return "worker" if "pyspark.daemon" in words and parent and "pyspark.daemon" in parent.cmdline() else ""
 
 
 # --- what must hold after the re-run

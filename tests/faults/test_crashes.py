@@ -17,7 +17,7 @@ from crashing import EVERY_STEP, Bench, Kind, Moment, at_work_in
 from project import Project, wait_for
 from reco_platform import aftermath, journal
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.usefixtures("heeding")]
 ENDED_WITHIN = 10  # seconds: what docs/operations.md promises
 
 ALONE = Kind("alone", 1, ("first",), "first", EVERY_STEP, alone=True)
@@ -77,7 +77,7 @@ def test_what_is_left_over_is_seen(bench: Bench) -> None:
 def test_the_moments_of_a_campaign_are_those_of_its_seed_and_in_every_step() -> None:
     first = crashing.moments(1, 50)
     assert first == crashing.moments(1, 50) != crashing.moments(2, 50)
-    assert {moment.victim for moment in first} == {"snakemake", "step", "java", "group"}
+    assert {moment.victim for moment in first} == {"snakemake", "step", "worker", "java", "group"}
     assert {moment.step for moment in first} >= {*EVERY_STEP, "track", "start"}
 
 
@@ -140,7 +140,20 @@ def test_a_killed_snakemake_takes_its_steps_along(built: Project) -> None:
         )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_under_nohup_outlives_its_terminal(built: Project) -> None:
+    before = set(built.journals())
+    with subprocess.Popen(
+        ["nohup", *built.command(rank=100, max_iter=50)], cwd=built.root, env=built.environment({}), text=True,
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
+        wait_for(lambda: is_training(built, before) or process.poll() is not None)
+        os.killpg(process.pid, signal.SIGHUP)
+        output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert built.gold(rank=100, max_iter=50).worked == set()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_step_run_by_hand_stops_with_a_message(built: Project, number: signal.Signals, code: int) -> None:
     house, receipt = "results/small", "results/small/gold/models/als.receipt.json"
     command = [

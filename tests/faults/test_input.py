@@ -164,6 +164,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path) -> Non
     assert (tmp_path / "bronze" / "ratings.csv").read_bytes() == ratings
 
 
+@pytest.mark.usefixtures("heeding")
 def test_a_download_that_ctrl_c_ends_goes_on_at_the_next_run(tmp_path: Path) -> None:
     archive = movielens_zip(**{"ml/noise": random.Random(1).randbytes(300_000)})
     half, over = 150_000, threading.Event()
@@ -353,7 +354,7 @@ def test_a_line_longer_than_what_is_read_at_a_time_is_refused(tmp_path: Path) ->
     [
         (b"", "is empty"),
         (RATINGS_HEADER.encode() + b"\r\n", "has a header but no rows"),
-        (gzip.compress(RATINGS_HEADER.encode() + b"\n1,10,4.0,5\n"), "cannot be read as CSV"),
+        (gzip.compress(RATINGS_HEADER.encode() + b"\n1,10,4.0,5\n", mtime=0), "cannot be read as CSV"),
         (b"userId,movieId,stars,timestamp\n1,10,4.0,5\n", "column 'rating' is missing; the file has 'userId'"),
         (b"userId,movieId,Rating,timestamp\n1,10,4.0,5\n", "column 'rating' is missing ('Rating' may be it"),
         (b"userId,movieId,rating,time_stamp\n1,10,4.0,5\n", "column 'timestamp' is missing ('time_stamp' may be it"),

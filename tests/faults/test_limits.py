@@ -14,9 +14,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
 from helpers import publish, ratings_table
@@ -85,6 +87,13 @@ def test_csv_files_that_do_not_fit_take_no_final_name(tmp_path: Path, registry: 
         (Exception("Job aborted: java.lang.OutOfMemoryError: Java heap space"), "Java ran out", "driver_memory"),
         (MemoryError(), "memory ran out", "--cores 1"),
         (RuntimeError("can't start new thread"), "memory ran out", "--cores 1"),
+        (
+            Exception("TID 5) (10.0.0.7 executor 0): java.lang.OutOfMemoryError: Java heap space"),
+            "of an executor",
+            "executor_memory",
+        ),
+        (Exception("ExecutorLostFailure (executor 1 exited) Reason: code 137"), "executors", "executor_memory"),
+        (Exception("SparkException: Python worker exited unexpectedly (crashed)"), "without a word", "--cores 1"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -250,6 +259,37 @@ def test_too_few_open_files_and_too_small_a_heap_are_told_with_the_setting_that_
     assert unharmed(built, before)
 
 
+@by_pipeline
+@pytest.mark.parametrize(
+    ("setting", "asked", "step", "told"),
+    [
+        (
+            'spark.driver.extraJavaOptions: "-XX:MaxMetaspaceSize=86m"',
+            {"engine": "spark-ml", "driver_memory": "512m"}, "train_als",
+            ("java.lang.OutOfMemoryError", "--config driver_memory="),
+        ),
+        (
+            "spark.executor.pyspark.memory: 700m", {"etl_engine": "spark"}, "silver_ratings",
+            ("memory ran out in a Python process of Spark", "--cores 1"),
+        ),
+    ],
+    ids=["Java", "a Python worker"],
+)  # fmt: skip
+def test_memory_that_runs_out_while_spark_works_ends_the_step_and_is_told(
+    built: Project, setting: str, asked: dict[str, str], step: str, told: tuple[str, str]
+) -> None:
+    built.path("tight.yaml").write_text(f"spark_conf:\n  {setting}\n", encoding="utf-8")
+    before = built.receipts()
+    shutil.rmtree(built.lakehouse() / "silver" / "ratings")
+    ran = built.snakemake("gold", "--configfile", "tight.yaml", **asked)
+    assert ran.code == 1
+    end = ran.output[ran.output.index(f"Failed: {step}") :]
+    assert told[0] in end.splitlines()[2]
+    assert end.splitlines()[3].startswith(f"  next     {told[1]}")
+    assert built.gold().code == 0
+    assert built.receipts() == before
+
+
 # --- clock, zone, locale, umask
 
 
@@ -285,3 +325,25 @@ def test_a_table_made_in_another_zone_and_locale_under_a_narrow_umask_has_the_sa
     same = {"fingerprint", "rows", "schema_hash", "facts"}
     old, new = json.loads(before[name]), json.loads(built.receipts()[name])
     assert {key: old[key] for key in same} == {key: new[key] for key in same}
+
+
+@by_pipeline
+@pytest.mark.parametrize("engine", ["native", "spark"])
+def test_hours_that_a_change_of_the_clock_skips_or_repeats_stay_apart(built: Project, engine: str) -> None:
+    """In Berlin, 02:30 was never on 28 March 2021, and twice on 31 October."""
+    instants = [
+        datetime(2021, 3, 28, 1, 30, tzinfo=UTC),
+        datetime(2021, 10, 31, 0, 30, tzinfo=UTC),
+        datetime(2021, 10, 31, 1, 30, tzinfo=UTC),
+    ]
+    csv = built.path("data/ratings.csv")
+    rows = [f"{user},1,3.0,{instant.timestamp():.0f}\n" for user, instant in enumerate(instants, 900_001)]
+    csv.write_text(csv.read_text("utf-8") + "".join(rows))
+    berlin = {"TZ": "Europe/Berlin", "RECO_ETL_ENGINE": engine}
+    for step in ("bronze", "silver_ratings"):
+        ran = by_hand(built, command_of(step), lambda: None, berlin)
+        assert ran.returncode == 0, ran.stdout
+    root = built.lakehouse()
+    table = storage.open_table(root, receipts.read(root / "silver/ratings.receipt.json"), "").read()
+    table = table.filter(pc.field("user_id") > 900_000).sort_by("user_id")
+    assert table["rating_ts"].to_pylist() == instants
