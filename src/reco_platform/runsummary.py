@@ -132,7 +132,8 @@ def failure(run: Path, end: Event) -> Failure:
     log = run.parents[1] / end.log
     said, hint = last_words(log)
     if not hint:
-        _, hint = limits.told_of(said) or ("", KILLED if journal.UNSAID in end.why else "")
+        killed = {journal.UNSAID: KILLED, limits.JAVA_ENDED[0]: limits.JAVA_ENDED[1]}
+        _, hint = limits.told_of(said) or ("", killed.get("; ".join(end.why), ""))
     return Failure(step=end.step, artifact=end.artifact, why=end.why, log=shown(log), last_line=said, hint=hint)
 
 

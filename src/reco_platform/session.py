@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil  # type: ignore[import-untyped]
+
 from reco_platform import cluster
 from reco_platform.digests import SOURCE
 from reco_platform.errors import EnvironmentProblemError
@@ -222,6 +224,11 @@ def submit(command: list[str]) -> None:
 def submitted(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether this process was started by spark-submit."""
     return "PYSPARK_GATEWAY_PORT" in environ
+
+
+def java_is_gone() -> bool:
+    """Whether spark-submit's Java, from which this process comes, has ended."""
+    return submitted() and all(one.name() != "java" for one in psutil.Process().parents())
 
 
 def spark_session(name: str, log_level: str = "warn") -> SparkSession:

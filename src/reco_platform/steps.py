@@ -34,7 +34,7 @@ from reco_platform import (
 from reco_platform.attempts import Attempt, peak_memory_mb
 from reco_platform.contracts import Contract
 from reco_platform.digests import code_digest, code_parts, step_digest
-from reco_platform.errors import ConfigError, RecoError, TableError
+from reco_platform.errors import ConfigError, EnvironmentProblemError, RecoError, TableError
 from reco_platform.layout import Lakehouse
 from reco_platform.places import Place
 from reco_platform.receipts import Receipt
@@ -338,6 +338,8 @@ def failed(name: str, attempt: Attempt, error: BaseException) -> int:
         why, said, code = str(stopped), f"{stopped}\n  -> {lifeline.GO_ON}", stopped.exit_code
     else:
         found = error if isinstance(error, RecoError) else limits.refused(error)
+        if found is None and session.java_is_gone():
+            found = EnvironmentProblemError(*limits.JAVA_ENDED)
         if found is None:
             attempt.end("failed", [f"{type(error).__name__}: {error}"])
             raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pytest
 from crashing import EVERY_STEP, Bench, Kind, Moment, at_work_in
 
 from project import Project, wait_for
-from reco_platform import aftermath, journal
+from reco_platform import aftermath, journal, limits
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.usefixtures("heeding")]
 ENDED_WITHIN = 10  # seconds: what docs/operations.md promises
@@ -37,12 +38,22 @@ def bench(built: Project) -> Bench:
     [
         Moment(ALONE, "interactions", "snakemake", 0.2, publishing=True),
         Moment(ALONE, "recommend", "step", 0.3, publishing=False),
-        Moment(BY_SPARK, "silver_movies", "java", 0.6, publishing=False),
     ],
     ids=str,
 )
 def test_one_plain_run_after_a_kill_gives_what_an_undisturbed_one_gives(bench: Bench, moment: Moment) -> None:
     assert crashing.survive(bench, moment) == []
+
+
+def test_a_step_whose_java_is_killed_says_so_in_words(bench: Bench) -> None:
+    before = set(bench.project.journals())
+    assert crashing.survive(bench, Moment(BY_SPARK, "silver_movies", "java", 0.6, publishing=False)) == []
+    told = [
+        json.loads(path.with_suffix(".summary.json").read_text()) for path in set(bench.project.journals()) - before
+    ]
+    (failure,) = (failure for summary in told for failure in summary["failures"])
+    assert failure["why"] in ([limits.JAVA_ENDED[0]], [journal.UNSAID]), "the second where Python had not begun"
+    assert "dmesg tells whether memory ran out" in failure["hint"]
 
 
 def test_a_killed_publication_of_parquet_is_put_right(tmp_path: Path) -> None:
