@@ -59,13 +59,13 @@ class Fuzzed:
 
 
 def campaign(
-    seed: int, files: int, report: Report, *, judge: Judge = oracle.TABLES, keep: Path | None = None
+    seed: int, numbers: range, report: Report, *, judge: Judge = oracle.TABLES, keep: Path | None = None
 ) -> Fuzzed:
-    """Cleans `files` hostile files and compares every count, every row that stays and every row that is rejected.
+    """Cleans hostile files and compares every count, every row that stays and every row that is rejected.
 
     Args:
         seed: of the whole stream; file number n of a seed is always the same.
-        files: how many.
+        numbers: of the files.
         report: gets a line now and then, and one for each difference.
         judge: the oracle's function for each table.
         keep: folder for the files that differ; by default a new one among the temporary files.
@@ -73,7 +73,7 @@ def campaign(
     total: Counter[str] = Counter()
     different = []
     with tempfile.TemporaryDirectory(dir=SCRATCH if SCRATCH.is_dir() else None) as scratch:
-        for number in range(files):
+        for number in numbers:
             made = FuzzedFile.of(seed, number)
             folder = Path(scratch) / str(number)
             verdict = judged(made, folder, judge[made.table])
@@ -86,9 +86,9 @@ def campaign(
                 report(f"{kept}: {verdict.difference}")
             shutil.rmtree(folder)
             if (number + 1) % TOLD_EVERY == 0:
-                report(f"{number + 1:,} of {files:,} files, {total['rows']:,} rows, {len(different)} different")
+                report(f"file {number + 1:,} of {numbers.stop:,}, {total['rows']:,} rows, {len(different)} different")
     return Fuzzed(
-        files, total["rows"], total["rejected"], total["refused"], total["stopped"], different=tuple(different)
+        len(numbers), total["rows"], total["rejected"], total["refused"], total["stopped"], different=tuple(different)
     )
 
 

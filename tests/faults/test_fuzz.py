@@ -13,7 +13,7 @@ from helpers import quiet
 
 def test_hostile_files_are_cleaned_as_the_oracle_says(tmp_path: Path) -> None:
     said: list[str] = []
-    done = campaign(9, 300, said.append, keep=tmp_path)
+    done = campaign(9, range(300), said.append, keep=tmp_path)
     assert (said, done.different) == ([], ())
     assert done.files == 300
     assert min(done.rows, done.rejected, done.refused, done.stopped) > 30, f"the stream is not hostile: {done}"
@@ -29,7 +29,7 @@ def test_another_rule_is_found_with_a_file_that_shows_it(
         "header": lambda line: line.split(","),
     }
     monkeypatch.setattr(oracle, rule, others[rule])
-    found = campaign(9, 150, quiet, keep=tmp_path).different
+    found = campaign(9, range(150), quiet, keep=tmp_path).different
     assert found
     for one in found:
         assert one.path.read_bytes() == FuzzedFile.of(one.seed, one.number).content

@@ -56,14 +56,14 @@ def damaged(storage_format: str, folder: Path) -> Verdict:
     return Verdict(f"damages, {storage_format}", len(rows), len(wrong), lines + tuple(map(str, wrong)))
 
 
-def fuzzed(seed: int, files: int) -> Verdict:
-    found = fuzzing.campaign(seed, files, say)
+def fuzzed(seed: int, numbers: range) -> Verdict:
+    found = fuzzing.campaign(seed, numbers, say)
     lines = (
         f"{found.files:,} files of {found.rows:,} rows, {found.rejected:,} rejected; {found.refused:,} files refused, "
         f"{found.stopped:,} stopped by max_reject_share",
         *(f"{each.path}: {each.what}" for each in found.different),
     )
-    return Verdict("hostile files", found.files, len(found.different), lines)
+    return Verdict(f"hostile files, from {numbers.start + 1:,}", found.files, len(found.different), lines)
 
 
 def parts(seed: int, files: int, moments: int, folder: Path) -> list[tuple[Callable[..., Verdict], tuple[object, ...]]]:
@@ -72,7 +72,8 @@ def parts(seed: int, files: int, moments: int, folder: Path) -> list[tuple[Calla
     return [
         *((killed, (seed + number, half[one], one, folder / f"kills-{one}")) for number, one in enumerate(FORMATS)),
         *((damaged, (one, folder / f"damages-{one}")) for one in FORMATS),
-        (fuzzed, (seed, files)),
+        (fuzzed, (seed, range(files // 2))),
+        (fuzzed, (seed, range(files // 2, files))),
     ]
 
 
@@ -93,9 +94,9 @@ def main() -> int:
     verdicts = [one.result() for one in running]
     for verdict in verdicts:
         say("\n".join([verdict.name, *(f"  {line}" for line in verdict.lines)]))
-    say(f"\n{'':20} {'caused':>8} {'wrong':>6}")
+    say(f"\n{'':26} {'caused':>8} {'wrong':>6}")
     for verdict in verdicts:
-        say(f"{verdict.name:20} {verdict.caused:8,} {verdict.wrong:6,}")
+        say(f"{verdict.name:26} {verdict.caused:8,} {verdict.wrong:6,}")
     say(f"seed {given.seed}, {(time.monotonic() - begun) / 60:.1f} min")
     return 1 if any(verdict.wrong for verdict in verdicts) else 0
 
