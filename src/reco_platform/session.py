@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]
-
 from reco_platform import cluster
 from reco_platform.digests import SOURCE
 from reco_platform.errors import EnvironmentProblemError
@@ -228,6 +226,8 @@ def submitted(environ: Mapping[str, str] = os.environ) -> bool:
 
 def java_is_gone() -> bool:
     """Whether spark-submit's Java, from which this process comes, has ended."""
+    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415  # set-up, which looks for Java, has no packages
+
     return submitted() and all(one.name() != "java" for one in psutil.Process().parents())
 
 

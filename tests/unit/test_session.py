@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -154,3 +156,13 @@ def test_a_steps_session_has_the_settings_that_its_result_depends_on(spark: obje
     assert found.conf.get("spark.ui.enabled") == "false"
     assert found._jvm.org.apache.spark.SparkEnv.get().securityManager().isAuthenticationEnabled()
     found.sparkContext.setLogLevel("WARN")
+
+
+def test_set_up_finds_java_without_any_package(root: Path) -> None:
+    """It runs before there are any: -S hides those of this environment."""
+    code = "import runpy; runpy.run_path('tools/bootstrap.py')['check_java']()"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
