@@ -30,10 +30,10 @@ NATIVE_MEMORY = (
     "engine=spark-ml work in pieces",
 )
 JAVA_MEMORY = ("the memory of Spark's Java ran out", "--config driver_memory=8g, or as much as the machine has")
-JAVA_ENDED = (
-    "Spark's Java was killed, or crashed",
-    "dmesg tells whether memory ran out: then --cores 1, or --config driver_memory=... to match the machine",
+KILLED = (
+    "dmesg tells whether memory ran out: then --cores 1, or --config driver_memory=... where the step is one of Spark"
 )
+JAVA_ENDED = ("Spark's Java was killed, or crashed", KILLED)
 EXECUTOR_MEMORY = ("the memory of an executor ran out", "--config executor_memory=8g, or as much as its worker has")
 EXECUTOR_LOST = (
     "executors of the cluster ended one after the other",

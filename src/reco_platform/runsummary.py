@@ -19,9 +19,6 @@ from reco_platform.receipts import write_text
 
 SUFFIX = ".summary.json"
 UP_TO_DATE, NOT_RUN = "up to date", "not run"
-KILLED = (
-    "dmesg tells whether memory ran out: then --cores 1, or --config driver_memory=... where the step is one of Spark"
-)
 Outcome = Literal["under way", "succeeded", "failed", "no step ran"]
 
 
@@ -132,8 +129,8 @@ def failure(run: Path, end: Event) -> Failure:
     log = run.parents[1] / end.log
     said, hint = last_words(log)
     if not hint:
-        killed = {journal.UNSAID: KILLED, limits.JAVA_ENDED[0]: limits.JAVA_ENDED[1]}
-        _, hint = limits.told_of(said) or ("", killed.get("; ".join(end.why), ""))
+        killed = end.why in ([journal.UNSAID], [limits.JAVA_ENDED[0]])
+        _, hint = limits.told_of(said) or ("", limits.KILLED if killed else "")
     return Failure(step=end.step, artifact=end.artifact, why=end.why, log=shown(log), last_line=said, hint=hint)
 
 
