@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from reco_platform import receipts, steps
+from reco_platform import layout, receipts
 from reco_platform.places import place
 
 
@@ -13,7 +13,7 @@ def main() -> int:
     parser.add_argument("receipt", help="of a file, or of a folder with the file")
     parser.add_argument("target", help="path of the copy")
     parser.add_argument("--file", default="", help="which file of the folder")
-    parser.add_argument("--lakehouse", default=os.environ.get(steps.LAKEHOUSE, "."), help="root of the lakehouse")
+    parser.add_argument("--lakehouse", default=os.environ.get(layout.LAKEHOUSE, "."), help="root of the lakehouse")
     arguments = parser.parse_args()
     source = place(arguments.lakehouse) / receipts.read(arguments.receipt).path / arguments.file
     receipts.write_bytes(arguments.target, source.read_bytes())

@@ -21,6 +21,7 @@ from reco_platform import (
     config,
     download,
     journal,
+    layout,
     leaderboard,
     lifeline,
     limits,
@@ -156,7 +157,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
 
 def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:
     """Prepares a job that an executor plugin runs apart from the main process, and perhaps without its environment."""
-    if steps.LAKEHOUSE not in environ:
+    if layout.LAKEHOUSE not in environ:
         environ.update(for_scripts(workflow, given, environ["PATH"]))
     environ[lifeline.SCRATCH] = str(aftermath.scratch_folder())
 
@@ -168,8 +169,8 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
         "PYTHONPATH": str(SOURCE.parent),
-        steps.LAKEHOUSE: workflow.house.root,
-        steps.DATASET: workflow.house.dataset,
+        layout.LAKEHOUSE: workflow.house.root,
+        layout.DATASET: workflow.house.dataset,
         steps.MEMORY: workflow.config.driver_memory,
         steps.LOG_LEVEL: workflow.config.log_level,
         session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",

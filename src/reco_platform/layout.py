@@ -15,6 +15,9 @@ TABLES = ("ratings", "movies", "tags")
 RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
 LOGS = "_logs"
 
+LAKEHOUSE, DATASET = "RECO_LAKEHOUSE", "RECO_DATASET"
+"""Name the lakehouse and the data set that the scripts of a run work on."""
+
 
 @dataclass(frozen=True)
 class Lakehouse:

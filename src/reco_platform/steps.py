@@ -40,8 +40,8 @@ from reco_platform.places import Place
 from reco_platform.receipts import Receipt
 from reco_platform.registry import STEPS, Step
 
-# What Snakemake's main process tells every script of a run.
-LAKEHOUSE, DATASET, MEMORY, LOG_LEVEL = "RECO_LAKEHOUSE", "RECO_DATASET", "RECO_MEMORY", "RECO_LOG_LEVEL"
+# What Snakemake's main process tells every script of a run, besides where it works.
+MEMORY, LOG_LEVEL = "RECO_MEMORY", "RECO_LOG_LEVEL"
 OVERRIDES, ETL_ENGINE, TARGET = "RECO_OVERRIDES", "RECO_ETL_ENGINE", "RECO_TARGET"
 FORCE_OVERWRITE = "RECO_FORCE_OVERWRITE"
 
@@ -199,7 +199,7 @@ def rebuild_command(root: Place, receipt: Receipt) -> str:
     rule = receipt.made_from.get("step", "bronze")
     target = os.environ.get(TARGET, "gold")
     given = os.environ.get(OVERRIDES, "")
-    if blocked(root, receipt, os.environ.get(DATASET, "")) and f"{commands.FORCE}=" not in given:
+    if blocked(root, receipt, os.environ.get(layout.DATASET, "")) and f"{commands.FORCE}=" not in given:
         given = f"{given or '--config'} {commands.FORCE}=true"
     return commands.as_typed(target, rule, given)
 
@@ -232,9 +232,9 @@ def parser(step: Step, description: str) -> argparse.ArgumentParser:
 
 def add_place(shape: argparse.ArgumentParser) -> None:
     """Options that say where a script works; within a run of Snakemake the environment says it."""
-    house = os.environ.get(LAKEHOUSE)
+    house = os.environ.get(layout.LAKEHOUSE)
     shape.add_argument("--lakehouse", required=house is None, default=house, help="root of the lakehouse")
-    shape.add_argument("--dataset", default=os.environ.get(DATASET, "demo"), help="name of the data set")
+    shape.add_argument("--dataset", default=os.environ.get(layout.DATASET, "demo"), help="name of the data set")
 
 
 def task_from(step: Step, arguments: argparse.Namespace) -> Task:

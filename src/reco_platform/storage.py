@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from reco_platform import contents, deltalog
 from reco_platform.digests import sha256
@@ -26,6 +26,9 @@ from reco_platform.places import (
     side_by_side,
 )
 from reco_platform.receipts import Receipt
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 MANIFESTS = "_manifests"
 MEMO = "_memo"
@@ -79,6 +82,8 @@ class Opened:
         return self.dataset().to_table(columns=list(columns) if columns else None)
 
     def dataset(self) -> ds.Dataset:
+        import pyarrow.dataset as ds  # noqa: PLC0415  # imports pandas, and many steps read no table
+
         if not self.files:
             raise TableError(f"{self.place} has no data files")
         folders = self.files[0].relative_to(self.folder).parts[:-1]

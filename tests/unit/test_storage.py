@@ -16,6 +16,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from helpers import content_of, publish, ratings_table, sorted_rows, stage
+from project import ROOT
 from reco_platform import contents, deltalog, publishing, storage
 from reco_platform.contracts import RATINGS
 from reco_platform.errors import TableError
@@ -415,3 +416,10 @@ def test_two_folders_are_exchanged(tmp_path: Path) -> None:
     publishing.exchange(tmp_path / "a", tmp_path / "b")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["of b"]
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["of a"]
+
+
+def test_no_script_waits_for_pandas_before_it_reads_a_table() -> None:
+    scripts = sorted(map(str, (ROOT / "scripts").glob("*.py")))
+    assert len(scripts) > 20
+    code = "import runpy, sys; [runpy.run_path(path) for path in sys.argv[1:]]; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, *scripts], check=False).returncode == 0
