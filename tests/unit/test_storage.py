@@ -421,5 +421,7 @@ def test_two_folders_are_exchanged(tmp_path: Path) -> None:
 def test_no_script_waits_for_pandas_before_it_reads_a_table() -> None:
     scripts = sorted(map(str, (ROOT / "scripts").glob("*.py")))
     assert len(scripts) > 20
-    code = "import runpy, sys; [runpy.run_path(path) for path in sys.argv[1:]]; sys.exit('pandas' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code, *scripts], check=False).returncode == 0
+    look = "runpy.run_path(path); assert 'pandas' not in sys.modules, path"
+    code = f"import runpy, sys\nfor path in sys.argv[1:]: {look}"
+    ran = subprocess.run([sys.executable, "-c", code, *scripts], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
