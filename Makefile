@@ -81,7 +81,7 @@ test: setup airflow-env ## every test
 	@$(BIN)/python -m pytest -q -m "cluster or airflow" $(ARGS)
 
 torture: setup ## hostile files, kills at random moments, damages and their repair: half an hour (make torture ARGS="--seed 7")
-	@PYTHONPATH=src:tests $(BIN)/python tests/faults/torture.py $(ARGS)
+	@PYTHONPATH=src:tests $(BIN)/python tests/chaos/campaign.py $(ARGS)
 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)
 	@tools/browser.sh
@@ -106,7 +106,7 @@ format: setup ## lay the code out
 	$(BIN)/snakefmt Snakefile rules
 
 docs: setup ## write what is generated: config.yaml, config.schema.json, docs/configuration.md, docs/contracts.md
-	@$(BIN)/python -m reco_platform.docs
+	@$(BIN)/python -m reco_platform.cli.generated_docs
 
 evaluate-docs: setup ## the tables of docs/evaluation.md anew: make evaluate-docs DATA=folder/of/ml-latest-small
 	@$(BIN)/python tools/evaluate_docs.py --data $(DATA)

@@ -3,7 +3,8 @@
 import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
-from reco_platform import aftermath, invocation, workflow as pipeline
+from reco_platform.engine import cleanup
+from reco_platform.pipeline import invocation, workflow as pipeline
 
 FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
@@ -57,7 +58,7 @@ rule bronze_files:
 
 
 onstart:
-    aftermath.heed_signals()
+    cleanup.heed_signals()
 
 
 onsuccess:

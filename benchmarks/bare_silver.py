@@ -5,19 +5,22 @@ The same code as the product's, with just those parts replaced by nothing.
 
 import sys
 
-from reco_platform import silver_native, silver_step, steps, storage
+from reco_platform.cleaning import native
 from reco_platform.cleaning.ratings import CLEANING
-from reco_platform.fingerprint import RowSums
+from reco_platform.engine import runner
+from reco_platform.fingerprint.spec import RowSums
+from reco_platform.lakehouse import storage
+from reco_platform.steps import silver
 
 
 def leave_out_receipts() -> None:
-    for module in (silver_native, silver_step):
+    for module in (native, silver):
         module.arrow_sums = lambda rows, columns: RowSums(len(rows), 0, 0)
     storage.sha256_file = lambda path: ""
     storage.problem = lambda root, receipt, thorough=False: None
-    steps.finish = lambda task, receipt, started: None
+    runner.finish = lambda task, receipt, started: None
 
 
 if __name__ == "__main__":
     leave_out_receipts()
-    sys.exit(steps.run("silver_ratings", __doc__, lambda task: silver_step.make(task, CLEANING)))
+    sys.exit(runner.run("silver_ratings", __doc__, lambda task: silver.make(task, CLEANING)))

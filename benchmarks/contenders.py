@@ -16,8 +16,9 @@ from common import PROJECT, Run, clean_house, prepare_bronze, run, snakemake
 from exchange import judge, trained_model
 from peers import environment, openblas
 
-from reco_platform import layout, session
-from reco_platform.als.model import read_model
+from reco_platform.lakehouse import layout
+from reco_platform.models.als.model import read_model
+from reco_platform.spark import session
 
 SMALLEST_HEAP_GB, LARGEST_HEAP_GB = 4, 10
 CSV_BYTES_PER_HEAP_GB = 60_000_000

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reco_platform import layout, receipts, storage
-from reco_platform.als.model import Model, read_model
+from reco_platform.lakehouse import layout, receipts, storage
+from reco_platform.models.als.model import Model, read_model
 
 COLUMNS = ["user_id", "movie_id", "user_index", "movie_index", "rating", "fold"]
 

@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from common import RESULTS, note
 
-from reco_platform.als import native
-from reco_platform.als.ratings import Ratings, Rows, ratings
+from reco_platform.models.als import native
+from reco_platform.models.als.ratings import Ratings, Rows, ratings
 
 GATHER_ROWS = 4096
 COPY_BYTES = 1 << 28

@@ -20,7 +20,8 @@ from typing import Any
 import common
 from common import RESULTS, Run, median, note, prepare_bronze, run, snakemake
 
-from reco_platform import layout, session
+from reco_platform.lakehouse import layout
+from reco_platform.spark import session
 
 LARGEST_SHARE = 0.05
 LARGEST_EXTRA_SECONDS = 1.0

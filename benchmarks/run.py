@@ -20,7 +20,7 @@ from contenders import CONTENDERS, Bench, Outcome
 from exchange import export
 from reporting import report
 
-from reco_platform.errors import RecoError
+from reco_platform.core.errors import RecoError
 
 
 def main() -> None:

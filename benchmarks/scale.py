@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import common
 
-from reco_platform.als.spark import HEAP_PER_RATING, ONE_ORDER, SPARE_HEAP
+from reco_platform.models.als.spark import HEAP_PER_RATING, ONE_ORDER, SPARE_HEAP
 
 RATINGS_PER_USER = 154  # of ml-25m, and of generated-25m
 

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from common import RESULTS, note
 from exchange import interactions
 
-from reco_platform import layout
+from reco_platform.lakehouse import layout
 
 HANDED_OUT = ("mapPartitions at ALS", "map at ALS")
 """Names of the stages that hand the ratings out to blocks: once, then by user and by movie."""

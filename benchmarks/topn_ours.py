@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reco_platform.als.model import Model, Side
-from reco_platform.topn import seen_rows, top_n
+from reco_platform.models.als.model import Model, Side
+from reco_platform.models.topn.exact import seen_rows, top_n
 
 WARM_UP_ROWS = 512
 

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reco_platform import bronze, datasets, lifeline
-from reco_platform.attempts import Attempt
-from reco_platform.layout import TABLES, Lakehouse
-from reco_platform.receipts import Receipt, write_text
-from reco_platform.registry import STEPS
-from reco_platform.steps import add_place, failed, provenance, provenance_path
+from reco_platform.core import parent_watch
+from reco_platform.datasets import bronze
+from reco_platform.datasets import registry as datasets
+from reco_platform.engine.attempt import Attempt
+from reco_platform.engine.runner import add_place, failed, provenance, provenance_path
+from reco_platform.lakehouse.layout import TABLES, Lakehouse
+from reco_platform.lakehouse.receipts import Receipt, write_text
+from reco_platform.pipeline.steps_table import STEPS
 
 
 def main() -> int:
@@ -23,8 +25,8 @@ def main() -> int:
     arguments = parser.parse_args()
     house, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
     attempt = Attempt(STEPS["bronze"], house.root, str(Path(house.bronze("ratings")).parent), started)
-    lifeline.watch()
-    lifeline.heed_signals()
+    parent_watch.watch()
+    parent_watch.heed_signals()
     attempt.begin()
     try:
         registry = datasets.load_registry(Path("config/datasets.yaml"))

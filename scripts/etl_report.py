@@ -3,8 +3,8 @@
 import json
 import sys
 
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse.receipts import Receipt
 
 
 def work(task: Task) -> Receipt:

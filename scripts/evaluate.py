@@ -3,20 +3,22 @@
 import json
 import sys
 
-from reco_platform import interactions, layout
-from reco_platform.als.model import read_model
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse import layout
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als.model import read_model
+from reco_platform.splits import interactions
 
 
 def work(task: Task) -> Receipt:
-    from reco_platform import evaluation, scene  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.evaluation import dataset as eval_dataset  # noqa: PLC0415
+    from reco_platform.evaluation import evaluate as evaluation  # noqa: PLC0415
 
     folder = task.path("model")
     model, plain = read_model(folder), task.path("plain_model")
     folds = (interactions.TRAINING, (interactions.TEST,))
     table = task.open("interactions")
-    train, test = map(scene.rows_of, interactions.read_parts(table, scene.COLUMNS, folds, task.threads))
+    train, test = map(eval_dataset.rows_of, interactions.read_parts(table, eval_dataset.COLUMNS, folds, task.threads))
     found = evaluation.evaluate(
         model,
         None if plain == folder else read_model(plain),

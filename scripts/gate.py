@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reco_platform import layout, storage, tracking
-from reco_platform.als.model import difference, read_model
-from reco_platform.gate import Decision, judged, without_comparing, without_factors
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, git_commit, run
+from reco_platform.engine.runner import Task, git_commit, run
+from reco_platform.lakehouse import layout, storage
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als.model import difference, read_model
+from reco_platform.tracking import client as tracking
+from reco_platform.tracking.champion_gate import Decision, judged, without_comparing, without_factors
 
 MODEL_FILES = 10  # of a registered model, with what MLflow adds to the factors
 OFF = "tracking is off: tracking=false"
@@ -77,17 +78,19 @@ def tags_of(task: Task) -> dict[str, str]:
 
 def compared(task: Task, ours: Mapping[str, str], champion: Mapping[str, str], folder: str | None) -> Decision:
     """The decision against a champion whose factors lie in a folder; None where the store no longer has them."""
-    from reco_platform import comparison, interactions, scene  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.evaluation import dataset as eval_dataset  # noqa: PLC0415
+    from reco_platform.evaluation import model_difference  # noqa: PLC0415
+    from reco_platform.splits import interactions  # noqa: PLC0415  # a restore needs no compiled code
 
     factors = Path(folder) if folder else None
     problem = difference(factors, champion["model"])
     if problem or factors is None:
         return without_factors(ours, champion, str(problem))
     folds = (interactions.TRAINING, (interactions.TEST,))
-    parts = interactions.read_parts(task.open("interactions"), scene.COLUMNS, folds, task.threads)
-    train, test = map(scene.rows_of, parts)
+    parts = interactions.read_parts(task.open("interactions"), eval_dataset.COLUMNS, folds, task.threads)
+    train, test = map(eval_dataset.rows_of, parts)
     model, other = read_model(task.path("model")), read_model(factors)
-    found = comparison.difference(model, other, train, test, task.params)
+    found = model_difference.difference(model, other, train, test, task.params)
     return judged(ours, champion, task.params["gate_metric"], found)
 
 

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from reco_platform import layout, publishing
-from reco_platform.arrow_fingerprint import arrow_sums
-from reco_platform.contracts import INTERACTIONS
-from reco_platform.fingerprint import RowSums, fingerprint
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
+from reco_platform.engine.runner import Task, run
+from reco_platform.fingerprint.arrow import arrow_sums
+from reco_platform.fingerprint.spec import RowSums, fingerprint
+from reco_platform.lakehouse import layout, publishing
+from reco_platform.lakehouse.contracts import INTERACTIONS
+from reco_platform.lakehouse.receipts import Receipt
 
 if TYPE_CHECKING:
-    from reco_platform.splitting import FoldNumbers, Rows
+    from reco_platform.splits.splitting import FoldNumbers, Rows
 
 FILE_ROWS = 1 << 21
 TIME_COLUMN = "rating_ts"  # nearly all values differ: a dictionary would be built in vain
 
 
 def work(task: Task) -> Receipt:
-    from reco_platform import splitting  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.splits import splitting  # noqa: PLC0415  # a restore needs no compiled code
 
     ratings = task.open("ratings").read(["user_id", "movie_id", "rating", "rating_ts"])
     rows = splitting.latest(ratings, task.threads)

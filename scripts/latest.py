@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 
-from reco_platform import layout, receipts
-from reco_platform.places import place
+from reco_platform.lakehouse import layout, receipts
+from reco_platform.store.paths import place
 
 
 def main() -> int:

@@ -4,11 +4,12 @@ import json
 import sys
 from typing import Any
 
-from reco_platform import layout, leaderboard, publishing
-from reco_platform.errors import RecoError
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
-from reco_platform.sweep_page import sweep_page
+from reco_platform.core.errors import RecoError
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse import layout, publishing
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.reports.sweep_page import sweep_page
+from reco_platform.tuning import leaderboard
 
 
 def work(task: Task) -> Receipt:

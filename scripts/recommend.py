@@ -5,22 +5,22 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from reco_platform import lists
-from reco_platform.als.model import Model, read_model
-from reco_platform.contracts import RECOMMENDATIONS
-from reco_platform.receipts import Receipt
-from reco_platform.session import spark_session
-from reco_platform.steps import Task, run
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse.contracts import RECOMMENDATIONS
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als.model import Model, read_model
+from reco_platform.spark.session import spark_session
+from reco_platform.steps import recommendations
 
 if TYPE_CHECKING:
-    from reco_platform.topn import TopN
+    from reco_platform.models.topn.exact import TopN
 
 
 def work(task: Task) -> Receipt:
     folder = task.path("served_model")
     model = read_model(folder)
-    table = lists.table_of(model.users.ids, best_of_all(task, model), folder.name)
-    return lists.publish(task, RECOMMENDATIONS, table, folder.name)
+    table = recommendations.table_of(model.users.ids, best_of_all(task, model), folder.name)
+    return recommendations.publish(task, RECOMMENDATIONS, table, folder.name)
 
 
 def needs_spark(task: Task) -> bool:
@@ -30,23 +30,25 @@ def needs_spark(task: Task) -> bool:
 
 def best_of_all(task: Task, model: Model) -> TopN:
     """The lists of every user, without what the user has seen if config says so."""
-    from reco_platform import topn  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.models.topn import exact as topn  # noqa: PLC0415  # a restore needs no compiled code
 
     if needs_spark(task):
         return best_by_spark(task, model)
-    rows = lists.known_rows(task, ["user_id", "movie_id"]).slice(0, None if task.params["exclude_seen"] else 0)
+    rows = recommendations.known_rows(task, ["user_id", "movie_id"]).slice(
+        0, None if task.params["exclude_seen"] else 0
+    )
     seen = topn.seen_rows(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
     return topn.top_n(model, task.params["top_n"], seen, task.threads)
 
 
 def best_by_spark(task: Task, model: Model) -> TopN:
     """The same from tasks of Spark, which read factors and interactions themselves."""
-    from reco_platform import topn_spark  # noqa: PLC0415
-    from reco_platform.als import spark  # noqa: PLC0415
+    from reco_platform.models.als import spark as als_spark  # noqa: PLC0415
+    from reco_platform.models.topn import spark as topn_spark  # noqa: PLC0415
 
     session = spark_session("recommend", task.log_level)
     users = session.read.parquet(f"{task.uri('served_model')}/userFactors")
-    seen = spark.interactions(session, task.open("interactions").uris, lists.known_folds(task))
+    seen = als_spark.interactions(session, task.open("interactions").uris, recommendations.known_folds(task))
     return topn_spark.top_n_by_spark(users, model, task.params["top_n"], seen if task.params["exclude_seen"] else None)
 
 

@@ -2,15 +2,16 @@
 
 import sys
 
-from reco_platform import interactions, layout
-from reco_platform.als import step
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse import layout
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.splits import interactions
+from reco_platform.steps import training
 
 
 def work(task: Task) -> Receipt:
-    return step.make(task, interactions.ALL, layout.als_refit, refit=True)
+    return training.make(task, interactions.ALL, layout.als_refit, refit=True)
 
 
 if __name__ == "__main__":
-    sys.exit(run("refit", __doc__, work, step.needs_spark))
+    sys.exit(run("refit", __doc__, work, training.needs_spark))

@@ -2,21 +2,23 @@
 
 import sys
 
-from reco_platform import interactions, layout, ratingcounts, reporting, run_page, shelves
-from reco_platform.digests import COMPUTING, code_parts
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
+from reco_platform.core.hashing import COMPUTING, code_parts
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse import layout
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.reports import rating_counts, run_page, text_summary, user_examples
+from reco_platform.splits import interactions
 
 USERS, COUNT = 4, 8
 
 
 def work(task: Task) -> Receipt:
-    metrics = reporting.read_json(task.path("run_metrics"))
+    metrics = text_summary.read_json(task.path("run_metrics"))
     facts = run_page.RunFacts(
         metrics=metrics,
-        etl=reporting.read_json(task.path("etl_report")),
-        counts=ratingcounts.count(task.open("ratings")),
-        shelves=shelves.shelves(
+        etl=text_summary.read_json(task.path("etl_report")),
+        counts=rating_counts.count(task.open("ratings")),
+        shelves=user_examples.shelves(
             task.open("recommendations").read(["user_id", "recommendations"]),
             task.open("interactions"),
             task.open("movies").read(["movie_id", "title", "genres"]),
@@ -26,7 +28,7 @@ def work(task: Task) -> Receipt:
         ),
         inputs=task.inputs,
         packages=packages(task),
-        gate=reporting.read_json(task.path("gate")),
+        gate=text_summary.read_json(task.path("gate")),
     )
     version = metrics["model_version"]
     return task.publish_file(layout.report(version), run_page.run_page(facts), {"model_version": version})

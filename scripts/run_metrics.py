@@ -4,10 +4,10 @@ import json
 import sys
 import time
 
-from reco_platform import layout
-from reco_platform.als import engine
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse import layout
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als import engine as als_engine
 
 
 def work(task: Task) -> Receipt:
@@ -21,7 +21,7 @@ def work(task: Task) -> Receipt:
         "chosen_by": task.params["chosen_by"],
         "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "hyperparameters": {
-            **engine.shaping(task.params, model.facts["engine"]),
+            **als_engine.shaping(task.params, model.facts["engine"]),
             "cold_start_strategy": task.params["cold_start_strategy"],
         },
         "dataset_info": {

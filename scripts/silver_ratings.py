@@ -3,8 +3,8 @@
 import sys
 
 from reco_platform.cleaning.ratings import CLEANING
-from reco_platform.silver_step import make, needs_spark
-from reco_platform.steps import run
+from reco_platform.engine.runner import run
+from reco_platform.steps.silver import make, needs_spark
 
 if __name__ == "__main__":
     sys.exit(run("silver_ratings", __doc__, lambda task: make(task, CLEANING), needs_spark))

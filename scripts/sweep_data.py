@@ -2,10 +2,12 @@
 
 import sys
 
-from reco_platform import interactions, layout, publishing, sweepdata
-from reco_platform.errors import DataError
-from reco_platform.receipts import Receipt
-from reco_platform.steps import Task, run
+from reco_platform.core.errors import DataError
+from reco_platform.engine.runner import Task, run
+from reco_platform.lakehouse import layout, publishing
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.splits import interactions
+from reco_platform.tuning import data as sweep_data
 
 COLUMNS = ("user_id", "movie_id", "rating", "rating_ts")
 
@@ -20,7 +22,7 @@ def work(task: Task) -> Receipt:
         )
     movies = task.open("movies").read(["movie_id", "genres"])
     staging = publishing.staging_folder(task.root / layout.SWEEP_DATA)
-    found = sweepdata.write(sweepdata.collected(train, validation, movies), staging)
+    found = sweep_data.write(sweep_data.collected(train, validation, movies), staging)
     publishing.publish_folder(staging, task.root / layout.SWEEP_DATA, fingerprint=found, rows=len(train))
     facts = {"train_count": len(train), "validation_count": len(validation)}
     return Receipt(task.artifact, "folder", layout.SWEEP_DATA, "npy", None, len(train), "", found, facts)

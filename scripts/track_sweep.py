@@ -5,10 +5,11 @@ import sys
 from functools import partial
 from typing import Any
 
-from reco_platform import reporting, tracking
-from reco_platform.receipts import Receipt
-from reco_platform.runlog import trials_of
-from reco_platform.steps import Task, git_commit, run
+from reco_platform.engine.runner import Task, git_commit, run
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.reports import text_summary
+from reco_platform.steps.tracking_payload import trials_of
+from reco_platform.tracking import client as tracking
 
 
 def work(task: Task) -> Receipt:
@@ -27,7 +28,7 @@ def log(task: Task) -> None:
         StoreProblemError: the store cannot be told.
     """
     folder = task.path("leaderboard")
-    found = reporting.read_json(folder / "leaderboard.json")
+    found = text_summary.read_json(folder / "leaderboard.json")
     files = [path for name in ("leaderboard.csv", "leaderboard.json", "best.yaml") if (path := folder / name).is_file()]
     with tracking.Session() as store:
         done = store.ask(

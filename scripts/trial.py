@@ -3,8 +3,8 @@
 import os
 import sys
 
-from reco_platform import trials
-from reco_platform.steps import run
+from reco_platform.engine.runner import run
+from reco_platform.steps import trials
 
 if __name__ == "__main__":
     if trials.OUTPUT in os.environ:

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-import mlflowserver
-from helpers import umask
-from project import BUILT_UMASK, Project, Run
-from reco_platform import datasets, demo, session
+from reco_platform.datasets import registry as datasets
+from reco_platform.datasets import synthetic
+from reco_platform.spark import session
+from support import mlflow_server as mlflowserver
+from support.builders import umask
+from support.project import BUILT_UMASK, Project, Run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,7 +62,7 @@ def demo_folder(registry: dict[str, datasets.Dataset], tmp_path_factory: pytest.
     entry = registry["demo"]
     assert isinstance(entry, datasets.GenerateDataset)
     folder = tmp_path_factory.mktemp("demo")
-    demo.generate(folder, entry.spec)
+    synthetic.generate(folder, entry.spec)
     return folder
 
 

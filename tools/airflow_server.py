@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from reco_platform.errors import EnvironmentProblemError, reported
+from reco_platform.core.errors import EnvironmentProblemError, reported
 
 ROOT = Path(__file__).resolve().parents[1]
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"

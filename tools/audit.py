@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reco_platform.errors import DataError, EnvironmentProblemError, reported
+from reco_platform.core.errors import DataError, EnvironmentProblemError, reported
 
 LOCKS = ("envs/runtime.txt", "envs/dev.txt", "envs/airflow.txt")
 SECONDS = 10  # for each answer

@@ -47,7 +47,7 @@ def ensure(venv, complete=lambda: None):
 def add_project():
     with open(os.path.join(site_packages(PROJECT), "reco_platform.pth"), "w") as link:
         link.write(os.path.abspath("src"))
-    step("Delta's jars", [python(PROJECT), "-m", "reco_platform.jars"])
+    step("Delta's jars", [python(PROJECT), "-m", "reco_platform.spark.jars"])
 
 
 def fail(what, hint):
@@ -57,8 +57,8 @@ def fail(what, hint):
 def check_java():
     sys.path.insert(0, "src")
     sys.dont_write_bytecode = True
-    from reco_platform.errors import RecoError
-    from reco_platform.session import find_java
+    from reco_platform.core.errors import RecoError
+    from reco_platform.spark.session import find_java
 
     try:
         find_java()

@@ -23,9 +23,10 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from reco_platform import cluster, network, session
-from reco_platform.cluster import Loopback, Process
-from reco_platform.errors import EnvironmentProblemError, reported
+from reco_platform.core import network
+from reco_platform.core.errors import EnvironmentProblemError, reported
+from reco_platform.spark import cluster, session
+from reco_platform.spark.cluster import Loopback, Process
 
 HOST = "127.0.0.1"
 START_SECONDS = 90.0

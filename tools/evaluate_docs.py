@@ -19,16 +19,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from reco_platform import config, csvfile, evaluation, interactions, silver_native, splitting, storage
-from reco_platform.als import training
-from reco_platform.als.model import Model
+from reco_platform.cleaning import csv_reader, native
 from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.rules import Cleaning
-from reco_platform.errors import reported
-from reco_platform.receipts import write_text
-from reco_platform.reporting import interval
-from reco_platform.scene import rows_of
+from reco_platform.config import model as config
+from reco_platform.core.errors import reported
+from reco_platform.evaluation import evaluate as evaluation
+from reco_platform.evaluation.dataset import rows_of
+from reco_platform.lakehouse import storage
+from reco_platform.lakehouse.receipts import write_text
+from reco_platform.models.als import training
+from reco_platform.models.als.model import Model
+from reco_platform.reports.text_summary import interval
+from reco_platform.splits import interactions, splitting
 
 PAGE = Path("docs/evaluation.md")
 SPLITS = {
@@ -75,8 +79,8 @@ def cleaned(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa
     staging, quarantine = scratch / "table", scratch / "quarantine"
     staging.mkdir(parents=True)
     quarantine.mkdir()
-    records = csvfile.records(source, cleaning.source)
-    silver_native.clean(records, cleaning, staging, quarantine, threads)
+    records = csv_reader.records(source, cleaning.source)
+    native.clean(records, cleaning, staging, quarantine, threads)
     return ds.dataset([str(path) for path in storage.data_files(staging)]).to_table()
 
 

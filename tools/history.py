@@ -8,8 +8,9 @@ make history ARGS="--port 18081 --config dataset=ml-25m"
 import argparse
 import sys
 
-from reco_platform import history, workflow
-from reco_platform.errors import reported
+from reco_platform.core.errors import reported
+from reco_platform.pipeline import workflow
+from reco_platform.spark import history_server
 
 
 @reported
@@ -23,7 +24,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     house = workflow.prepare(workflow.overrides(arguments.config)).house
-    history.serve(house.spark_events, arguments.port)
+    history_server.serve(house.spark_events, arguments.port)
     return 0
 
 

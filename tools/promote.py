@@ -7,11 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from reco_platform import mlflow_child, tracking, workflow
-from reco_platform.als.model import difference
-from reco_platform.errors import EnvironmentProblemError, TableError, reported
-from reco_platform.layout import MODELS
-from reco_platform.uris import redacted
+from reco_platform.core.errors import EnvironmentProblemError, TableError, reported
+from reco_platform.core.redaction import redacted
+from reco_platform.lakehouse.layout import MODELS
+from reco_platform.models.als.model import difference
+from reco_platform.pipeline import workflow
+from reco_platform.tracking import client as tracking
+from reco_platform.tracking import mlflow_worker
 
 FILES = 8  # of a model's factors, or less
 
@@ -58,7 +60,7 @@ def promoted(store: tracking.Session, name: str, version: str, here: str) -> str
         raise TableError(
             f"the factors of {version} in MLflow {problem}: it was not promoted",
             f"give another of these: {', '.join(found['known'])}; or put them back: .venv/bin/mlflow artifacts "
-            f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_child.FACTORS} --local-dir {here}",
+            f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_worker.FACTORS} --local-dir {here}",
         )
     replaced = store.ask("promote", name=name, number=found["number"])["replaced"]
     if replaced == version:

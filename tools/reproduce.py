@@ -5,8 +5,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from reco_platform import reproducing, workflow
-from reco_platform.errors import reported
+from reco_platform.core.errors import reported
+from reco_platform.maintenance import reproduce
+from reco_platform.pipeline import workflow
 
 
 @reported
@@ -18,8 +19,8 @@ def main() -> int:
     house = workflow.prepare(workflow.overrides(arguments.config)).house
     with tempfile.TemporaryDirectory(prefix="reproduce-") as scratch:
         say = lambda text: print(f"[reproduce] {text}", flush=True)  # noqa: E731
-        compared = reproducing.reproduce(house, arguments.run, Path(scratch), say)
-    print(reproducing.verdict(compared))
+        compared = reproduce.reproduce(house, arguments.run, Path(scratch), say)
+    print(reproduce.verdict(compared))
     if all(one.equal for one in compared):
         print(f"[SUCCESS] {arguments.run} was reproduced")
         return 0

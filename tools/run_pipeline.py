@@ -11,11 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reco_platform import commands, invocation, lineage, removal, retention, status, validation, workflow
-from reco_platform.config import Config, word_without_secrets
-from reco_platform.errors import ConfigError, RecoError, reported
-from reco_platform.layout import LAYERS
-from reco_platform.workflow import Workflow
+from reco_platform.config import commands
+from reco_platform.config.model import Config, word_without_secrets
+from reco_platform.core.errors import ConfigError, RecoError, reported
+from reco_platform.lakehouse.layout import LAYERS
+from reco_platform.maintenance import clean, prune, validate
+from reco_platform.pipeline import explain, invocation, workflow
+from reco_platform.pipeline import plan as status
+from reco_platform.pipeline.workflow import Workflow
 
 TARGETS = {"etl": "silver", "train": "gold", "sweep": "sweep"}
 RULE = "=" * 80
@@ -48,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         )
     one = add("validate", run_validate, "check every layer against its receipts, without a JVM",
               f"{TOOL} validate", f"{TOOL} validate --layer silver --deep --json")  # fmt: skip
-    one.add_argument("--layer", choices=validation.LAYERS, help="only this layer")
+    one.add_argument("--layer", choices=validate.LAYERS, help="only this layer")
     one.add_argument("--deep", action="store_true", help="also compute every checksum and fingerprint anew")
     add_json(one)
     one = add("status", run_status, "what the next run of gold would do, and why; changes nothing",
@@ -57,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     one = add("explain", run_explain, "what a result was made from, back to the CSV files, and what differs now",
               f"{TOOL} explain", f"{TOOL} explain model --config rank=20", f"{TOOL} explain --json")  # fmt: skip
     one.add_argument("result", nargs="?", default="report",
-                     help=f"{', '.join(lineage.RESULTS)} (default: report); sweeps/data, sweeps/NAME, sweeps/trials/ID",
+                     help=f"{', '.join(explain.RESULTS)} (default: report); sweeps/data, sweeps/NAME, sweeps/trials/ID",
                      )  # fmt: skip
     add_json(one)
     one = add("clean", run_clean, "remove what the pipeline made: list it with sizes, ask, remove",
@@ -127,10 +130,10 @@ def run_target(arguments: argparse.Namespace) -> int:
 
 def run_validate(arguments: argparse.Namespace) -> int:
     flow = asked(arguments)
-    layers = (arguments.layer,) if arguments.layer else validation.LAYERS
-    findings = validation.validate(flow, layers, deep=arguments.deep)
+    layers = (arguments.layer,) if arguments.layer else validate.LAYERS
+    findings = validate.validate(flow, layers, deep=arguments.deep)
     if arguments.json:
-        found = validation.as_json(list(findings))
+        found = validate.as_json(list(findings))
         print(json.dumps(found, indent=1))
         return 0 if found["passed"] else 1
     names = "/".join(layer.capitalize() for layer in layers)
@@ -159,8 +162,8 @@ def run_status(arguments: argparse.Namespace) -> int:
 
 def run_explain(arguments: argparse.Namespace) -> int:
     flow = asked(arguments)
-    made = lineage.explain(flow.house, flow.config, arguments.result)
-    print(json.dumps(made.as_json(), indent=1) if arguments.json else "\n".join(lineage.lines(made)))
+    made = explain.explain(flow.house, flow.config, arguments.result)
+    print(json.dumps(made.as_json(), indent=1) if arguments.json else "\n".join(explain.lines(made)))
     return 0
 
 
@@ -169,15 +172,15 @@ def run_clean(arguments: argparse.Namespace) -> int:
     if not house.folder.is_dir():
         print(f"[INFO] there is no lakehouse at {house.root}: nothing to remove")
         return 0
-    removal.refuse_foreign(house)
+    clean.refuse_foreign(house)
     with invocation.locked(house):
         layers = (arguments.layer,) if arguments.layer else (*LAYERS, "runs")
-        found = removal.of_layers(house, layers)
-        print("\n".join([f"To be removed from {house.root}:", *removal.listed(found)]), flush=True)
+        found = clean.of_layers(house, layers)
+        print("\n".join([f"To be removed from {house.root}:", *clean.listed(found)]), flush=True)
         if not (arguments.yes or agreed()):
             raise RecoError("nothing was removed")
-        removal.remove(house, found)
-        left = [] if arguments.layer else removal.remove_root(house)
+        clean.remove(house, found)
+        left = [] if arguments.layer else clean.remove_root(house)
     print(f"[SUCCESS] removed from {house.root}" + (f"; left, as not made by it: {', '.join(left)}" if left else ""))
     return 0
 
@@ -203,23 +206,23 @@ def run_prune(arguments: argparse.Namespace) -> int:
         why = f"there is no lakehouse at {house.root}" if keep else "retain_versions is not set, so everything is kept"
         print(f"[INFO] {why}" + ("" if keep else f"\n  -> {TOOL} prune --config retain_versions=5"))
         return 0
-    removal.refuse_foreign(house)
+    clean.refuse_foreign(house)
     if not arguments.yes:
-        show(retention.plan(house, keep))
+        show(prune.plan(house, keep))
         print("[INFO] nothing was removed; --yes removes it")
         return 0
     with invocation.locked(house):
-        plan = retention.plan(house, keep)
+        plan = prune.plan(house, keep)
         show(plan)
-        removal.remove(house, plan.removals)
+        clean.remove(house, plan.removals)
     print(f"[SUCCESS] {len(plan.removals)} things removed from {house.root}")
     return 0
 
 
-def show(plan: retention.Plan) -> None:
+def show(plan: prune.Plan) -> None:
     print(f"Model versions that stay: {', '.join(plan.kept) or 'none'}")
     print(f"Model versions that go:   {', '.join(plan.dropped) or 'none'}")
-    print("\n".join(removal.listed(plan.removals)), flush=True)
+    print("\n".join(clean.listed(plan.removals)), flush=True)
 
 
 KEYS = " ".join(f"{key}=" for key in Config.model_fields)

@@ -9,10 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from reco_platform import jars, layout, receipts, session, workflow
-from reco_platform.errors import reported
-from reco_platform.layout import Lakehouse
-from reco_platform.places import Place
+from reco_platform.core.errors import reported
+from reco_platform.lakehouse import layout, receipts
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.pipeline import workflow
+from reco_platform.spark import jars, session
+from reco_platform.store.paths import Place
 
 PLACES = {
     **{table: layout.silver(table) for table in layout.TABLES},

@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from airflowserver import DAG, Airflow, Outcome, Server, project, wait_for
-from listening import heard_only_here
-from project import Project
+from support.airflow_server import DAG, Airflow, Outcome, Server, project, wait_for
+from support.listening import heard_only_here
+from support.project import Project
 
 pytestmark = pytest.mark.airflow
 

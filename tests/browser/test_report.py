@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-import pagefacts
-from project import Project, Run
-from reco_platform.run_page import run_page
-from reco_platform.sweep_page import sweep_page
+from reco_platform.reports.run_page import run_page
+from reco_platform.reports.sweep_page import sweep_page
+from support import page_facts as pagefacts
+from support.project import Project, Run
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 

@@ -19,10 +19,10 @@ from typing import Any
 import psutil
 import pytest
 
-from listening import heard_only_here
-from project import Project, Run, wait_for
-from reco_platform import cluster
-from reco_platform.cluster import Loopback
+from reco_platform.spark import cluster
+from reco_platform.spark.cluster import Loopback
+from support.listening import heard_only_here
+from support.project import Project, Run, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.pipeline, pytest.mark.timeout(1800)]
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from project import Project, Run
+from support.project import Project, Run
 
 pytestmark = pytest.mark.pipeline
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from project import Project, Run, foreseen, wait_for
+from support.project import Project, Run, foreseen, wait_for
 
 pytestmark = pytest.mark.pipeline
 
@@ -82,9 +82,9 @@ def comments_everywhere(project: Project) -> None:
     for path in [*project.path("src").rglob("*.py"), *project.path("scripts").glob("*.py")]:
         text = path.read_text("utf-8").replace("\n\n\n", "\n\n\n# a comment\n\n\n")
         path.write_text(text + "\n# the end\n", "utf-8")
-    project.edit("src/reco_platform/splitting.py", '"""From silver ratings', '"""Out of silver ratings')
+    project.edit("src/reco_platform/splits/splitting.py", '"""From silver ratings', '"""Out of silver ratings')
     project.edit(
-        "src/reco_platform/als/native.py",
+        "src/reco_platform/models/als/native.py",
         "    return -(-rank // LANE) * LANE\n",
         "    return (\n        -(-rank // LANE) * LANE\n    )\n",
     )
@@ -155,13 +155,13 @@ CHANGES = [
     ),
     Change(
         "changed_als_code_reruns_training_and_what_follows",
-        code("src/reco_platform/als/native.py", "(seed, 0)", "(seed, 2)"),
+        code("src/reco_platform/models/als/native.py", "(seed, 0)", "(seed, 2)"),
         FROM_TRAINING,
         says="als/native.py",
     ),
     Change(
         "a_changed_report_template_reruns_the_report",
-        code("src/reco_platform/templates/report.html.j2", ">Training</h2>", ">The training</h2>"),
+        code("src/reco_platform/reports/templates/report.html.j2", ">Training</h2>", ">The training</h2>"),
         {"report"},
         says="report.html.j2",
     ),

@@ -11,12 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-import crashing
 import pytest
-from crashing import EVERY_STEP, Bench, Kind, Moment, at_work_in
 
-from project import Project, wait_for
-from reco_platform import aftermath, journal, limits
+from chaos import crashes as crashing
+from chaos.crashes import EVERY_STEP, Bench, Kind, Moment, at_work_in
+from reco_platform.core import os_limits
+from reco_platform.engine import cleanup, journal
+from support.project import Project, wait_for
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.usefixtures("heeding")]
 ENDED_WITHIN = 10  # seconds: what docs/operations.md promises
@@ -52,7 +53,7 @@ def test_a_step_whose_java_is_killed_says_so_in_words(bench: Bench) -> None:
         json.loads(path.with_suffix(".summary.json").read_text()) for path in set(bench.project.journals()) - before
     ]
     (failure,) = (failure for summary in told for failure in summary["failures"])
-    assert failure["why"] in ([limits.JAVA_ENDED[0]], [journal.UNSAID]), "the second where Python had not begun"
+    assert failure["why"] in ([os_limits.JAVA_ENDED[0]], [journal.UNSAID]), "the second where Python had not begun"
     assert "dmesg tells whether memory ran out" in failure["hint"]
 
 
@@ -68,7 +69,7 @@ def test_what_is_left_over_is_seen(bench: Bench) -> None:
     assert crashing.left_over(bench, before) == []
     for planted in ("tmp/spark-1", "project/hs_err_pid1.log"):
         (bench.project.root.parent / planted).write_text("")
-    half, mark = bench.house / "silver/.x.json.1.tmp", bench.house / "_runs" / aftermath.MARK
+    half, mark = bench.house / "silver/.x.json.1.tmp", bench.house / "_runs" / cleanup.MARK
     half.write_text("")
     mark.write_text("")
     found = " ".join(crashing.left_over(bench, before))

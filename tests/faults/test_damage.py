@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from damages import DAMAGES, Damage, Patient, examined, patient, treated
 
-from project import Project
+from chaos.damages import DAMAGES, Damage, Patient, examined, patient, treated
+from support.project import Project
 
 pytestmark = pytest.mark.pipeline
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fuzzing import FuzzedFile, campaign
 
-import oracle
-from helpers import quiet
+from chaos.fuzzing import FuzzedFile, campaign
+from support import oracle
+from support.builders import quiet
 
 
 def test_hostile_files_are_cleaned_as_the_oracle_says(tmp_path: Path) -> None:

@@ -21,15 +21,26 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-import oracle
-from cleaned import CLEANINGS, SHARE, natively, task_for
-from helpers import MOVIES_HEADER, RATINGS_HEADER, movielens_zip, quiet, serving, sha256, small_dataset, write_lines
-from helpers import Page as WebPage
-from reco_platform import csvfile, datasets, silver_step
-from reco_platform.datasets import ArchiveDataset, DirectoryDataset
-from reco_platform.download import fetch
-from reco_platform.errors import DataError
-from reco_platform.storage import open_table
+from reco_platform.cleaning import csv_reader
+from reco_platform.core.errors import DataError
+from reco_platform.datasets import registry as datasets
+from reco_platform.datasets.download import fetch
+from reco_platform.datasets.registry import ArchiveDataset, DirectoryDataset
+from reco_platform.lakehouse.storage import open_table
+from reco_platform.steps import silver
+from support import oracle
+from support.builders import (
+    MOVIES_HEADER,
+    RATINGS_HEADER,
+    movielens_zip,
+    quiet,
+    serving,
+    sha256,
+    small_dataset,
+    write_lines,
+)
+from support.builders import Page as WebPage
+from support.cleaned import CLEANINGS, SHARE, natively, task_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = random.Random(3).randbytes(60_000)
@@ -135,7 +146,7 @@ def archive_entry(archive: bytes, url: str) -> dict[str, Any]:
 
 
 ACQUIRE = """
-from reco_platform import datasets
+from reco_platform.datasets import registry as datasets
 from reco_platform.errors import RecoError
 try:
     datasets.acquire(datasets.ArchiveDataset.model_validate(entry), Path("bronze"), Path("cache"), report=print)
@@ -342,7 +353,7 @@ def test_a_line_of_10_mb_is_a_row_like_any_other(tmp_path: Path) -> None:
 
 
 def test_a_line_longer_than_what_is_read_at_a_time_is_refused(tmp_path: Path) -> None:
-    long = "x" * (2 * csvfile.BLOCK_BYTES)
+    long = "x" * (2 * csv_reader.BLOCK_BYTES)
     source = write_lines(tmp_path / "movies.csv", MOVIES_HEADER, ["1,A,War", f"2,{long},War", "3,C,War"])
     with pytest.raises(DataError, match="cannot be read as CSV") as caught:
         natively(source, "movies", tmp_path)
@@ -368,14 +379,14 @@ def test_a_file_that_is_not_the_table_stops_the_step_before_anything_is_publishe
 ) -> None:
     source = write_lines(tmp_path / "bronze" / "ratings.csv", RATINGS_HEADER, ["1,10,4.0,1000000000"])
     task = task_for(tmp_path, "ratings")
-    before = silver_step.make(task, CLEANINGS["ratings"])
+    before = silver.make(task, CLEANINGS["ratings"])
     source.unlink()
     if content is None:
         source.mkdir()
     else:
         source.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        csvfile.header(source, ("userId",)) if content is None else silver_step.make(
+        csv_reader.header(source, ("userId",)) if content is None else silver.make(
             task_for(tmp_path, "ratings"), CLEANINGS["ratings"]
         )
     assert said in caught.value.what
@@ -391,15 +402,15 @@ def test_more_than_one_bad_row_in_twenty_stops_the_job_by_default(
     header = f"{RATINGS_HEADER},note"
     good = [f"{user},10,4.0,1000000000,x" for user in range(100)]
     write_lines(tmp_path / "bronze" / "ratings.csv", header, good)
-    first = silver_step.make(task_for(tmp_path, "ratings"), CLEANINGS["ratings"])
+    first = silver.make(task_for(tmp_path, "ratings"), CLEANINGS["ratings"])
     write_lines(tmp_path / "bronze" / "ratings.csv", header, [*good[bad:], *["1,x,4.0,1000000000,x"] * bad])
     task = task_for(tmp_path, "ratings")
     if bad > 5:
         with pytest.raises(DataError, match=r"6 of 100 rows rejected \(6\.0%\), more than max_reject_share=0\.05"):
-            silver_step.make(task, CLEANINGS["ratings"])
+            silver.make(task, CLEANINGS["ratings"])
         assert open_table(tmp_path, first, "").read().num_rows == 100
     else:
-        second = silver_step.make(task, CLEANINGS["ratings"])
+        second = silver.make(task, CLEANINGS["ratings"])
         assert (second.rows, second.facts["rejected"], second.facts["ignored_columns"]) == (95, 5, ["note"])
         rows = pq.read_table(tmp_path / "silver" / "_quarantine" / "ratings").to_pylist()
         kept = {**RATING, "movieId": "x", "line": None, "reasons": ["movie_not_a_number"]}

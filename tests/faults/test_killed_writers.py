@@ -8,15 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import publish, ratings_table
-from reco_platform import aftermath, lifeline, publishing, receipts, storage
-from reco_platform.layout import Lakehouse
+from reco_platform.core import parent_watch
+from reco_platform.engine import cleanup
+from reco_platform.lakehouse import publishing, receipts, storage
+from reco_platform.lakehouse.layout import Lakehouse
+from support.builders import publish, ratings_table
 
 FIRST_COMMIT = """
 import os, signal, sys
 from pathlib import Path
 import deltalake.transaction
-from helpers import publish, ratings_table
+from support.builders import publish, ratings_table
 deltalake.transaction.create_table_with_add_actions = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 publish(Path(sys.argv[1]), ratings_table())
 """
@@ -35,8 +37,8 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
     table = tmp_path / "silver" / "ratings"
     assert storage.data_files(table), "it had moved its files already"
     house = Lakehouse(str(tmp_path), "small")
-    receipts.write_text(house.runs / aftermath.MARK, f"{tmp_path / 'gone'}\n")
-    aftermath.put_right(house)
+    receipts.write_text(house.runs / cleanup.MARK, f"{tmp_path / 'gone'}\n")
+    cleanup.put_right(house)
     assert publishing.foreign(table, "delta", "small") is None
     assert storage.data_files(table) == []
     assert publish(tmp_path, ratings_table()).version == 0
@@ -49,32 +51,33 @@ def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(
     scratch, foreign = tmp_path / "reco-run-1", tmp_path / "somebody-elses"
     for folder in (scratch, foreign, house.records / "silver" / "_staging-ratings", house.runs):
         folder.mkdir(parents=True)
-    os.mkfifo(scratch / lifeline.PIPE)
+    os.mkfifo(scratch / parent_watch.PIPE)
     half, whole = house.records / "silver" / ".movies.receipt.json.x.tmp", house.records / "silver" / "tags.csv"
     for file in (half, whole, scratch / "spark-1"):
         file.touch()
-    receipts.write_text(house.runs / aftermath.MARK, f"{scratch}\n{foreign}\n")
-    aftermath.put_right(house)
+    receipts.write_text(house.runs / cleanup.MARK, f"{scratch}\n{foreign}\n")
+    cleanup.put_right(house)
     assert not scratch.exists() and not half.exists() and not (house.records / "silver" / "_staging-ratings").exists()
     assert foreign.is_dir() and whole.is_file()
 
 
 def test_a_step_ends_with_the_process_that_holds_its_lifeline_and_the_next_run_waits_for_it(tmp_path: Path) -> None:
     run = subprocess.Popen(
-        [sys.executable, "-c", f"from pathlib import Path\nfrom reco_platform import lifeline\n"
-         f"lifeline.hold(Path({str(tmp_path)!r})); print('held', flush=True); input()"],
+        [sys.executable, "-c", f"from pathlib import Path\nfrom reco_platform.core import parent_watch\n"
+         f"parent_watch.hold(Path({str(tmp_path)!r})); print('held', flush=True); input()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert run.stdout and run.stdout.readline() == "held\n"
     step = subprocess.Popen(
-        [sys.executable, "-c", "import time\nfrom reco_platform import lifeline\nlifeline.watch()\n"
+        [sys.executable, "-c", "import time\nfrom reco_platform.core import parent_watch\nparent_watch.watch()\n"
          "print('watches', flush=True); time.sleep(600)"],
-        env={**os.environ, lifeline.SCRATCH: str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, parent_watch.SCRATCH: str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert step.stdout and step.stdout.readline() == "watches\n"
-    assert lifeline.being_read(tmp_path / lifeline.PIPE)
+    assert parent_watch.being_read(tmp_path / parent_watch.PIPE)
     run.kill()
-    lifeline.wait_for_steps(tmp_path)
+    parent_watch.wait_for_steps(tmp_path)
     assert "-> run the same command again" in step.communicate()[1]
     assert step.returncode == 1
     run.communicate()

@@ -21,12 +21,15 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from helpers import publish, ratings_table
-from project import Project
-from reco_platform import config, datasets, limits, receipts, storage
-from reco_platform.errors import DataError
-from reco_platform.layout import Lakehouse
-from reco_platform.registry import STEPS, input_artifacts
+from reco_platform.config import model as config
+from reco_platform.core import os_limits
+from reco_platform.core.errors import DataError
+from reco_platform.datasets import registry as datasets
+from reco_platform.lakehouse import receipts, storage
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.pipeline.steps_table import STEPS, input_artifacts
+from support.builders import publish, ratings_table
+from support.project import Project
 
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # linux/capability.h, linux/prctl.h
 HOUSE = Lakehouse("results/small", "small")
@@ -65,7 +68,7 @@ def test_a_table_that_does_not_fit_leaves_the_old_one(tmp_path: Path, storage_fo
     old = publish(tmp_path, ratings_table(), storage_format)
     with files_of_at_most(KILOBYTE), pytest.raises(OSError) as caught:  # arrow's own words
         publish(tmp_path, ratings_table(first_user=7), storage_format)
-    assert limits.number_of(caught.value) == errno.EFBIG
+    assert os_limits.number_of(caught.value) == errno.EFBIG
     assert storage.problem(tmp_path, old, thorough=True) is None
     again = publish(tmp_path, ratings_table(first_user=7), storage_format)
     assert storage.problem(tmp_path, again, thorough=True) is None
@@ -98,7 +101,7 @@ def test_csv_files_that_do_not_fit_take_no_final_name(tmp_path: Path, registry: 
     ids=lambda value: str(value)[:30],
 )
 def test_each_limit_is_told_with_what_helps(error: Exception, what: str, hint: str) -> None:
-    found = limits.refused(error)
+    found = os_limits.refused(error)
     assert found is not None
     assert found.hint is not None
     assert what in found.what
@@ -106,8 +109,8 @@ def test_each_limit_is_told_with_what_helps(error: Exception, what: str, hint: s
 
 
 def test_what_is_no_limit_keeps_its_trace() -> None:
-    assert limits.refused(ValueError("a bug")) is None
-    assert limits.refused(FileNotFoundError(errno.ENOENT, "", "x")) is None
+    assert os_limits.refused(ValueError("a bug")) is None
+    assert os_limits.refused(FileNotFoundError(errno.ENOENT, "", "x")) is None
 
 
 # --- the real steps, as a person runs one by hand

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from project import Project
-from reco_platform import workflow
-from reco_platform.errors import ConfigError, TableError
-from reco_platform.receipts import Receipt, parse, read, seal
+from reco_platform.core.errors import ConfigError, TableError
+from reco_platform.lakehouse.receipts import Receipt, parse, read, seal
+from reco_platform.pipeline import workflow
+from support.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 INJECTIONS = [

@@ -17,13 +17,19 @@ from typing import Any
 
 import pytest
 
-import hostile
-from helpers import umask
-from listening import sockets
-from project import BUILT_UMASK, ROOT, Project, kill_group
-from reco_platform import cluster, config, datasets, jars, journal, receipts, sweepdata, workflow
-from reco_platform.als import model
-from reco_platform.errors import DataError, EnvironmentProblemError, RecoError
+from reco_platform.config import model as config
+from reco_platform.core.errors import DataError, EnvironmentProblemError, RecoError
+from reco_platform.datasets import registry as datasets
+from reco_platform.engine import journal
+from reco_platform.lakehouse import receipts
+from reco_platform.models.als import model
+from reco_platform.pipeline import workflow
+from reco_platform.spark import cluster, jars
+from reco_platform.tuning import data as sweep_data
+from support import hostile
+from support.builders import umask
+from support.listening import sockets
+from support.project import BUILT_UMASK, ROOT, Project, kill_group
 
 sys.path.insert(0, str(ROOT / "tools"))
 import audit
@@ -83,7 +89,7 @@ def test_no_secret_is_seen_nothing_listens_elsewhere_and_files_are_the_users_own
         if path.is_file():
             path.unlink()
     built.edit(
-        "src/reco_platform/tracking.py", "SERVER_SECONDS = 8.0", "SERVER_SECONDS = 300.0"
+        "src/reco_platform/tracking/client.py", "SERVER_SECONDS = 8.0", "SERVER_SECONDS = 300.0"
     )  # time is no matter here
     before = times(built.root)
     env = {
@@ -109,7 +115,7 @@ def test_no_secret_is_seen_nothing_listens_elsewhere_and_files_are_the_users_own
         kill_group(run)
     assert run.returncode == 0 and "[WARNING] not logged to MLflow" not in output, output
 
-    for name in (b"SparkSubmit", b"reco_platform.mlflow_child"):
+    for name in (b"SparkSubmit", b"reco_platform.tracking.mlflow_worker"):
         assert any(name in line for line in watch.commands)
     assert not [line for line in watch.commands if HUSH.encode() in line]
     assert len(watch.heard) > 3 and {address for address, _ in watch.heard} == {"127.0.0.1"}
@@ -151,8 +157,8 @@ def folder_of(file: Path) -> Path:
 
 def sweep_data_of(file: Path) -> Path:
     """The folder of a sweep's data, each of whose arrays is this file."""
-    for fold in sweepdata.FOLDS:
-        for column in sweepdata.COLUMNS:
+    for fold in sweep_data.FOLDS:
+        for column in sweep_data.COLUMNS:
             shutil.copy(file, file.with_name(f"{fold}_{column}.npy"))
     return file.parent
 
@@ -164,7 +170,7 @@ READERS: dict[str, tuple[Callable[[Path], Any], Any]] = {
     "receipt": (receipts.read, "is not a receipt"),
     "journal": (journal.read, []),
     "cluster": (lambda path: cluster.loopback(path.rename(path.with_name("cluster.json")).parent), None),
-    "sweep data": (lambda path: sweepdata.read(sweep_data_of(path)), r"is no array of numbers \(ValueError\)"),
+    "sweep data": (lambda path: sweep_data.read(sweep_data_of(path)), r"is no array of numbers \(ValueError\)"),
     "model": (lambda path: model.difference(folder_of(path), "0123"), r"cannot be read (ArrowInvalid)"),
 }
 """How each kind of file is read, and what comes of a hostile one: the message of an error, or what is read."""
@@ -267,7 +273,7 @@ def test_a_jar_with_one_bit_flipped_is_refused_and_fetched_anew(
     victim.write_bytes(bytes([good[0] ^ 1]) + good[1:])
     with pytest.raises(EnvironmentProblemError, match=f"{victim.name} is not the one that was pinned") as caught:
         jars.checked(folder)
-    assert caught.value.hint == ".venv/bin/python -m reco_platform.jars"
+    assert caught.value.hint == ".venv/bin/python -m reco_platform.spark.jars"
     evil = Path(shutil.move(victim, tmp_path / "evil.jar"))
     for source in (evil, jars.JARS / victim.name):  # what Maven Central would send
         monkeypatch.setattr(jars, "download", lambda one, into, it=source: Path(shutil.copy(it, into / one.name)))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from project import Project, wait_for
+from support.project import Project, wait_for
 
 pytestmark = pytest.mark.pipeline
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-import hdfsserver
-from hdfsserver import Hdfs
-from project import Project, wait_for
-from reco_platform import layout, publishing, receipts, storage
-from reco_platform.layout import Lakehouse
-from reco_platform.places import HdfsPath, StoreError, lease, place
+from reco_platform.lakehouse import layout, publishing, receipts, storage
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.store.paths import HdfsPath, StoreError, lease, place
+from support import hdfs_server as hdfsserver
+from support.hdfs_server import Hdfs
+from support.project import Project, wait_for
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("hdfs")]
 VOLATILE = ("gate", "tracking")

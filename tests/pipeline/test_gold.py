@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-import oracle
-from project import QUICK, Project, Run
-from reco_platform import storage
-from reco_platform.als.model import read_model
-from reco_platform.contracts import CONTRACTS
-from reco_platform.receipts import read
+from reco_platform.lakehouse import storage
+from reco_platform.lakehouse.contracts import CONTRACTS
+from reco_platform.lakehouse.receipts import read
+from reco_platform.models.als.model import read_model
+from support import oracle
+from support.project import QUICK, Project, Run
 
 pytestmark = pytest.mark.pipeline
 

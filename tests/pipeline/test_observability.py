@@ -16,12 +16,12 @@ import jsonschema
 import psutil
 import pytest
 
-from listening import heard_only_here
-from openlineagemodel import checked
-from project import Project, Run, wait_for
-from reco_platform import journal
-from reco_platform.openlineage import lineage_path
-from reco_platform.runsummary import path_of
+from reco_platform.engine import journal
+from reco_platform.engine.openlineage import lineage_path
+from reco_platform.engine.run_summary import path_of
+from support.listening import heard_only_here
+from support.openlineage_model import checked
+from support.project import Project, Run, wait_for
 
 pytestmark = pytest.mark.pipeline
 

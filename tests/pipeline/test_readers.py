@@ -12,10 +12,10 @@ import pytest
 from deltalake import DeltaTable
 from nbclient import NotebookClient
 
-from project import Project, Run
-from reco_platform import storage
-from reco_platform.contracts import CONTRACTS
-from reco_platform.receipts import read
+from reco_platform.lakehouse import storage
+from reco_platform.lakehouse.contracts import CONTRACTS
+from reco_platform.lakehouse.receipts import read
+from support.project import Project, Run
 
 pytestmark = pytest.mark.pipeline
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from project import QUICK, Project, Run, foreseen
-from reco_platform import config
+from reco_platform.config import model as config
+from support.project import QUICK, Project, Run, foreseen
 
 pytestmark = pytest.mark.pipeline
 
@@ -166,7 +166,7 @@ def test_an_earlier_run_is_reproduced_from_the_versions_it_was_made_from(built: 
     assert run.output.count("  equal ") == 6
     assert f"[SUCCESS] {then} was reproduced" in run.output
 
-    built.edit("src/reco_platform/als/native.py", "(seed, 0)", "(seed, 2)")
+    built.edit("src/reco_platform/models/als/native.py", "(seed, 0)", "(seed, 2)")
     changed = built.tool("reproduce", then)
     assert changed.code == 1
     assert "DIFFERENT  model" in changed.output and "code has changed" in changed.output

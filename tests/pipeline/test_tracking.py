@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import mlflowserver as servers
-from project import Project, Run
-from reco_platform import config
-from reco_platform.als.model import Side, model_fingerprint, read_model, write_side
-from reco_platform.layout import Lakehouse
-from reco_platform.mlflow_child import EXPERIMENT
-from reco_platform.registry import STEPS, input_artifacts
+from reco_platform.config import model as config
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.models.als.model import Side, model_fingerprint, read_model, write_side
+from reco_platform.pipeline.steps_table import STEPS, input_artifacts
+from reco_platform.tracking.mlflow_worker import EXPERIMENT
+from support import mlflow_server as servers
+from support.project import Project, Run
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("mlflow")]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cleaned import CLEANINGS, HAZARDS, Outcome, by_spark, natively, rows_of
-from helpers import write_lines
+from support.builders import write_lines
+from support.cleaned import CLEANINGS, HAZARDS, Outcome, by_spark, natively, rows_of
 
 pytestmark = pytest.mark.spark
 

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import oracle
-from cleaned import CLEANINGS, natively
-from helpers import small_dataset
-from reco_platform import publishing, silver, storage
-from reco_platform.contracts import CONTRACTS, MOVIES, RATINGS, TAGS, Contract, violations
-from reco_platform.spark_fingerprint import spark_fields
+from reco_platform.cleaning import quality
+from reco_platform.fingerprint.spark import spark_fields
+from reco_platform.lakehouse import publishing, storage
+from reco_platform.lakehouse.contracts import CONTRACTS, MOVIES, RATINGS, TAGS, Contract, violations
+from support import oracle
+from support.builders import small_dataset
+from support.cleaned import CLEANINGS, natively
 
 MOMENT = datetime(2020, 2, 29, 12, 30, tzinfo=UTC)
 MODEL_VERSION = "0a1b2c3d-4e5f6071"
@@ -187,7 +188,7 @@ def test_the_sample_check_reads_staged_files_and_finds_what_they_break(tmp_path:
     folder.mkdir(parents=True)
     table = pa.Table.from_pylist([GOOD_ROWS["ratings"][1], row], schema=RATINGS.schema)
     pq.write_table(table.drop_columns(["year", "month"]), folder / "part-0.parquet")
-    sampled, broken = silver.check_sample(RATINGS, tmp_path, size=10, seed=1)
+    sampled, broken = quality.check_sample(RATINGS, tmp_path, size=10, seed=1)
     assert sampled == 2
     assert broken == ["rating: less_than_or_equal_to(5.0) fails for 1 of the sampled rows"]
-    assert silver.check_sample(RATINGS, tmp_path, size=1, seed=1)[0] == 1
+    assert quality.check_sample(RATINGS, tmp_path, size=1, seed=1)[0] == 1

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from reco_platform import mlflow_child, tracking
-from reco_platform.als.model import Model, Side, write_model
-from reco_platform.als.training import MODEL_PARAMS
+from reco_platform.models.als.model import Model, Side, write_model
+from reco_platform.models.als.training import MODEL_PARAMS
+from reco_platform.tracking import client as tracking
+from reco_platform.tracking import mlflow_worker
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,9 +35,9 @@ def test_the_logged_model_loads_in_spark_and_predicts_the_same(
     write_model(model, folder, MODEL_PARAMS)
     store = MlflowClient()
     run = store.create_run(store.create_experiment("one", (tmp_path / "artifacts").as_uri()))
-    mlflow_child.upload_model(store, run.info.run_id, str(folder))
+    mlflow_worker.upload_model(store, run.info.run_id, str(folder))
 
-    logged = Path(store.download_artifacts(run.info.run_id, mlflow_child.FACTORS))
+    logged = Path(store.download_artifacts(run.info.run_id, mlflow_worker.FACTORS))
     assert not (logged / "_memo").exists()
     frame = spark.createDataFrame([(3, 8), (8, 5)], ["user_id", "movie_id"])
     found = [row["prediction"] for row in ALSModel.load(logged.as_uri()).transform(frame).collect()]

@@ -1,1 +1,1 @@
-"""The cleaning rules, one module a table; rules.py holds what they share."""
+"""The cleaning rules, one module a table, and the engines that apply them."""

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reco_platform.cleaning import _parse
-from reco_platform.contracts import TIME, Contract
+from reco_platform.cleaning import kernels
+from reco_platform.lakehouse.contracts import TIME, Contract
 
 LINE = "_line"  # the text of a line that has too few or too many fields; its columns are null
 ROW = "_row"  # number of the record in its file, from 0
@@ -149,21 +149,21 @@ def whole_numbers(column: pa.Array, bounds: tuple[int, int]) -> Numbers:
     """Whole numbers; a sign and spaces around are allowed, underscores and decimal points are not."""
     data, offsets = buffers(column)
     values, kinds = np.empty(len(column), np.int64), np.empty(len(column), np.uint8)
-    _parse.whole(data, offsets, *bounds, values, kinds)
-    return Numbers(values, kinds == _parse.BLANK, kinds == _parse.NOT_A_NUMBER)
+    kernels.whole(data, offsets, *bounds, values, kinds)
+    return Numbers(values, kinds == kernels.BLANK, kinds == kernels.NOT_A_NUMBER)
 
 
 def decimal_numbers(column: pa.Array) -> Numbers:
     """Numbers of 32 bits, the nearest to what is written; words such as NaN and hexadecimal ones are none."""
     data, offsets = buffers(column)
     values, kinds = np.empty(len(column), np.float32), np.empty(len(column), np.uint8)
-    _parse.decimals(data, offsets, values, kinds)
-    for row in np.flatnonzero(kinds == _parse.UNDECIDED):
+    kernels.decimals(data, offsets, values, kinds)
+    for row in np.flatnonzero(kinds == kernels.UNDECIDED):
         text = data[offsets[row] : offsets[row + 1]].tobytes().strip(b" ")
         found = DECIMAL.fullmatch(text)
-        kinds[row] = _parse.NUMBER if found else _parse.NOT_A_NUMBER
+        kinds[row] = kernels.NUMBER if found else kernels.NOT_A_NUMBER
         values[row] = nearest(text) if found else 0
-    return Numbers(values, kinds == _parse.BLANK, kinds == _parse.NOT_A_NUMBER)
+    return Numbers(values, kinds == kernels.BLANK, kinds == kernels.NOT_A_NUMBER)
 
 
 def nearest(number: bytes) -> np.float32:

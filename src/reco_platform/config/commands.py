@@ -1,0 +1,55 @@
+"""The commands that messages end with: to be pasted as they are, in the project's root folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from reco_platform.config.model import Config, as_given, load, without_secrets
+
+FORCE = "force_overwrite"
+
+
+def snakemake(target: str, given: Mapping[str, Any], *, rule: str = "", overwrite: bool = False) -> str:
+    """A run of Snakemake.
+
+    Args:
+        target: what is to be made.
+        given: config values by key.
+        rule: a step that is asked to run although nothing says that it is stale.
+        overwrite: whether it may replace what stands in the way of its table.
+    """
+    values = {**given, **({FORCE: "true"} if overwrite else {})}
+    pairs = [f"{key}={written(value)}" for key, value in values.items()]
+    return as_typed(target, rule, shlex.join(["--config", *pairs]) if pairs else "")
+
+
+def as_typed(target: str, rule: str, options: str) -> str:
+    """The same, with options as somebody typed them."""
+    words = ("snakemake --cores 2", shlex.quote(target), f"--forcerun {rule}" if rule else "", options)
+    return " ".join(filter(None, words))
+
+
+def differing(config: Config) -> dict[str, Any]:
+    """The values of a configuration that are not those of config/config.yaml, wherever they come from.
+
+    What nobody may see is hidden in them, so that a command that needs it fails by it instead of telling it.
+    """
+    usual = load({}, {})
+    values = {key: getattr(config, key) for key in Config.model_fields if key != FORCE}
+    return {key: without_secrets(key, value) for key, value in values.items() if value != getattr(usual, key)}
+
+
+def written(value: Any) -> str:
+    """A value as `--config` takes it."""
+    match value:
+        case dict():
+            return str(as_given(value))
+        case list() | tuple():
+            return ",".join(map(str, value))
+        case bool():
+            return str(value).lower()
+        case None:
+            return "null"
+    return str(value)

@@ -1,0 +1,1 @@
+"""Errors, hashing and the operating system: what every other package may use."""

@@ -1,0 +1,1 @@
+"""Data sets: the registry, downloads, generated data and the bronze files."""

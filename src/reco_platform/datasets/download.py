@@ -1,0 +1,240 @@
+"""Files from the net into a cache: https only, resumed when cut, no final name before the sha256 fits."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ipaddress
+import os
+import shlex
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+from reco_platform.core.errors import DataError
+from reco_platform.store.paths import sha256_file
+
+ATTEMPTS = 4
+LARGEST = 4 * 2**30
+CHUNK = 2**18
+
+TERMINAL = "RECO_TERMINAL"
+"""Environment variable: the terminal that sees the bars of steps whose own output goes into a pipe; empty for none."""
+
+Report = Callable[[str], None]
+
+
+class _SourceError(Exception):
+    """This url will not do; the message says why."""
+
+
+class _CutError(Exception):
+    """The connection ended early; what came is kept and can be continued."""
+
+
+def fetch(
+    urls: Sequence[str],
+    cache: Path,
+    *,
+    sha256: str,
+    size: int | None,
+    report: Report,
+    timeout: float = 30.0,
+) -> Path:
+    """`<cache>/<sha256>.zip`, downloaded from the first url that has it unless a verified copy is there already.
+
+    Args:
+        urls: https, or http on this machine; tried in turn.
+        cache: folder for the file and, while it is being downloaded, its `.part`; made if missing.
+        sha256: of the whole file, lower-case hex.
+        size: of the whole file in bytes, where known.
+        report: gets a line for each failure and for the progress when there is no terminal.
+        timeout: seconds without a byte after which a connection counts as cut.
+
+    Raises:
+        DataError: no url gave the file (it lists each one's reason), or the cache cannot be written.
+    """
+    final = cache / f"{sha256}.zip"
+    if final.is_file():
+        if sha256_file(final) == sha256:
+            return final
+        report(f"{final} is damaged (its sha256 does not fit its name); downloading it again")
+        final.unlink()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{cache} cannot be made: {error.strerror}", f"ls -ld -- {shlex.quote(str(cache))}") from error
+    part = final.with_name(final.name + ".part")
+    failures = []
+    for url in urls:
+        try:
+            _download(url, part, sha256=sha256, size=size, report=report, timeout=timeout)
+        except _SourceError as failure:
+            failures.append(f"{url}: {failure}")
+            report(f"download failed: {failures[-1]}")
+        except OSError as error:
+            raise DataError(f"{part}: {error.strerror}", f"df -h -- {shlex.quote(str(cache))}") from error
+        else:
+            part.replace(final)
+            return final
+    raise DataError(
+        "no url gave the file:\n    " + "\n    ".join(failures),
+        f"download it by hand, save it as {final} and run the same command again; "
+        "or unpack it anywhere and set dataset_path to that folder",
+    )
+
+
+def _download(url: str, part: Path, *, sha256: str, size: int | None, report: Report, timeout: float) -> None:
+    """`part` is the whole file with this sha256 afterwards, or `_SourceError` is raised."""
+    reason = ""
+    for _ in range(ATTEMPTS):
+        resumed = part.exists()
+        try:
+            _receive(url, part, size=size, report=report, timeout=timeout)
+        except _CutError as cut:
+            reason = str(cut)
+            report(f"{url}: {cut}; trying again from byte {_length(part):,}")
+            continue
+        found = sha256_file(part)
+        if found == sha256:
+            return
+        part.unlink()
+        reason = f"its sha256 is {found}, expected {sha256}"
+        if not resumed:
+            break
+    raise _SourceError(reason)
+
+
+def _receive(url: str, part: Path, *, size: int | None, report: Report, timeout: float) -> None:
+    """Everything that `part` lacks. A server that ignores the range sends all, and `part` starts anew."""
+    have = _length(part)
+    if size is not None and have == size:
+        return
+    with _opened(url, part, timeout) as response:
+        if response.status != http.client.PARTIAL_CONTENT:
+            have = 0
+        elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise _SourceError(f"sent another range than asked for ({response.headers.get('Content-Range')})")
+        announced = response.headers.get("Content-Length")
+        total = size if announced is None else have + int(announced)
+        if total is not None and total > (size or LARGEST):
+            raise _SourceError(f"would send {total:,} bytes, expected at most {size or LARGEST:,}")
+        with part.open("ab" if have else "wb") as out, _progress(part.stem, total, report) as show:
+            _copy(response, out, have=have, limit=size or LARGEST, show=show)
+    if total is not None and _length(part) < total:
+        raise _CutError(f"the connection was cut after {_length(part):,} of {total:,} bytes")
+
+
+def _copy(
+    response: http.client.HTTPResponse, out: IO[bytes], *, have: int, limit: int, show: Callable[[int], None]
+) -> None:
+    while chunk := _read(response):
+        have += len(chunk)
+        if have > limit:
+            raise _SourceError(f"sent more than {limit:,} bytes")
+        out.write(chunk)
+        show(have)
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """What has come, so that a connection that breaks takes nothing with it."""
+    try:
+        return response.read1(CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _CutError(f"the connection broke ({error or type(error).__name__})") from error
+
+
+def _opened(url: str, part: Path, timeout: float) -> Any:
+    """The response to a request for what `part` lacks."""
+    have = _length(part)
+    handlers: list[urllib.request.BaseHandler] = [_HttpsRedirects()]
+    try:
+        _check_scheme(url)
+        if _is_loopback(url):
+            handlers.append(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked
+        return urllib.request.build_opener(*handlers).open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            part.unlink()
+            raise _CutError("the server has no such range") from error
+        raise _SourceError(f"HTTP {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _SourceError(str(error.reason)) from error
+    except (http.client.BadStatusLine, ConnectionError) as error:
+        raise _CutError("the connection was cut before the answer") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an address that is none
+        raise _SourceError(f"{type(error).__name__}: {error}") from error
+
+
+class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:  # noqa: PLR0917
+        try:
+            _check_scheme(newurl)
+        except _SourceError as failure:
+            raise urllib.error.URLError(f"redirects to {newurl}: {failure}") from failure
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme != "https" and not _is_loopback(url):
+        raise _SourceError("refused, only https is allowed")
+
+
+def _is_loopback(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"}:
+        return False
+    try:
+        return ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@contextlib.contextmanager
+def _progress(name: str, total: int | None, report: Report) -> Iterator[Callable[[int], None]]:
+    """Gives a function to call with the number of bytes that are there: a bar on a terminal, lines elsewhere."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with _console() as console:
+        if not console.is_terminal:
+            yield _tenths(name, total, report)
+            return
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(name, total=total)
+            yield lambda have: bar.update(task, completed=have)
+
+
+@contextlib.contextmanager
+def _console() -> Iterator[Console]:
+    """The terminal that `TERMINAL` names, if it can be opened; otherwise standard error."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(Path(os.environ[TERMINAL]).open("w", encoding="utf-8"))
+        except (KeyError, OSError):
+            file = None
+        yield Console(file=file, stderr=file is None)
+
+
+def _tenths(name: str, total: int | None, report: Report) -> Callable[[int], None]:
+    """Reports each tenth of `total` once; of an unknown total nothing."""
+    told = 0
+
+    def show(have: int) -> None:
+        nonlocal told
+        tenth = have * 10 // total if total else 0
+        if tenth > told:
+            told = tenth
+            report(f"{name}: {tenth * 10}% ({have:,} of {total:,} bytes)")
+
+    return show

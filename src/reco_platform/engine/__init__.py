@@ -1,0 +1,1 @@
+"""The rerun engine: steps, receipts, memo, journal. It knows nothing of recommenders."""

@@ -1,0 +1,186 @@
+"""What lists are like apart from being right: how much of the catalogue they show, how new and how varied they are.
+
+Sources: Zhou et al., Solving the apparent diversity-accuracy dilemma of recommender systems, PNAS 107(10), 2010, and
+Vargas and Castells, Rank and relevance in novelty and diversity metrics, RecSys 2011 (self-information); Ziegler et
+al., Improving recommendation lists through topic diversification, WWW 2005 (intra-list similarity); Ge,
+Delgado-Battenfeld and Jannach, Beyond accuracy, RecSys 2010 (coverage); Fleder and Hosanagar, Blockbuster culture's
+next rise or fall, Management Science 55(5), 2009 (Gini); Abdollahpouri et al., User-centered evaluation of popularity
+bias in recommender systems, UMAP 2021 (head, middle and tail).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from reco_platform.evaluation import ranking_kernels
+from reco_platform.evaluation.ranking_metrics import BLOCK_CELLS, Longs, Positions, check_lists
+from reco_platform.evaluation.user_sums import Figure, Floats, Mask, Metric, UserSums, figure, joined, means
+
+Labels = npt.NDArray[np.int8]
+
+ITEM_STRATA = ("head", "middle", "tail")
+USER_STRATA = ("least_active", "less_active", "more_active", "most_active")
+NO_LISTS = "no user has a list"
+
+
+def item_strata(counts: Longs) -> Labels:
+    """Each item's place in `ITEM_STRATA`, shape (items,): head, middle and tail hold 20, 60 and 20% of the ratings.
+
+    An item belongs to the head if items with strictly more ratings hold less than 20% of all ratings, and to the tail
+    if they hold 80% or more. So items with equal counts are never parted.
+
+    Args:
+        counts: training ratings of each item, shape (items,).
+    """
+    above = int(counts.sum()) - held_up_to(counts)
+    return ((5 * above >= counts.sum()).astype(np.int8) + (5 * above >= 4 * counts.sum())).astype(np.int8)
+
+
+def held_up_to(counts: Longs) -> Longs:
+    """How many ratings the items hold that have as many as this one or fewer, shape (items,)."""
+    ordered = np.sort(counts)
+    totals = np.concatenate([np.zeros(1, np.int64), np.cumsum(ordered)])
+    return totals[np.searchsorted(ordered, counts, "right")]
+
+
+def activity_quartiles(counts: Longs) -> Labels:
+    """Each user's place in `USER_STRATA`, shape (users,): four times the share of users with strictly fewer ratings.
+
+    Users with equal counts are never parted, so that quartiles may differ in size.
+
+    Args:
+        counts: training ratings of each of the users to be parted, shape (users,).
+    """
+    return (4 * np.searchsorted(np.sort(counts), counts, "left") // max(len(counts), 1)).astype(np.int8)
+
+
+def self_information(counts: Longs, users: int) -> Floats:
+    """-log2(share of the training users who rated the item), in bits, shape (items,); 0 ratings count as 1.
+
+    Args:
+        counts: training ratings of each item, shape (items,).
+        users: how many users have training ratings.
+    """
+    return np.log2(users / np.maximum(counts, 1))
+
+
+def popularity_percentiles(counts: Longs) -> Floats:
+    """The share of items that have fewer ratings, and half of those with as many, in percent, shape (items,)."""
+    ordered = np.sort(counts)
+    fewer, upto = (np.searchsorted(ordered, counts, side) for side in ("left", "right"))
+    return 50 * (fewer + upto) / max(len(counts), 1)
+
+
+def list_sums(lists: Positions, ks: Sequence[int], counts: Longs, training_users: int, genres: Mask) -> UserSums:
+    """Novelty, popularity percentile and genre diversity of the first k, as means over users.
+
+    Args:
+        lists: shape (users, at least the largest k): item positions, best first, no item twice; -1 behind the last.
+        ks: lengths of lists.
+        counts: training ratings of each item, shape (items,).
+        training_users: how many users have training ratings.
+        genres: shape (items, genres).
+
+    Returns:
+        Metrics named like novelty@10. Users without a list do not count; for diversity, neither do users without two
+        items that have genres.
+    """
+    check_lists(lists, ks)
+    return joined(
+        [
+            item_means("novelty", lists, ks, self_information(counts, training_users)),
+            item_means("popularity_percentile", lists, ks, popularity_percentiles(counts), smaller_is_better=True),
+            genre_diversity(lists, ks, genres),
+        ]
+    )
+
+
+def item_means(
+    name: str, lists: Positions, ks: Sequence[int], values: Floats, *, smaller_is_better: bool = False
+) -> UserSums:
+    """The mean over users of the mean over the first k items of a value that each item has, shape (items,)."""
+    at, step = np.array(ks) - 1, max(1, BLOCK_CELLS // lists.shape[1])
+    found = np.zeros((len(lists), len(ks)))
+    for first in range(0, len(lists), step):
+        block = lists[first : first + step]
+        sums = np.cumsum(np.where(block >= 0, values[block], 0), axis=1)
+        found[first : first + step] = (sums / np.maximum(np.cumsum(block >= 0, axis=1), 1))[:, at]
+    metrics = [Metric(f"{name}@{k}", smaller_is_better=smaller_is_better) for k in ks]
+    return means(metrics, found, lists[:, 0] >= 0)
+
+
+def genre_diversity(lists: Positions, ks: Sequence[int], genres: Mask) -> UserSums:
+    """The mean over users of 1 - Jaccard of genres, averaged over the pairs of items in the first k.
+
+    A pair counts if both items have genres.
+    """
+    order = np.argsort(ks)
+    sums, pairs = ranking_kernels.pair_distances(
+        np.ascontiguousarray(lists), as_words(genres), np.sort(ks).astype(np.int64)
+    )
+    back = np.argsort(order)
+    found, counted = (sums / np.maximum(pairs, 1))[:, back], (pairs > 0)[:, back]
+    metrics = tuple(Metric(f"genre_diversity@{k}") for k in ks)
+    return UserSums(metrics, found, counted.astype(np.float64), tuple(range(len(ks))))
+
+
+def as_words(genres: Mask) -> npt.NDArray[np.uint64]:
+    """Each row's bits in words of 64, shape (items, words)."""
+    packed = np.packbits(genres, axis=1)
+    return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))).view(np.uint64)
+
+
+def exposure(lists: Positions, k: int, items: int) -> Longs:
+    """In how many users' first k each item stands, shape (items,)."""
+    shown = lists[:, :k]
+    return np.bincount(shown[shown >= 0], minlength=items)
+
+
+def gini(shown: Longs) -> Figure:
+    """0 where every item is shown equally often, near 1 where one item is all that is shown.
+
+    G = sum_i (2 i - n - 1) x_i / (n sum x), with x in rising order and i from 1 to n, the whole catalogue.
+    """
+    n, total = len(shown), int(shown.sum())
+    if total == 0:
+        return Figure(None, NO_LISTS)
+    weights = 2 * np.arange(1, n + 1, dtype=np.int64) - n - 1
+    return figure(int((weights * np.sort(shown)).sum()) / (n * total))
+
+
+def catalogue_figures(lists: Positions, ks: Sequence[int], items: int, users: int) -> dict[str, Figure]:
+    """What is a matter of all lists together: coverage of catalogue and of users, and the Gini index of exposure.
+
+    Args:
+        lists: shape (users with a row, at least the largest k), like those of `list_sums`.
+        ks: lengths of lists.
+        items: size of the catalogue.
+        users: how many users should have lists, those without a row included.
+
+    Returns:
+        By name: catalogue_coverage@k, user_coverage, full_list_coverage@k, gini@k.
+    """
+    check_lists(lists, ks)
+    found = {"user_coverage": share(int((lists[:, 0] >= 0).sum()), users, "there are no test users")}
+    for k in ks:
+        shown = exposure(lists, k, items)
+        found[f"full_list_coverage@{k}"] = share(int((lists[:, k - 1] >= 0).sum()), users, "there are no test users")
+        found[f"catalogue_coverage@{k}"] = share(int((shown > 0).sum()), items, "the catalogue is empty")
+        found[f"gini@{k}"] = gini(shown)
+    return found
+
+
+def stratum_shares(lists: Positions, k: int, strata: Labels) -> dict[str, Figure]:
+    """The share of the first k places that each of `ITEM_STRATA` holds, over all users together."""
+    shown = exposure(lists, k, len(strata))
+    return {
+        name: share(int(shown[strata == label].sum()), int(shown.sum()), NO_LISTS)
+        for label, name in enumerate(ITEM_STRATA)
+    }
+
+
+def share(part: int, whole: int, missing_because: str) -> Figure:
+    return figure(part / whole if whole else np.nan, missing_because)

@@ -1,0 +1,1 @@
+"""Order-independent content fingerprints of tables."""

@@ -1,0 +1,180 @@
+"""What each table promises: grain, columns, types and ranges. Schemas, checks and the docs page derive from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from reco_platform.fingerprint.spec import arrow_fields, schema_hash
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column: its Arrow type, its meaning, and what it may hold."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One table.
+
+    Attributes:
+        name: of the table.
+        grain: what one row is.
+        key: columns that no two rows share; empty where rows may repeat.
+        fields: the columns in their order.
+        partition_by: columns that are folders.
+    """
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    partition_by: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([pa.field(field.name, field.type) for field in self.fields])
+
+    @property
+    def names(self) -> list[str]:
+        return [field.name for field in self.fields]
+
+    @property
+    def schema_hash(self) -> str:
+        return schema_hash(arrow_fields(self.schema))
+
+    @property
+    def ddl(self) -> str:
+        """The columns as Spark SQL names and types."""
+        return ", ".join(f"{name} {kind}" for name, kind in arrow_fields(self.schema))
+
+
+INT, FLOAT, TEXT, TIME = pa.int32(), pa.float32(), pa.string(), pa.timestamp("us", "UTC")
+USER = Field("user_id", INT, "User, as numbered in the source", at_least=0)
+MOVIE = Field("movie_id", INT, "Movie, as numbered in the source", at_least=0)
+YEAR = Field("year", INT, "Year of the event, UTC", at_least=1970, at_most=9999)
+MONTH = Field("month", INT, "Month of the event, UTC", at_least=1, at_most=12)
+
+RATINGS = Contract(
+    "ratings",
+    "one rating given by a user to a movie at one moment",
+    ("user_id", "movie_id", "rating_ts"),
+    (
+        USER,
+        MOVIE,
+        Field("rating", FLOAT, "Stars", at_least=0.5, at_most=5.0),
+        Field("rating_ts", TIME, "When it was given, UTC"),
+        YEAR,
+        MONTH,
+    ),
+    ("year", "month"),
+)
+MOVIES = Contract(
+    "movies",
+    "one movie",
+    ("movie_id",),
+    (
+        MOVIE,
+        Field("title", TEXT, "Title as in the source, with the year in brackets"),
+        Field("genres_string", TEXT, "Genres as in the source, joined by |", nullable=True),
+        Field("genres", pa.list_(TEXT), "Genres; empty where none are listed"),
+        Field("release_year", INT, "Year at the end of the title", nullable=True, at_least=0, at_most=9999),
+    ),
+)
+TAGS = Contract(
+    "tags",
+    "one tag given by a user to a movie at one moment",
+    (),
+    (
+        USER,
+        MOVIE,
+        Field("tag", TEXT, "The tag as written"),
+        Field("tag_ts", TIME, "When it was given, UTC"),
+        YEAR,
+        MONTH,
+    ),
+    ("year", "month"),
+)
+INTERACTIONS = Contract(
+    "interactions",
+    "the latest rating of a user for a movie",
+    ("user_id", "movie_id"),
+    (
+        USER,
+        MOVIE,
+        Field("user_index", INT, "Users numbered from 0 in order of user_id", at_least=0),
+        Field("movie_index", INT, "Movies numbered from 0 in order of movie_id", at_least=0),
+        Field("rating", FLOAT, "Stars", at_least=0.5, at_most=5.0),
+        Field("rating_ts", TIME, "When it was given, UTC"),
+        Field("fold", TEXT, "train, validation or test, as split cuts them; validation is part of the training data"),
+    ),
+)
+RECOMMENDATION = pa.struct([("movie_id", INT), ("score", FLOAT), ("rank", INT)])
+RECOMMENDATIONS = Contract(
+    "recommendations_als",
+    "the recommendations of one user",
+    ("user_id",),
+    (
+        USER,
+        Field("recommendations", pa.list_(RECOMMENDATION), "Best first; rank counts from 1"),
+        Field("model_version", TEXT, "The model that made them"),
+        Field("generated_ts", TIME, "When they were written; not part of the fingerprint"),
+    ),
+)
+RECOMMENDATIONS_FALLBACK = Contract(
+    "recommendations_fallback",
+    "the most popular movies for one user whom the model does not know",
+    RECOMMENDATIONS.key,
+    (
+        USER,
+        Field("recommendations", pa.list_(RECOMMENDATION), "Best first; the score is the number of recent ratings"),
+        Field("model_version", TEXT, "popular-<days>d-<version of the model that does not know the user>"),
+        Field("generated_ts", TIME, "When they were written; not part of the fingerprint"),
+    ),
+)
+CONTRACTS = {
+    contract.name: contract
+    for contract in (RATINGS, MOVIES, TAGS, INTERACTIONS, RECOMMENDATIONS, RECOMMENDATIONS_FALLBACK)
+}
+
+
+def violations(contract: Contract, sample: pd.DataFrame) -> list[str]:
+    """What a sample of a table breaks of its contract, by pandera; empty if nothing."""
+    import pandera.pandas as pandera  # noqa: PLC0415  # takes a second to import
+
+    schema = pandera.DataFrameSchema(
+        {field.name: column_of(field) for field in contract.fields},
+        strict=True,
+        unique=list(contract.key) or None,
+    )
+    try:
+        schema.validate(sample, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases.groupby(["column", "check"], dropna=False).size()
+        return [f"{column}: {check} fails for {count} of the sampled rows" for (column, check), count in cases.items()]
+    return []
+
+
+def column_of(field: Field) -> Any:
+    import pandera.pandas as pandera  # noqa: PLC0415
+
+    checks = []
+    if field.at_least is not None:
+        checks.append(pandera.Check.ge(field.at_least))
+    if field.at_most is not None:
+        checks.append(pandera.Check.le(field.at_most))
+    kinds = {INT: "int32", FLOAT: "float32", TIME: "datetime64[us, UTC]"}
+    kind = None if field.nullable else kinds.get(field.type)
+    return pandera.Column(kind, checks, nullable=field.nullable)

@@ -1,0 +1,219 @@
+"""Where everything lies in a lakehouse: the one place that knows a path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from reco_platform.core.errors import ConfigError
+from reco_platform.core.hashing import sha256
+from reco_platform.store.paths import Place, is_remote, place
+
+TABLES = ("ratings", "movies", "tags")
+RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
+LOGS = "_logs"
+
+LAKEHOUSE, DATASET = "RECO_LAKEHOUSE", "RECO_DATASET"
+"""Name the lakehouse and the data set that the scripts of a run work on."""
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """Paths of one data set's lakehouse.
+
+    Args:
+        root: a folder, or hdfs://host:port/path.
+        dataset: name of the data set.
+    """
+
+    root: str
+    dataset: str
+
+    @property
+    def runs(self) -> Path:
+        return self.records / "_runs"
+
+    @property
+    def logs(self) -> Path:
+        return self.records / LOGS
+
+    @property
+    def spark_events(self) -> Path:
+        return self.records / "_spark-events"
+
+    @cached_property
+    def place(self) -> Place:
+        """The root of all content."""
+        return place(self.root)
+
+    @cached_property
+    def records(self) -> Path:
+        """The folder of receipts, logs and journals: the root itself, of a remote one a folder of this machine."""
+        return Path(f"results/{self.dataset}-{sha256(self.root)[:8]}" if is_remote(self.root) else self.root)
+
+    @property
+    def folder(self) -> Path:
+        """The root where it must be a folder of this machine.
+
+        Raises:
+            ConfigError: if it is not.
+        """
+        if is_remote(self.root):
+            raise ConfigError(
+                f"{self.root} is not a folder of this machine, and what removes things works on those alone",
+                f"remove it with HDFS's own tools: hdfs dfs -rm -r {self.root}, and its receipts: rm -r {self.records}",
+            )
+        return Path(self.root)
+
+    def receipt(self, artifact: str) -> str:
+        """The receipt's path: where the root is a folder, beside what it stands for."""
+        return str(self.records / f"{artifact}{RECEIPT}")
+
+    def content(self, artifact: str) -> Place:
+        """Where a table, model or file lies."""
+        return self.place / artifact
+
+    def bronze(self, table: str) -> str:
+        return f"bronze/movielens/{self.dataset}/{table}"
+
+    def artifact(self, name: str) -> str:
+        """Where a step's result lies, by the name under which others read it."""
+        return self.etl_report if name == "etl_report" else ARTIFACTS[name]
+
+    def quality_report(self, table: str) -> str:
+        return f"silver/_reports/quality_{table}_{self.dataset}.json"
+
+    @property
+    def etl_report(self) -> str:
+        return f"silver/_reports/etl_bronze_to_silver_report_{self.dataset}"
+
+
+def silver(table: str) -> str:
+    return f"silver/{table}"
+
+
+def quarantine(table: str) -> str:
+    return f"silver/_quarantine/{table}"
+
+
+INTERACTIONS = "gold/interactions"
+MODELS = "gold/models/als"
+REFITS = "gold/models/als_refit"
+PLAIN_MODELS = "gold/baselines/als_plain"
+RECOMMENDATIONS = "gold/recommendations_als"
+FALLBACK = "gold/recommendations_fallback"
+EVALUATION = "gold/metrics/_evaluation/evaluation"
+RUN_METRICS = "gold/metrics/run_metrics"
+METRICS_TABLE = "gold/metrics/_table/run_metrics"
+GATE = "gold/metrics/_gate/gate"
+TRACKING = "gold/metrics/_tracking/tracking"
+REPORT = "reports/report"
+SWEEPS = "sweeps"
+TRIALS = "sweeps/trials/"
+SWEEP_DATA = "sweeps/data"
+
+ARTIFACTS = {
+    **{table: silver(table) for table in TABLES},
+    "interactions": INTERACTIONS,
+    "model": MODELS,
+    "als_refit": REFITS,
+    "als_plain": PLAIN_MODELS,
+    "recommendations": RECOMMENDATIONS,
+    "fallback": FALLBACK,
+    "evaluation": EVALUATION,
+    "run_metrics": RUN_METRICS,
+    "metrics_table": METRICS_TABLE,
+    "gate": GATE,
+    "report": REPORT,
+    "sweep_data": SWEEP_DATA,
+    "tracking": TRACKING,
+}
+
+
+def model(model_version: str) -> str:
+    return f"{MODELS}/{model_version}"
+
+
+def als_refit(model_version: str) -> str:
+    return f"{REFITS}/{model_version}"
+
+
+def als_plain(model_version: str) -> str:
+    return f"{PLAIN_MODELS}/{model_version}"
+
+
+def evaluation(model_version: str) -> str:
+    return f"{EVALUATION}_{model_version}.json"
+
+
+def run_metrics(model_version: str) -> str:
+    return f"{RUN_METRICS}_{model_version}.json"
+
+
+def metrics_table(model_version: str) -> str:
+    return f"{RUN_METRICS}_{model_version}.csv"
+
+
+def gate(model_version: str) -> str:
+    return f"{GATE}_{model_version}.json"
+
+
+def tracking(model_version: str) -> str:
+    return f"{TRACKING}_{model_version}.json"
+
+
+def trial(trial_id: str) -> str:
+    return f"{TRIALS}{trial_id}/result"
+
+
+def trial_params(trial_id: str) -> str:
+    return f"{TRIALS}{trial_id}/params.json"
+
+
+def sweep(name: str) -> str:
+    """A folder: leaderboard.csv, leaderboard.json, report.html, best.yaml."""
+    return f"sweeps/{name}"
+
+
+def sweep_tracking(name: str) -> str:
+    return f"sweeps/_tracking/{name}"
+
+
+def version_in(name: str) -> str:
+    """The model version in what lists are named by: those of popular movies are popular-<days>d-<model version>."""
+    return re.sub(r"^popular-\d+d-", "", name)
+
+
+LAYERS = ("bronze", "silver", "gold", "sweeps")
+OF_RUNS = ("_logs", "_runs", "_spark-events", "config.resolved.json")
+"""What runs leave besides results."""
+
+
+def made_in(layer: str, dataset: str) -> tuple[str, ...]:
+    """Every file and folder that the pipeline makes in a layer, or (any other word) besides the layers."""
+    match layer:
+        case "bronze":
+            return (f"bronze/movielens/{dataset}",)
+        case "silver":
+            return (*map(silver, TABLES), "silver/_quarantine", "silver/_reports")
+        case "gold":
+            models = (MODELS, REFITS, PLAIN_MODELS)
+            return (INTERACTIONS, *models, RECOMMENDATIONS, FALLBACK, "gold/metrics", "reports")
+        case "sweeps":
+            return (SWEEPS,)
+    return OF_RUNS
+
+
+def latest(name: str) -> str:
+    return f"reports/_latest/{name}"
+
+
+def report(model_version: str) -> str:
+    return f"reports/{model_version}.html"
+
+
+def log(step: str, artifact: str) -> str:
+    """The log of a step's job as its rule names it, in the folder of the records; each trial has its own."""
+    return f"{LOGS}/{step}_{Path(artifact).parent.name}.log" if step == "trial" else f"{LOGS}/{step}.log"

@@ -1,0 +1,1 @@
+"""Validate, repair, clean, prune and reproduce a lakehouse."""

@@ -1,0 +1,134 @@
+"""What is taken from a lakehouse: only what the pipeline made, never anything outside of it, and listed before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from reco_platform.core.errors import ConfigError, TableError
+from reco_platform.engine import runner
+from reco_platform.lakehouse import layout, publishing
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.pipeline.invocation import LOCK
+
+CONFIG = "config.resolved.json"
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One line of a list: what it is, the files and folders, and their size in bytes."""
+
+    what: str
+    paths: tuple[Path, ...]
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"  {human(self.bytes):>10}  {self.what}"
+
+
+def removal(what: str, *paths: Path) -> Removal:
+    return Removal(what, paths, sum(map(size, paths)))
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder; symlinks lead nowhere and count nothing."""
+    if path.is_symlink():
+        return 0
+    return sum(map(size, path.iterdir())) if path.is_dir() else path.stat().st_size
+
+
+def human(count: int) -> str:
+    """A number of bytes for people, such as 1.2 MB."""
+    value, unit = float(count), 0
+    while value >= 1000 and unit < len(UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.1f} {UNITS[unit]}" if unit else f"{count} bytes"
+
+
+def listed(removals: Iterable[Removal]) -> Iterator[str]:
+    """The list for people, with its sum."""
+    shown = list(removals)
+    yield from map(str, shown)
+    yield f"  {human(sum(one.bytes for one in shown)):>10}  in all"
+
+
+# --- safety
+
+
+def refuse_foreign(house: Lakehouse) -> None:
+    """Checks that a folder is a lakehouse that this pipeline made.
+
+    Raises:
+        ConfigError: if it holds none of its receipts and no config.resolved.json.
+    """
+    marks = [layout.silver("ratings"), house.bronze("ratings"), *layout.ARTIFACTS.values()]
+    if any(Path(house.receipt(mark)).is_file() for mark in marks) or (house.folder / CONFIG).is_file():
+        return
+    raise ConfigError(
+        f"{house.root} is no lakehouse of this pipeline: it holds neither receipts nor {CONFIG}",
+        "name the lakehouse: --config lakehouse=FOLDER, or LAKEHOUSE_PATH",
+    )
+
+
+def leads_out(house: Lakehouse, path: Path) -> bool:
+    """Whether a symlink stands between the root of the lakehouse and a path in it."""
+    root = house.folder
+    return any(parent.is_symlink() for parent in path.parents if parent != root and parent.is_relative_to(root))
+
+
+# --- clean
+
+
+def of_layers(house: Lakehouse, layers: Iterable[str]) -> list[Removal]:
+    """What the pipeline made in some layers; what lies behind a symlink is none of it."""
+    artifacts = [artifact for layer in layers for artifact in layout.made_in(layer, house.dataset)]
+    found = []
+    for artifact in artifacts:
+        path = house.folder / artifact
+        receipt = Path(house.receipt(artifact))
+        beside = [receipt, runner.provenance_path(receipt), publishing.staging_name(path)]
+        there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(house, one)]
+        link = "  (a symlink: what it leads to stays)" if path.is_symlink() else ""
+        found += [removal(artifact + link, *there)] if there else []
+    return found
+
+
+def remove(house: Lakehouse, removals: Iterable[Removal]) -> None:
+    """Removes what was listed, and folders that are empty then."""
+    for one in removals:
+        for path in one.paths:
+            if leads_out(house, path):
+                raise TableError(f"{path} lies behind a symlink, outside of {house.root}")
+            remove_path(path)
+            remove_empty(house, path.parent)
+
+
+def remove_path(path: Path) -> None:
+    """Removes a file, a symlink itself, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        for child in path.iterdir():
+            remove_path(child)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_empty(house: Lakehouse, folder: Path) -> None:
+    """Removes a folder and those above it in the lakehouse, as long as they are empty; the lakehouse itself stays."""
+    root = house.folder
+    while folder != root and folder.is_relative_to(root) and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def remove_root(house: Lakehouse) -> list[str]:
+    """Removes the lakehouse's own folder if only its lock is left; otherwise gives the names of what is left."""
+    root = house.folder
+    left = sorted(path.name for path in root.iterdir() if path.name != LOCK)
+    if not left:
+        (root / LOCK).unlink(missing_ok=True)
+        if not root.is_symlink():
+            root.rmdir()
+    return left

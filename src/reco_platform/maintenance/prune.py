@@ -1,0 +1,242 @@
+"""Which earlier results are kept, and what of a lakehouse nothing that is kept names any more.
+
+Receipts are the roots: those that are current, and those of the runs of the newest model versions. What a kept result
+was made from is kept too, back to the silver tables, so that each kept run can be reproduced. A memo entry lasts as
+long as its content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from reco_platform.engine import runner
+from reco_platform.lakehouse import delta_log, layout, storage
+from reco_platform.lakehouse.layout import TABLES, Lakehouse
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.maintenance.clean import Removal, leads_out, removal
+from reco_platform.pipeline.explain import RESULTS
+from reco_platform.pipeline.steps_table import MAKERS, may_stand_for
+from reco_platform.store.paths import below
+
+OF_A_VERSION = ("run_metrics", "metrics_table", "gate", "tracking", "report")
+MODELS = (layout.MODELS, layout.REFITS, layout.PLAIN_MODELS)
+FILES = (
+    layout.evaluation, layout.run_metrics, layout.metrics_table, layout.gate, layout.tracking, layout.report,
+)  # fmt: skip
+DATA = (*TABLES, "interactions")
+LISTS = ("recommendations", "fallback")
+"""Tables of a model version: their contents stay with their runs."""
+
+Content = tuple[str, str]
+"""Path and fingerprint."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A receipt that is remembered: in a memo, or (without a path) as the current one."""
+
+    name: str
+    receipt: Receipt
+    path: Path | None = None
+
+    @property
+    def content(self) -> Content:
+        return self.receipt.path, self.receipt.fingerprint
+
+    @property
+    def payload(self) -> Path | None:
+        """The memo's copy of a small file, where it has one."""
+        found = self.path and self.path.with_suffix(".payload")
+        return found if found and found.is_file() else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays, by model version, the newest first, and what goes, in the order of removal."""
+
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    removals: tuple[Removal, ...]
+
+
+def plan(house: Lakehouse, keep: int) -> Plan:
+    """What goes where the newest `keep` model versions, and contents of each data table, are to stay."""
+    entries = [*current(house), *in_memos(house)]
+    versions = versions_by_age(house, entries)
+    wanted = {entry.content for entry in marked(entries, roots(house, entries, versions[:keep], keep))}
+    goes = [entry for entry in entries if entry.path and (entry.content not in wanted or lost(house, entry))]
+    stays = [entry.receipt for entry in set(entries) - set(goes)]
+    removals = [
+        *of_memos(house, goes),
+        *(found for artifact in tables(house) for found in of_table(house, artifact, versions_of(artifact, stays))),
+        *of_versions(house, {receipt.path for receipt in stays}),
+    ]
+    safe = [one for one in removals if one.paths and not any(leads_out(house, path) for path in one.paths)]
+    return Plan(tuple(versions[:keep]), tuple(versions[keep:]), tuple(safe))
+
+
+# --- what is there
+
+
+def current(house: Lakehouse) -> Iterator[Entry]:
+    """The receipts that stand beside results, and the latest that each memo knows of."""
+    for name in RESULTS:
+        artifact = house.artifact(name)
+        latest = runner.memo_folder(MAKERS[name], house.folder, artifact) / f"{runner.LAST}.json"
+        for path in (Path(house.receipt(artifact)), latest):
+            receipt = runner.remembered(path)
+            if receipt:
+                yield Entry(name, receipt)
+
+
+def in_memos(house: Lakehouse) -> Iterator[Entry]:
+    for name in RESULTS:
+        for path in runner.memo_entries(runner.memo_folder(MAKERS[name], house.folder, house.artifact(name))):
+            receipt = runner.remembered(path)
+            if receipt:
+                yield Entry(name, receipt, cast("Path", path))  # as house.folder is
+
+
+def versions_by_age(house: Lakehouse, entries: list[Entry]) -> list[str]:
+    """The model versions that were evaluated: the current one first, then by the time of their latest run."""
+    times: dict[str, str] = {}
+    now = {entry.receipt.facts["model_version"] for entry in entries if entry.name == "model" and not entry.path}
+    for entry in entries:
+        if entry.name == "run_metrics":
+            version = entry.receipt.facts["model_version"]
+            times[version] = max(times.get(version, ""), str(metrics_of(house, entry).get("execution_ts", "")))
+    return sorted({*times, *now}, key=lambda version: (version in now, times.get(version, ""), version), reverse=True)
+
+
+def metrics_of(house: Lakehouse, entry: Entry) -> Mapping[str, Any]:
+    """What the metrics of a run say; nothing where they cannot be read."""
+    try:
+        path = entry.payload or house.folder / entry.receipt.path
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+# --- what stays
+
+
+def roots(house: Lakehouse, entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
+    """What stays for its own sake: what is current, what is of a kept version, the newest contents of data tables."""
+    found = [entry for entry in entries if entry.path is None]
+    found += [entry for entry in entries if entry.name in OF_A_VERSION and version_of(entry) in versions]
+    runs = [entry for entry in found if entry.name == "run_metrics"]
+    served = {metrics_of(house, entry).get("served_version") for entry in runs}
+    found += [entry for entry in entries if entry.name == "fallback" and version_of(entry) in served]
+    for name in DATA:
+        of_table = [entry for entry in entries if entry.name == name]
+        contents = newest(of_table)[:keep]
+        found += [entry for entry in of_table if entry.content in contents]
+    return found
+
+
+def newest(entries: list[Entry]) -> list[Content]:
+    """The contents of a Delta table: the current one first, then by the version that wrote it."""
+    ages: dict[Content, tuple[bool, int]] = {}
+    for entry in entries:
+        if entry.receipt.version is not None:
+            age = (entry.path is None, entry.receipt.version)
+            ages[entry.content] = max(ages.get(entry.content, age), age)
+    return sorted(ages, key=lambda content: ages[content], reverse=True)
+
+
+def version_of(entry: Entry) -> str | None:
+    named = entry.receipt.facts.get("model_version")
+    return named and layout.version_in(named)
+
+
+def marked(entries: list[Entry], start: list[Entry]) -> set[Entry]:
+    """The start, and everything that any of it was made from."""
+    known: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        for identity in (entry.receipt.content, entry.receipt.whole):
+            known.setdefault((entry.name, identity), []).append(entry)
+    kept, todo = set(start), list(start)
+    while todo:
+        inputs = todo.pop().receipt.made_from.get("inputs", {})
+        wanted = [(maker, seen) for name, seen in inputs.items() for maker in may_stand_for(name)]
+        found = {entry for key in wanted for entry in known.get(key, [])} - kept
+        kept |= found
+        todo += found
+    return kept
+
+
+def lost(house: Lakehouse, entry: Entry) -> bool:
+    """Whether the content of a memo entry is no longer there, so that it could not be restored."""
+    if entry.receipt.kind == "file" and entry.payload:
+        return False
+    return storage.problem(house.folder, entry.receipt) is not None
+
+
+# --- what goes
+
+
+def of_memos(house: Lakehouse, goes: list[Entry]) -> Iterator[Removal]:
+    for name in RESULTS:
+        entries = [entry for entry in goes if entry.name == name]
+        paths = [path for entry in entries for path in (entry.path, entry.payload) if path]
+        if paths:
+            yield removal(f"{house.artifact(name)}: {len(entries)} remembered", *paths)
+
+
+def tables(house: Lakehouse) -> list[str]:
+    return [*map(house.artifact, (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
+
+
+def versions_of(artifact: str, stays: list[Receipt]) -> set[int] | set[str]:
+    """What kept receipts name of a table: versions; of rejected rows their fingerprints."""
+    if artifact.startswith("silver/_quarantine/"):
+        table = layout.silver(Path(artifact).name)
+        return {receipt.facts.get("quarantine_fingerprint", "") for receipt in stays if receipt.path == table}
+    return {receipt.version for receipt in stays if receipt.path == artifact and receipt.version is not None}
+
+
+def of_table(house: Lakehouse, artifact: str, named: set[int] | set[str]) -> Iterator[Removal]:
+    """The versions of a Delta table that nothing names, and the data files that no other version has.
+
+    Nothing of a table whose log or manifests cannot be read: `validate` tells of it.
+    """
+    folder = house.folder / artifact
+    head = delta_log.head_version(folder)
+    if head is None:
+        return
+    try:
+        needed = delta_log.log_files(folder, head)
+    except Exception:  # delta-rs raises its own kinds for each damage of a log
+        return
+    drop: list[int] = []
+    for key in [*storage.manifest_keys(folder), storage.PENDING]:
+        manifest = storage.read_manifest(folder, key)
+        if manifest is None:
+            if key == storage.PENDING:
+                continue
+            return
+        if isinstance(key, int) and key != head and not {key, manifest.fingerprint} & named:
+            drop.append(key)
+        else:
+            needed |= set(manifest.files)
+    files = [cast("Path", path) for path in storage.data_files(folder) if str(below(path, folder)) not in needed]
+    paths = [*(folder / storage.MANIFESTS / f"{version}.json" for version in drop), *files]
+    if paths:
+        many = "s" if len(drop) > 1 else ""
+        versions = f"version{many} {', '.join(map(str, drop))}" if drop else "files of no version"
+        yield removal(f"{artifact}: {versions} ({len(files)} data file{'s' if len(files) != 1 else ''})", *paths)
+
+
+def of_versions(house: Lakehouse, stays: set[str]) -> Iterator[Removal]:
+    """Models, and the files that are one for each model version."""
+    root = house.folder
+    found = [path for folder in MODELS for path in sorted((house.folder / folder).glob("[!._]*")) if path.is_dir()]
+    found += [path for place in FILES for path in sorted(root.glob(place("*")))]
+    for path in found:
+        name = str(path.relative_to(root))
+        if name not in stays:
+            yield removal(name, path)

@@ -1,0 +1,1 @@
+"""Models and the lists they make."""

@@ -1,0 +1,1 @@
+"""The best N movies of each user, exactly."""

@@ -1,0 +1,1 @@
+"""The steps of this pipeline, what is stale, and one invocation of Snakemake."""

@@ -1,0 +1,237 @@
+"""What a result was made from, all the way to the bytes of bronze, and what is different now."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reco_platform.config.model import Config
+from reco_platform.core.errors import ConfigError, TableError
+from reco_platform.engine import runner
+from reco_platform.lakehouse import layout, receipts, storage
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.pipeline.steps_table import (
+    MAKERS,
+    MODEL,
+    OF_SWEEPS,
+    STEPS,
+    Step,
+    input_artifacts,
+    may_stand_for,
+    parameters,
+)
+from reco_platform.store import file_fingerprint
+from reco_platform.tuning import sweeps
+
+RESULTS = tuple(name for name in MAKERS if name != "bronze")
+"""What can be explained by its name."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """One result: its receipt, what differs now from what it was made from, and its inputs."""
+
+    name: str
+    receipt: Receipt
+    differs: list[str]
+    inputs: list[Made]
+
+    def as_json(self) -> dict[str, Any]:
+        receipt = self.receipt
+        return {
+            "name": self.name,
+            "artifact": receipt.artifact,
+            "path": receipt.path,
+            "version": receipt.version,
+            "rows": receipt.rows,
+            "fingerprint": receipt.fingerprint,
+            "step": receipt.made_from.get("step"),
+            "code": receipt.made_from.get("code"),
+            "params": receipt.made_from.get("params", {}),
+            "differs_now": self.differs,
+            "inputs": [made.as_json() for made in self.inputs],
+        }
+
+
+def explain(house: Lakehouse, config: Config, name: str) -> Made:
+    """The lineage of a result.
+
+    Args:
+        house: the lakehouse.
+        config: what would be asked for now.
+        name: under which steps read it, such as `run_metrics` or `ratings`; of sweeps where it lies: `sweeps/data`,
+            `sweeps/<name>`, `sweeps/trials/<id>`, `sweeps/_tracking/<name>`.
+
+    Raises:
+        ConfigError: if there is no such result.
+        TableError: if it has not been made, or is damaged.
+    """
+    if name in RESULTS:
+        return made(house, config, MAKERS[name], house.artifact(name))
+    if name.startswith(f"{layout.SWEEPS}/"):
+        artifact = layout.trial(name.split("/")[2]) if name.startswith(layout.TRIALS) else name.rstrip("/")
+        return made(house, config, step_of_sweep(artifact), artifact)
+    near = difflib.get_close_matches(name, RESULTS, n=1, cutoff=0.5)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(
+        f"there is no result {name!r}{guess}",
+        f"name one of {', '.join(RESULTS)}; of sweeps sweeps/data, sweeps/NAME or sweeps/trials/ID",
+    )
+
+
+def made(house: Lakehouse, config: Config, step: Step, artifact: str) -> Made:
+    receipt = receipts.read(house.receipt(artifact))
+    inputs = {
+        name: bronze_file(house, source) if name == "bronze" else made(house, config, maker(source, house), source)
+        for name, source in sources(step, receipt, house, config).items()
+    }
+    differs = differing(house, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
+    lost = storage.problem(house.place, receipt)
+    name = artifact if step.name in OF_SWEEPS else step.makes
+    return Made(name, receipt, differs + ([lost] if lost else []), list(inputs.values()))
+
+
+def differing(
+    house: Lakehouse, config: Config, step: Step, receipt: Receipt, inputs: Mapping[str, Receipt]
+) -> list[str]:
+    """What its step, asked now, would find other than it was when it made a result, by name."""
+    now = {name: runner.identity(step, one) for name, one in inputs.items()}
+    values = present(step, receipt, config)
+    code = values.pop("code")
+    side = runner.provenance_path(Path(house.receipt(receipt.artifact)))
+    return runner.differences(step, receipt.made_from, {"params": values, "code": code, "inputs": now}, side)
+
+
+def made_otherwise(house: Lakehouse, config: Config, receipt: Receipt) -> bool:
+    """Whether a result of a step was made of other parameters, code or inputs than its step would be asked for now.
+
+    Raises:
+        TableError: if an input is missing, so that its maker runs before the step in any case.
+    """
+    step = STEPS.get(receipt.made_from["step"])
+    if step is None:  # an earlier version of the project made it
+        return True
+    found = sources(step, receipt, house, config)
+    inputs = {name: receipts.read(house.receipt(source)) for name, source in found.items()}
+    return bool(differing(house, config, step, receipt, inputs))
+
+
+def maker(artifact: str, house: Lakehouse) -> Step:
+    """The step that makes an artifact."""
+    if artifact.startswith(f"{layout.SWEEPS}/"):
+        return step_of_sweep(artifact)
+    return next(step for name, step in MAKERS.items() if name != "bronze" and house.artifact(name) == artifact)
+
+
+def step_of_sweep(artifact: str) -> Step:
+    if artifact == layout.SWEEP_DATA:
+        return STEPS["sweep_data"]
+    if artifact.startswith(layout.TRIALS):
+        return STEPS["trial"]
+    return STEPS["track_sweep" if artifact == layout.sweep_tracking(Path(artifact).name) else "leaderboard"]
+
+
+def sources(step: Step, receipt: Receipt, house: Lakehouse, config: Config) -> dict[str, str]:
+    """The artifact behind each input of a result."""
+    if step.reads_trials:
+        return {name: layout.trial(name) for name, _ in receipt.made_from["params"]["cells"]}
+    if step.name == "track_sweep":
+        return {"leaderboard": layout.sweep(Path(receipt.artifact).name)}
+    return input_artifacts(step, house, config)
+
+
+def present(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
+    """The parameters that a result would have now; what names a trial or a sweep is as it was."""
+    before = receipt.made_from["params"]
+    if step.name == "trial":
+        config = sweeps.as_a_trial(config, {key: before[key] for key in MODEL})
+    return parameters(step, config) | {key: before[key] for key in step.own}
+
+
+def bronze_file(house: Lakehouse, artifact: str) -> Made:
+    receipt = receipts.read(house.receipt(artifact))
+    lost = storage.problem(house.place, receipt)
+    return Made(Path(artifact).name + ".csv", receipt, [lost] if lost else [], [])
+
+
+def lines(one: Made, depth: int = 0, seen: set[str] | None = None) -> Iterator[str]:
+    """The lineage as text; what was shown already is named but not shown again."""
+    seen = set() if seen is None else seen
+    receipt, margin = one.receipt, "  " * depth
+    version = "" if receipt.version is None else f", {receipt.format} version {receipt.version}"
+    if one.name in seen:
+        yield f"{margin}{one.name}: see above"
+        return
+    seen.add(one.name)
+    if receipt.kind == "absent":
+        yield f"{margin}{one.name}: not in this data set"
+        return
+    yield f"{margin}{one.name}: {receipt.path}{version}, fingerprint {receipt.fingerprint}"
+    if "params" in receipt.made_from:
+        step, shown = receipt.made_from["step"], receipt.made_from["params"].items()
+        params = ", ".join(f"{key}={value}" for key, value in shown if key not in STEPS[step].own) or "no parameters"
+        yield f"{margin}  made by {step} ({params}), code {receipt.made_from['code']}"
+    yield from (f"{margin}  NOW DIFFERENT: {difference}" for difference in one.differs)
+    for made_from in one.inputs:
+        yield from lines(made_from, depth + 1, seen)
+
+
+# --- earlier results
+
+
+def remembered(house: Lakehouse, name: str) -> list[Receipt]:
+    """Every receipt that the memo of a result holds, the newest first."""
+    step = MAKERS[name]
+    folder = runner.memo_folder(step, house.place, house.artifact(name))
+    found = map(runner.remembered, runner.memo_entries(folder))
+    return [receipt for receipt in found if receipt]
+
+
+def run_receipt(house: Lakehouse, wanted: str) -> Receipt:
+    """The receipt of a run's metrics, by the path of its JSON file or by its model version.
+
+    Raises:
+        TableError: if the memo holds no such run.
+    """
+    runs = remembered(house, "run_metrics")
+    if Path(wanted).is_file():
+        found = [run for run in runs if run.fingerprint == file_fingerprint.file_fingerprint(Path(wanted))]
+    else:
+        found = [run for run in runs if run.facts["model_version"] == wanted]
+    if not found:
+        known = ", ".join(dict.fromkeys(run.facts["model_version"] for run in runs)) or "none"
+        raise TableError(f"{house.root} remembers no run {wanted!r}", f"give one of these model versions: {known}")
+    return found[0]
+
+
+def chain(house: Lakehouse, run: Receipt) -> dict[str, Receipt]:
+    """The receipts that a run was made from, by name, back to the silver ratings.
+
+    Raises:
+        TableError: if the memo no longer holds one of them.
+    """
+    found = {"run_metrics": run}
+    todo = ["run_metrics"]
+    while todo:
+        name = todo.pop()
+        step = STEPS[found[name].made_from["step"]]
+        for source, wanted in found[name].made_from["inputs"].items():
+            if source == "bronze":
+                continue
+            matching = [
+                (maker, one)
+                for maker in may_stand_for(source)
+                for one in remembered(house, maker)
+                if runner.identity(step, one) == wanted
+            ]
+            if not matching:
+                raise TableError(f"the memo of {source} no longer holds what {name} was made from", "snakemake gold")
+            maker, one = matching[0]
+            if maker not in found:
+                found[maker] = one
+                todo.append(maker)
+    return found

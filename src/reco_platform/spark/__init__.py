@@ -1,0 +1,1 @@
+"""Java, jars, sessions and clusters of Spark."""

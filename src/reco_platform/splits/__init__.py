@@ -1,0 +1,1 @@
+"""From silver ratings to interactions with folds."""

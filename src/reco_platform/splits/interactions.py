@@ -1,0 +1,74 @@
+"""Reading interactions by fold, quickly: only what is asked for, into arrays of the right size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reco_platform.lakehouse.contracts import INTERACTIONS
+from reco_platform.lakehouse.storage import Opened
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+TRAINING = (TRAIN, VALIDATION)
+"""The folds that the model is trained on which the test fold judges."""
+
+ALL = (*TRAINING, TEST)
+
+
+def read(table: Opened, columns: Sequence[str], folds: Collection[str], threads: int) -> pa.Table:
+    """The rows of some folds in the table's order, each column in one piece.
+
+    Args:
+        table: gold/interactions.
+        columns: any but fold.
+        folds: whose rows.
+        threads: at least 1.
+    """
+    return read_parts(table, columns, (folds,), threads)[0]
+
+
+def read_parts(table: Opened, columns: Sequence[str], parts: Sequence[Collection[str]], threads: int) -> list[pa.Table]:
+    """The same for several choices of folds, in one pass over the files."""
+    kinds = {name: INTERACTIONS.schema.field(name).type for name in columns}
+    with ThreadPoolExecutor(threads) as pool:
+        masks = [list(pool.map(lambda path, folds=folds: mask_of(path, folds), table.files)) for folds in parts]
+        starts = [np.cumsum([0, *(int(mask.sum()) for mask in own)]) for own in masks]
+        found = [{name: np.empty(own[-1], stored(kind)) for name, kind in kinds.items()} for own in starts]
+
+        def fill(number: int) -> None:
+            content = pq.read_table(table.files[number], columns=list(columns), use_threads=False)
+            for name in columns:
+                column = content[name].cast(pa.from_numpy_dtype(stored(kinds[name]))).to_numpy()
+                for into, mask, start in zip(found, masks, starts, strict=True):
+                    kept = column if mask[number].all() else column[mask[number]]
+                    into[name][start[number] : start[number + 1]] = kept
+
+        list(pool.map(fill, range(len(table.files))))
+    return [pa.table({name: pa.array(own[name]).cast(kinds[name]) for name in columns}) for own in found]
+
+
+def microseconds(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Moments as microseconds since 1970, whatever the unit and zone of the column."""
+    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+
+
+def mask_of(path: Path, folds: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Which rows of a file belong to some folds."""
+    column = pq.read_table(path, columns=["fold"], read_dictionary=["fold"], use_threads=False)["fold"]
+    parts = []
+    for chunk in column.chunks:
+        wanted = np.array([fold in folds for fold in chunk.dictionary.to_pylist()], bool)
+        parts.append(wanted[chunk.indices.to_numpy()])
+    return np.concatenate([np.zeros(0, bool), *parts])
+
+
+def stored(kind: pa.DataType) -> Any:
+    """The array type that a column is read into; moments as whole microseconds."""
+    return np.dtype(np.int64) if pa.types.is_timestamp(kind) else kind.to_pandas_dtype()

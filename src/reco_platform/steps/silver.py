@@ -1,0 +1,110 @@
+"""The work of the three silver steps: read a CSV file, clean it, report on it, publish table and quarantine."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import psutil  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reco_platform.cleaning import csv_reader, native, quality
+from reco_platform.cleaning.quality import Cleaned
+from reco_platform.cleaning.rules import Cleaning, rejected_schema
+from reco_platform.core.errors import DataError
+from reco_platform.engine.runner import ETL_ENGINE, QUALITY_FINGERPRINT, Task
+from reco_platform.fingerprint.arrow import arrow_sums
+from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
+from reco_platform.lakehouse import layout, publishing, quarantine, storage
+from reco_platform.lakehouse.receipts import Receipt, write_text
+from reco_platform.spark.session import spark_session, submitted
+from reco_platform.store.file_fingerprint import file_fingerprint
+from reco_platform.store.paths import Place, readable, remove_tree, writable
+
+
+def make(task: Task, cleaning: Cleaning) -> Receipt:
+    """Makes a silver table, its quarantine and its quality report.
+
+    Raises:
+        DataError: if the file is not what it should be, or a check fails; the report is written first.
+    """
+    table = cleaning.contract.name
+    report_path = task.root / task.house.quality_report(table)
+    if task.inputs["bronze"].kind == "absent":
+        task.log(f"there is no {table}.csv: skipped")
+        facts = write_report(report_path, {"table": table, "absent": True, "passed": True})
+        return Receipt(task.artifact, "absent", layout.silver(table), facts=facts)
+    source = task.path("bronze")
+    by_spark = submitted()  # decided before: free memory may differ by now
+    new_folder = publishing.shared_folder if by_spark else publishing.staging_folder
+    staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
+    extra = csv_reader.extra_columns(source, cleaning.source)
+    if extra:
+        task.log(f"columns of {source.name} that are ignored: {', '.join(map(repr, extra))}")
+    cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, cleaning, staging, rejected)
+    sampled, broken = quality.check_sample(
+        cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
+    )
+    found = quality.quality(cleaned, cleaning.contract, sampled, broken, task.params["max_reject_share"])
+    found["ignored_columns"] = extra
+    written = write_report(report_path, found)
+    if not found["passed"]:
+        remove_tree(staging)
+        remove_tree(rejected)
+        raise DataError(f"{source}: {'; '.join(found['problems'])}", f"the whole report is in {report_path}")
+    quarantined = publish_quarantine(task, cleaning, rejected)
+    facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
+    content = fingerprint(cleaning.contract.schema_hash, cleaned.sums)
+    facts |= {quarantine.FINGERPRINT: quarantined, **written}
+    return task.publish(
+        staging, cleaning.contract, layout.silver(table), fingerprint=content, rows=cleaned.rows_out, facts=facts
+    )
+
+
+def write_report(path: Place, found: dict[str, Any]) -> dict[str, str]:
+    """Writes a quality report; gives the fact by which the table's receipt names it."""
+    write_text(path, json.dumps(found, indent=1) + "\n")
+    return {QUALITY_FINGERPRINT: file_fingerprint(path)}
+
+
+def needs_spark(task: Task) -> bool:
+    """Whether Spark cleans: as configured, or where the CSV file is too large for this machine's memory."""
+    wanted = os.environ.get(ETL_ENGINE, "auto")
+    if wanted != "auto" or task.inputs["bronze"].kind == "absent":
+        return wanted == "spark"
+    needed = native.BYTES_PER_CSV_BYTE * (task.root / task.inputs["bronze"].path).stat().st_size
+    return bool(needed > psutil.virtual_memory().available)
+
+
+def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
+    records = csv_reader.records(source, cleaning.source)
+    return native.clean(records, cleaning, cast("Path", staging), cast("Path", rejected), task.threads)
+
+
+def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
+    from reco_platform.cleaning import spark  # noqa: PLC0415
+
+    parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
+    try:
+        csv_reader.to_parquet(source, cleaning.source, parsed)
+        return spark.clean(spark_session(task.step.name, task.log_level), parsed, cleaning, staging, rejected)
+    finally:
+        parsed.unlink(missing_ok=True)
+
+
+def publish_quarantine(task: Task, cleaning: Cleaning, staged: Place) -> str:
+    """Publishes the rejected rows, also where there are none; gives their fingerprint."""
+    schema = rejected_schema(cleaning)
+    files = storage.data_files(staged)
+    if not files:
+        files = [staged / "part-00000.parquet"]
+        with writable(files[0]) as file:
+            pq.write_table(schema.empty_table(), file)
+    rows = pa.concat_tables([pq.read_table(readable(path)) for path in files]).cast(schema)
+    content = fingerprint(schema_hash(arrow_fields(schema)), arrow_sums(rows, schema.names))
+    path = layout.quarantine(cleaning.contract.name)
+    task.publish_rows(staged, path, schema, (), fingerprint=content, rows=len(rows))
+    return content

@@ -1,0 +1,162 @@
+"""One trial: a fit on the train fold, scored on the validation fold, in a process of its own.
+
+If that process fails, or is killed, the trial has failed: it has a result that says so, and the sweep goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from reco_platform.core.errors import RecoError
+from reco_platform.engine import journal, runner
+from reco_platform.engine.runner import Task
+from reco_platform.lakehouse import layout, receipts
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.spark import session
+from reco_platform.tuning import data as sweep_data
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from reco_platform.evaluation.dataset import Rows
+
+OUTPUT = "RECO_TRIAL_OUTPUT"
+"""Names the file that the process of a fit is to write; where it is not set, a process is no such one."""
+
+
+def id_of(task: Task) -> str:
+    return Path(task.artifact).parent.name
+
+
+def make(task: Task, argv: Sequence[str]) -> Receipt:
+    """Runs the fit in a process of its own and publishes what came out.
+
+    Args:
+        task: with the input sweep_data.
+        argv: the command line of this script, which that process gets too.
+    """
+    path = task.path("sweep_data")  # damage is an error of this step, and no failure of the trial
+    started = time.monotonic()
+    found = attempt(task, argv, sum(file.stat().st_size for file in path.glob("*.npy")))
+    name = id_of(task)
+    result: dict[str, Any] = {
+        "trial": name,
+        "params": task.values,
+        **found,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    receipts.write_text(task.root / layout.trial_params(name), json.dumps(task.values, indent=1) + "\n")
+    facts = {key: value for key, value in result.items() if key in {"status", "error"}}
+    if "error" in found:
+        print(f"[ERROR] trial {name}: {found['error']}", file=sys.stderr, flush=True)
+    return task.publish_file(f"{task.artifact}.json", json.dumps(result, indent=1, allow_nan=False) + "\n", facts)
+
+
+def attempt(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
+    """What the fit found, or how it failed."""
+    script, environment = task.step.script, dict(os.environ)
+    command = [sys.executable, script, *argv]
+    if task.params["engine"] == "spark-ml":
+        memory = os.environ.get(runner.MEMORY, "2g")
+        command = session.submit_command(script, argv, threads=task.threads, memory=memory, input_bytes=size)
+        environment = session.spark_environment()
+    with tempfile.TemporaryDirectory(prefix="trial-") as folder:
+        output = Path(folder) / "result.json"
+        environment |= {OUTPUT: str(output), journal.VARIABLE: ""}  # a thousand fits would drown the journal
+        ended = subprocess.run(command, env=environment, check=False).returncode
+        if output.is_file():
+            found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+            return found
+    return failure(died(ended))
+
+
+def failure(error: str) -> dict[str, Any]:
+    return {"status": "failed", "error": error}
+
+
+def died(code: int) -> str:
+    """What an exit code says of a process that left no result."""
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        likely = ": most likely the machine was out of memory" if number == signal.SIGKILL else ""
+        return f"the process of the training was killed by {name}{likely}"
+    return f"the process of the training ended with {code} and left no result"
+
+
+# --- in that process
+
+
+def fit(argv: Sequence[str]) -> int:
+    """Trains, scores and writes the result, whatever it is, to the file that OUTPUT names."""
+    step = STEPS["trial"]
+    try:
+        task = runner.task_from(step, runner.parser(step, "").parse_args(list(argv)))
+        # Trials run side by side: their lines of progress tell which is which.
+        found = scored(replace(task, step=replace(step, name=f"trial {id_of(task)}")))
+    except RecoError as error:
+        found = failure(error.what)
+    except MemoryError as error:
+        found = failure(f"out of memory: {error}" if str(error) else "out of memory")
+    except Exception as error:  # whatever it is: the others of the sweep go on
+        traceback.print_exc()
+        found = failure(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    receipts.write_text(os.environ[OUTPUT], json.dumps(found, allow_nan=False))
+    return 0
+
+
+def scored(task: Task) -> dict[str, Any]:
+    """A fit's scores after each iteration that its engine shows."""
+    from reco_platform.models.als import engine as als_engine  # noqa: PLC0415
+    from reco_platform.models.als import training  # noqa: PLC0415
+    from reco_platform.steps import training as step  # noqa: PLC0415
+    from reco_platform.tuning.validation_score import Judge  # noqa: PLC0415
+
+    folds = sweep_data.read(task.path("sweep_data"))
+    least = task.params["min_user_ratings"], task.params["min_item_ratings"]
+    rows = training.supported(table_of(folds), *least)
+    train, validation = (rows_of(folds, fold) for fold in (folds.train, folds.validation))
+    judge = Judge(train, validation, folds.genres, task.params, task.threads)
+    chosen = als_engine.choose(task.params, len(rows))
+    step.fit(task, rows, chosen, judge.watch)
+    native = chosen.engine == "native"
+    return {
+        "status": "ok",
+        "metric": task.params["sweep_metric"],
+        "smaller_is_better": judge.smaller_is_better,
+        "ratings": len(rows),
+        "validation_ratings": len(validation.ratings),
+        "scores": judge.scores(),
+        # Of Spark the most is in a JVM, whose peak is not known here.
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 if native else None,
+    }
+
+
+def table_of(folds: sweep_data.Folds) -> pa.Table:
+    """The train fold as training reads it."""
+    users, movies, values, _ = (folds.train[name] for name in sweep_data.COLUMNS)
+    columns = (folds.user_ids[users], folds.movie_ids[movies], users, movies, values)
+    names = ["user_id", "movie_id", "user_index", "movie_index", "rating"]
+    return pa.table([pa.array(column) for column in columns], names=names)
+
+
+def rows_of(folds: sweep_data.Folds, fold: dict[str, npt.NDArray[Any]]) -> Rows:
+    from reco_platform.evaluation.dataset import Rows  # noqa: PLC0415  # a restore needs no compiled code
+
+    users, movies, values, moments = (fold[name] for name in sweep_data.COLUMNS)
+    return Rows(folds.user_ids[users], folds.movie_ids[movies], users, movies, values, moments)

@@ -1,0 +1,39 @@
+"""The content of single files; keys that hold the time of writing, or what it took, do not count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from reco_platform.store.paths import Place, sha256_file
+
+VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts", "peak_memory_mb", "seconds"})
+
+
+def file_fingerprint(path: Place) -> str:
+    """Sixteen hex digits of a file's content; of a JSON file without the keys that do not count."""
+    return content_fingerprint(path.read_bytes(), path.suffix) if path.suffix == ".json" else sha256_file(path)[:16]
+
+
+def content_fingerprint(content: bytes, suffix: str) -> str:
+    """The same of bytes that a file of this suffix holds."""
+    if suffix != ".json":
+        return hashlib.sha256(content).hexdigest()[:16]
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return hashlib.sha256(content).hexdigest()[:16]
+    stable = json.dumps(without_volatile(body), sort_keys=True)
+    return hashlib.sha256(stable.encode()).hexdigest()[:16]
+
+
+def holds_file(path: Place, fingerprint: str) -> bool:
+    """Whether a file is there with this content."""
+    return path.is_file() and file_fingerprint(path) == fingerprint
+
+
+def without_volatile(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_volatile(item) for key, item in value.items() if key not in VOLATILE_KEYS}
+    return [without_volatile(item) for item in value] if isinstance(value, list) else value

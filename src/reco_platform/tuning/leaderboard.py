@@ -1,0 +1,126 @@
+"""The trials of a sweep from best to worst, and the configuration of the best."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reco_platform.config.model import AXES, Config
+from reco_platform.core.hashing import canonical, sha256
+from reco_platform.pipeline.steps_table import SPLIT
+from reco_platform.store import file_fingerprint
+
+RESULT, BEST = "leaderboard.json", "best.yaml"
+COLUMNS = ("iteration", "value", "low", "high", "seconds", "peak_memory_mb", "error")
+
+
+def ranked(results: Mapping[str, Mapping[str, Any]], cells: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """A line for each trial, the best first, equal ones as in the grid; failed ones last, without a place.
+
+    Args:
+        results: of the fits, by id.
+        cells: the fit and the iterations of each trial.
+    """
+    lines = [line_of(results[name], max_iter) for name, max_iter in cells]
+    good = [line for line in lines if line["error"] is None]
+    smaller = all(results[line["trial"]]["smaller_is_better"] for line in good)
+    good.sort(key=lambda line: line["value"] if smaller else -line["value"])  # stable
+    failed = [line for line in lines if line["error"] is not None]
+    return [{"place": place, **line} for place, line in enumerate(good, start=1)] + [
+        {"place": None, **line} for line in failed
+    ]
+
+
+def line_of(result: Mapping[str, Any], max_iter: int) -> dict[str, Any]:
+    """One trial: its parameters, the iteration that counts, its score, what it cost, and its curve up to there."""
+    params = {key: value for key, value in result["params"].items() if value is not None}
+    line = {"trial": result["trial"], "params": {**params, "max_iter": max_iter}}
+    if result["status"] == "failed":
+        nothing = dict.fromkeys(COLUMNS)
+        return {**line, **nothing, "seconds": result["seconds"], "error": result["error"], "curve": []}
+    curve = [score for score in result["scores"] if score["iteration"] <= max_iter]
+    at = counting(curve, result)
+    return {
+        **line,
+        **{key: at[key] for key in ("iteration", "value", "low", "high", "seconds")},
+        "peak_memory_mb": result["peak_memory_mb"],
+        "error": None,
+        "curve": curve,
+    }
+
+
+def counting(curve: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The last iteration; with patience the best one, the first of equal ones."""
+    if result["params"]["patience"] is None:
+        return curve[-1]
+    best = min if result["smaller_is_better"] else max
+    return best(curve, key=lambda score: score["value"])
+
+
+def table(lines: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> str:
+    """The lines as CSV; of the parameters the axes alone."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["place", "trial", *axes, *COLUMNS])
+    for line in lines:
+        values = [line["place"], line["trial"], *(line["params"].get(key) for key in axes)]
+        writer.writerow(["" if value is None else value for value in (*values, *(line[key] for key in COLUMNS))])
+    return out.getvalue()
+
+
+def lines_for_people(found: Mapping[str, Any], most: int) -> list[str]:
+    """The best trials of a leaderboard in words."""
+    lines = [f"Sweep {found['sweep']}, by {found['metric']} on the validation fold"]
+    for line in found["trials"][:most]:
+        params = " ".join(f"{key}={line['params'][key]}" for key in found["axes"] if key in line["params"])
+        if line["error"] is not None:
+            lines.append(f"    -  failed: {line['error']}  {params}")
+            continue
+        interval = "" if line["low"] is None else f"  [{line['low']:.4f}, {line['high']:.4f}]"
+        early = f"  (iteration {line['iteration']})" if line["iteration"] != line["params"]["max_iter"] else ""
+        lines.append(f"  {line['place']:>3}  {line['value']:.4f}{interval}  {params}{early}")
+    left = len(found["trials"]) - most
+    return [*lines, *([f"       and {left:,} more"] if left > 0 else [])]
+
+
+def best_config(line: Mapping[str, Any], params: Mapping[str, Any], dataset: str, sweep: str) -> str:
+    """A config file with the hyperparameters of a trial, on the data and folds that it was chosen by.
+
+    Args:
+        line: of the trial.
+        params: of the step, of which the keys of the split count.
+        dataset: its name.
+        sweep: its name.
+    """
+    usual = Config.model_validate({})
+    split = {key: params[key] for key in SPLIT if params[key] != getattr(usual, key)}
+    wanted = {key: value for key, value in line["params"].items() if key in AXES}
+    values = {"dataset": dataset, **split, **wanted, "max_iter": line["iteration"], "chosen_by": sweep}
+    return (
+        f"# The best trial of sweep {sweep}: {line['trial']}, {params['sweep_metric']} {line['value']}\n"
+        "# on the validation fold. Build gold with it: snakemake --cores 2 gold --configfile THIS_FILE\n"
+        + yaml.safe_dump(values, sort_keys=False)
+    )
+
+
+def content(found: Mapping[str, Any], best: str) -> str:
+    """Sixteen hex digits of a leaderboard and the configuration of its best."""
+    return sha256(canonical([file_fingerprint.without_volatile(found), best]))[:16]
+
+
+def content_of(folder: Path) -> str:
+    """The same of what lies in a folder.
+
+    Raises:
+        OSError: the leaderboard is not there.
+        ValueError: it cannot be read.
+    """
+    best = folder / BEST
+    text = best.read_text(encoding="utf-8") if best.is_file() else ""
+    return content(json.loads((folder / RESULT).read_text(encoding="utf-8")), text)

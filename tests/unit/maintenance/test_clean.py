@@ -1,0 +1,131 @@
+"""What is removed from a lakehouse, and that nothing outside of it ever is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reco_platform.core.errors import ConfigError, TableError
+from reco_platform.lakehouse import layout
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.maintenance import clean
+from reco_platform.pipeline import invocation
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Lakehouse:
+    """A lakehouse with a file in every place that the pipeline fills, and one of the user's own beside each layer."""
+    house = Lakehouse(str(tmp_path / "lake"), "small")
+    for layer in (*layout.LAYERS, "runs"):
+        for artifact in layout.made_in(layer, "small"):
+            name = artifact if "." in artifact else f"{artifact}/deep/er/data"
+            write(house.folder / name, "0123456789")
+            if "." not in artifact:
+                write(Path(house.receipt(artifact)), "{}")
+    for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
+        write(house.folder / name, "mine")
+    return house
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(house: Lakehouse) -> None:
+    found = clean.of_layers(house, (*layout.LAYERS, "runs"))
+    assert {"gold/interactions", "silver/ratings", "sweeps", "_logs"} <= {one.what for one in found}
+    assert next(one.bytes for one in found if one.what == "silver/ratings") == 12, "the table's file and its receipt"
+    clean.remove(house, found)
+    root = house.folder
+    assert files(root) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
+    assert {path.name for path in root.iterdir()} == {"notes.txt", "gold", "bronze"}, "empty folders went"
+    assert clean.remove_root(house) == ["bronze", "gold", "notes.txt"]
+
+
+def test_one_layer_goes_alone(house: Lakehouse) -> None:
+    before = files(house.folder)
+    clean.remove(house, clean.of_layers(house, ("silver",)))
+    assert {name.split("/")[0] for name in before - files(house.folder)} == {"silver"}
+
+
+def test_an_emptied_lakehouse_goes_with_its_lock(house: Lakehouse) -> None:
+    for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
+        (house.folder / name).unlink()
+        clean.remove_empty(house, (house.folder / name).parent)
+    with invocation.locked(house):
+        clean.remove(house, clean.of_layers(house, (*layout.LAYERS, "runs")))
+        assert clean.remove_root(house) == []
+    assert not house.folder.exists()
+
+
+def test_symlinks_are_not_followed(house: Lakehouse, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    write(outside / "table/data", "precious")
+    write(outside / "gold/interactions/data", "precious")
+    inside = house.folder / "silver/ratings/deep/link"
+    inside.symlink_to(outside)
+    table = house.folder / "silver/movies"
+    clean.remove_path(table)
+    table.symlink_to(outside / "table")
+    clean.remove_path(house.folder / "gold")
+    (house.folder / "gold").symlink_to(outside / "gold")
+    found = clean.of_layers(house, ("silver", "gold"))
+    assert any("silver/movies" in one.what and "a symlink" in one.what for one in found)
+    assert not any(one.what.startswith("gold/") for one in found), "it lies behind a symlink"
+    clean.remove(house, found)
+    assert files(outside) == {"table/data", "gold/interactions/data"}
+    assert (house.folder / "gold").is_symlink() and not (house.folder / "silver").exists()
+    with pytest.raises(TableError, match="behind a symlink"):
+        clean.remove(house, [clean.removal("x", house.folder / "gold/interactions")])
+
+
+def test_a_lakehouse_that_is_itself_a_symlink_is_emptied_and_its_link_stays(house: Lakehouse, tmp_path: Path) -> None:
+    link = Lakehouse(str(tmp_path / "link"), "small")
+    Path(link.root).symlink_to(house.root)
+    clean.remove(link, clean.of_layers(link, (*layout.LAYERS, "runs")))
+    assert files(house.folder) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
+
+
+@pytest.mark.parametrize("content", [{}, {"ratings.csv": "1"}, {"gold/interactions/data": "1"}, {"other.json": "{}"}])
+def test_a_folder_that_is_no_lakehouse_is_refused(tmp_path: Path, content: dict[str, str]) -> None:
+    for name, text in content.items():
+        write(tmp_path / name, text)
+    with pytest.raises(ConfigError, match="is no lakehouse of this pipeline"):
+        clean.refuse_foreign(Lakehouse(str(tmp_path), "small"))
+
+
+@pytest.mark.parametrize(
+    "mark", ["config.resolved.json", "gold/models/als.receipt.json", "silver/ratings.receipt.json"]
+)
+def test_a_receipt_or_the_resolved_configuration_marks_a_lakehouse(tmp_path: Path, mark: str) -> None:
+    write(tmp_path / mark, json.dumps({}))
+    clean.refuse_foreign(Lakehouse(str(tmp_path), "small"))
+
+
+def test_a_held_lakehouse_is_refused_with_its_holder(house: Lakehouse) -> None:
+    lock = invocation.take_lock(house.folder)
+    assert lock is not None
+    with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), invocation.locked(house):
+        raise AssertionError("it was held")
+    with invocation.locked(house):
+        assert invocation.take_lock(house.folder) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_234_567, "1.2 MB"), (5e15, "5000.0 TB")],
+)
+def test_sizes_in_words(count: int, said: str) -> None:
+    assert clean.human(int(count)) == said
+
+
+def test_a_list_ends_with_its_sum(tmp_path: Path) -> None:
+    shown = list(clean.listed([clean.Removal("a", (), 1500), clean.Removal("b", (tmp_path,), 500)]))
+    assert [line.split() for line in shown] == [["1.5", "kB", "a"], ["500", "bytes", "b"], ["2.0", "kB", "in", "all"]]

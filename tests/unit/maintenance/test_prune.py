@@ -1,0 +1,195 @@
+"""Which versions stay: newest runs, what they were made from, and never less than a kept receipt names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from reco_platform.engine import runner
+from reco_platform.lakehouse import layout, publishing, receipts, storage
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.maintenance import clean
+from reco_platform.maintenance import prune as retention
+from reco_platform.pipeline.steps_table import MAKERS
+from reco_platform.store import file_fingerprint
+from support.builders import publish, ratings_table, sorted_rows
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Lakehouse:
+    return Lakehouse(str(tmp_path / "lake"), "small")
+
+
+def remember(house: Lakehouse, name: str, receipt: Receipt, digest: str) -> Receipt:
+    """Files a receipt in the memo; of a file its content too."""
+    memo = runner.memo_folder(MAKERS[name], house.folder, house.artifact(name))
+    receipts.write_text(memo / f"{digest}.json", receipt.text())
+    if receipt.kind == "file":
+        receipts.write_bytes(memo / f"{digest}.payload", (house.folder / receipt.path).read_bytes())
+    receipts.write_text(memo / f"{runner.LAST}.json", receipt.text())
+    receipts.write_text(house.receipt(receipt.artifact), receipt.text())
+    return receipt
+
+
+def ratings(house: Lakehouse, first_user: int) -> Receipt:
+    """A version of the ratings, remembered and current."""
+    table = replace(publish(house.folder, ratings_table(first_user)), made_from={"step": "silver_ratings"})
+    return remember(house, "ratings", table, f"r{first_user}")
+
+
+def run(house: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
+    """A run of a model version: interactions, a model folder and metrics, remembered and current."""
+    made = {"step": "interactions", "inputs": {"ratings": table.content}}
+    rows = publish(house.folder, ratings_table(10 * int(table.version or 0) + 500), path=layout.INTERACTIONS)
+    rows = remember(house, "interactions", replace(rows, made_from=made), f"i{version}")
+    path = layout.model(version)
+    staging = publishing.staging_folder(house.folder / path)
+    (staging / "factors.parquet").write_text(version, encoding="utf-8")
+    publishing.publish_folder(staging, house.folder / path, fingerprint=version, rows=1)
+    made = {"step": "train_als", "inputs": {"interactions": rows.content}}
+    facts = {"model_version": version}
+    model = Receipt(layout.MODELS, "model", path, fingerprint=version, facts=facts, made_from=made)
+    model = remember(house, "model", model, f"m{version}")
+    text = json.dumps({"model_version": version, "served_version": version, "execution_ts": moment})
+    receipts.write_text(house.folder / layout.run_metrics(version), text)
+    made = {"step": "run_metrics", "inputs": {"model": model.whole, "interactions": rows.whole}}
+    found = file_fingerprint.file_fingerprint(house.folder / layout.run_metrics(version))
+    metrics = Receipt(
+        layout.RUN_METRICS, "file", layout.run_metrics(version), "json", fingerprint=found, facts=facts, made_from=made
+    )
+    return remember(house, "run_metrics", metrics, f"x{version}")
+
+
+def there(house: Lakehouse, pattern: str) -> list[str]:
+    return sorted(path.stem for path in house.folder.glob(pattern))
+
+
+def prune(house: Lakehouse, keep: int) -> retention.Plan:
+    plan = retention.plan(house, keep)
+    clean.remove(house, plan.removals)
+    return plan
+
+
+def test_the_newest_runs_stay_with_what_they_were_made_from(house: Lakehouse) -> None:
+    for number, day in ((1, "2020-01-01"), (2, "2020-01-03"), (3, "2020-01-02"), (4, "2020-01-04")):
+        run(house, f"v{number}", day, ratings(house, number))
+    before = {path: path.read_bytes() for path in house.folder.rglob("*") if path.is_file()}
+    plan = retention.plan(house, 2)
+    assert (plan.kept, plan.dropped) == (("v4", "v2"), ("v3", "v1"))
+    assert before == {path: path.read_bytes() for path in house.folder.rglob("*") if path.is_file()}, "only a plan"
+    prune(house, 2)
+    assert there(house, "gold/models/als/[!._]*") == ["v2", "v4"]
+    assert there(house, "gold/metrics/run_metrics_*.json") == ["run_metrics_v2", "run_metrics_v4"]
+    assert there(house, "silver/ratings/_memo/*.json") == ["last", "r2", "r3", "r4"], "r2 by its run, the newest two"
+    assert there(house, "gold/models/als/_memo/*.json") == ["last", "mv2", "mv4"]
+    assert there(house, "gold/metrics/_memo/run_metrics/*") == ["last", "xv2", "xv2", "xv4", "xv4"]
+    for path in house.folder.rglob("_memo/**/*.json"):
+        receipt = receipts.read(path)
+        assert storage.problem(house.folder, receipt, thorough=True) is None, path
+    assert retention.plan(house, 2).removals == ()
+
+
+def test_lists_of_popular_movies_stay_with_the_run_that_served_them(house: Lakehouse) -> None:
+    for number in (1, 2, 3):
+        run(house, f"v{number}", f"2020-01-0{number}", ratings(house, number))
+        table = publish(Path(house.root), ratings_table(100 * number), path=layout.FALLBACK)
+        facts = {"model_version": f"popular-90d-v{number}"}
+        remember(house, "fallback", replace(table, facts=facts, made_from={"step": "fallback"}), f"f{number}")
+    prune(house, 2)
+    assert there(house, "gold/recommendations_fallback/_memo/*.json") == ["f2", "f3", "last"]
+    assert there(house, "gold/recommendations_fallback/_manifests/*.json") == ["1", "2"]
+
+
+def test_the_current_version_stays_however_old_it_is(house: Lakehouse) -> None:
+    table = ratings(house, 1)
+    old = run(house, "v1", "2020-01-01", table)
+    model = receipts.read(house.receipt(layout.MODELS))
+    run(house, "v2", "2020-01-02", table)
+    for receipt in (old, model):  # gone back to the first
+        receipts.write_text(house.receipt(receipt.artifact), receipt.text())
+    for memo in (
+        house.folder / "gold/models/als/_memo/last.json",
+        house.folder / "gold/metrics/_memo/run_metrics/last.json",
+    ):
+        receipts.write_text(memo, (model if "models" in str(memo) else old).text())
+    plan = prune(house, 1)
+    assert (plan.kept, plan.dropped) == (("v1",), ("v2",))
+    assert there(house, "gold/models/als/[!._]*") == ["v1"]
+
+
+def test_no_file_goes_that_a_kept_version_names_also_after_going_back(house: Lakehouse) -> None:
+    root = house.folder
+    first, second, third = ratings(house, 1), ratings(house, 2), ratings(house, 3)
+    publishing.restore_head(root, first)  # version 3, with the files of version 0
+    receipts.write_text(house.receipt("silver/ratings"), first.text())
+    memo = house.folder / "silver/ratings/_memo"
+    receipts.write_text(memo / "last.json", first.text())
+    receipts.write_text(memo / "again.json", replace(first, made_from={"step": "silver_ratings", "code": "x"}).text())
+    prune(house, 1)
+    assert there(house, "silver/ratings/_manifests/*.json") == ["0", "3"]
+    assert there(house, "silver/ratings/_memo/*.json") == ["again", "last", "r1"], "one content, two ways to it"
+    assert storage.problem(root, first, thorough=True) is None
+    delta = DeltaTable(str(house.folder / "silver/ratings"))
+    assert sorted_rows(delta.to_pyarrow_table()) == sorted_rows(ratings_table(1))
+    for gone in (second, third):
+        assert "no longer holds" in str(storage.problem(root, gone))
+    fourth = publish(root, ratings_table(4))
+    assert fourth.version == 4
+    publishing.restore_head(root, first)
+    assert storage.problem(root, first) is None
+
+
+def test_the_newest_version_stays_also_where_no_receipt_names_it(house: Lakehouse) -> None:
+    first = ratings(house, 1)
+    publish(house.folder, ratings_table(2))
+    publish(house.folder, ratings_table(3))
+    prune(house, 1)
+    assert there(house, "silver/ratings/_manifests/*.json") == ["0", "2"]
+    assert sorted_rows(DeltaTable(str(house.folder / "silver/ratings")).to_pyarrow_table()) == sorted_rows(
+        ratings_table(3)
+    )
+    assert storage.problem(house.folder, first) is None
+
+
+def test_rejected_rows_stay_with_the_tables_that_tell_of_them(house: Lakehouse) -> None:
+    root = house.folder
+    rejected = [publish(root, ratings_table(number), path=layout.quarantine("ratings")) for number in (11, 12, 13)]
+    table = ratings(house, 1)
+    remember(house, "ratings", replace(table, facts={"quarantine_fingerprint": rejected[0].fingerprint}), "r1")
+    prune(house, 1)
+    assert there(house, "silver/_quarantine/ratings/_manifests/*.json") == ["0", "2"], "that of the receipt, the newest"
+
+
+def test_an_entry_whose_content_is_lost_goes_so_that_it_is_rebuilt(house: Lakehouse) -> None:
+    ratings(house, 1)
+    second = ratings(house, 2)
+    victim = next((house.folder / "silver/ratings").rglob("part-00000*.parquet"))
+    victim.unlink()
+    prune(house, 2)
+    assert there(house, "silver/ratings/_memo/*.json") == ["last", "r2"]
+    assert storage.problem(house.folder, second) is None
+
+
+def test_a_table_whose_log_or_manifests_are_damaged_is_left_alone(house: Lakehouse) -> None:
+    ratings(house, 1)
+    ratings(house, 2)
+    storage.manifest_path(house.folder / "silver/ratings", 1).write_text("{", encoding="utf-8")
+    assert not any(one.what.startswith("silver/ratings: version") for one in retention.plan(house, 1).removals)
+
+
+def test_a_table_behind_a_symlink_is_left_alone(house: Lakehouse, tmp_path: Path) -> None:
+    ratings(house, 1)
+    ratings(house, 2)
+    moved = tmp_path / "elsewhere"
+    (house.folder / "silver").rename(moved)
+    (house.folder / "silver").symlink_to(moved)
+    assert retention.plan(house, 1).removals == ()
+
+
+def test_an_empty_lakehouse_has_nothing_to_remove(house: Lakehouse) -> None:
+    assert retention.plan(house, 1) == retention.Plan((), (), ())

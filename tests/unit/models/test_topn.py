@@ -1,0 +1,305 @@
+"""The best N movies: the lists are those that a plain reading of the definition gives, however they are found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reco_platform.core.errors import DataError
+from reco_platform.models.als.model import Model, Side
+from reco_platform.models.topn import exact as topn
+from reco_platform.models.topn.exact import (
+    Principal,
+    Seen,
+    TopN,
+    best_of,
+    catalogue,
+    catalogue_for,
+    principal,
+    probed,
+    seen_rows,
+    top_n,
+    whole,
+)
+from reco_platform.models.topn.spark import top_n_by_spark
+
+Lists = list[list[tuple[int, float]]]
+Pairs = Sequence[tuple[int, int]]
+
+
+def model_of(users: npt.ArrayLike, movies: npt.ArrayLike, *, spread: int = 3) -> Model:
+    """User j has the id 10 j, movie j the id spread * j + 1."""
+    left, right = np.asarray(users, np.float32), np.asarray(movies, np.float32)
+    user_ids, movie_ids = np.arange(len(left)) * 10, np.arange(len(right)) * spread + 1
+    return Model(Side(user_ids.astype(np.int32), left), Side(movie_ids.astype(np.int32), right))
+
+
+def drawn(users: int, movies: int, rank: int, *, seed: int = 0, skew: float = 1.0) -> Model:
+    """Normal factors; the movies' norms differ the more, the greater the skew."""
+    draws = np.random.default_rng(seed)
+    sizes = draws.lognormal(0, skew, size=(movies, 1))
+    return model_of(draws.normal(size=(users, rank)), draws.normal(size=(movies, rank)) * sizes)
+
+
+def with_biases(model: Model, seed: int = 0) -> Model:
+    biases = np.random.default_rng(seed).normal(size=(len(model.movies.ids), 1))
+    ones = np.ones((len(model.users.ids), 1))
+    return model_of(np.hstack([model.users.factors, ones]), np.hstack([model.movies.factors, biases]))
+
+
+def some_pairs(model: Model, share: float, seed: int = 0) -> Pairs:
+    """Pairs of a user's and a movie's id."""
+    users, movies = np.nonzero(
+        np.random.default_rng(seed).random((len(model.users.ids), len(model.movies.ids))) < share
+    )
+    return list(zip(model.users.ids[users].tolist(), model.movies.ids[movies].tolist(), strict=True))
+
+
+def seen_of(model: Model, pairs: Pairs) -> Seen:
+    columns = np.array(pairs, np.int32).reshape(-1, 2)
+    return seen_rows(model, columns[:, 0], columns[:, 1])
+
+
+def brute_force(model: Model, n: int, pairs: Pairs) -> Lists:
+    """All products in float64, rounded to float32, sorted by falling score and rising id."""
+    skipped, lists = set(pairs), []
+    for user, factors in zip(model.users.ids.tolist(), model.users.factors.astype(np.float64), strict=True):
+        scores = (model.movies.factors * factors).sum(axis=1).astype(np.float32).tolist()
+        rows = [(-s, m) for m, s in zip(model.movies.ids.tolist(), scores, strict=True) if (user, m) not in skipped]
+        lists.append([(movie, -score) for score, movie in sorted(rows)[:n]])
+    return lists
+
+
+def lists_of(best: TopN) -> Lists:
+    rows = list(zip(best.movie_ids.tolist(), best.scores.tolist(), strict=True))
+    return [rows[start:end] for start, end in zip(best.offsets[:-1], best.offsets[1:], strict=True)]
+
+
+def same_bits(left: TopN, right: TopN) -> bool:
+    return all(getattr(left, name).tobytes() == getattr(right, name).tobytes() for name in TopN.__annotations__)
+
+
+def assert_all_ways_agree(model: Model, n: int, pairs: Pairs) -> None:
+    seen, expected = seen_of(model, pairs), brute_force(model, n, pairs)
+    for probe in (whole, principal(model)):
+        assert lists_of(best_of(model.users.factors, probed(catalogue(model), probe), seen, n)) == expected
+    assert lists_of(top_n(model, n, seen, 2)) == expected
+
+
+@pytest.mark.parametrize("rank", [1, 2, 7, 8, 15, 16, 17, 50, 64, 130])
+def test_lists_are_those_of_all_products_at_any_rank(rank: int) -> None:
+    model = drawn(140, 1100, rank, seed=rank)
+    assert_all_ways_agree(model, 10, some_pairs(model, 0.1))
+
+
+@pytest.mark.parametrize("movies", [1, 63, 64, 65, 511, 512, 513, 1024])
+def test_lists_are_those_of_all_products_where_blocks_begin_and_end(movies: int) -> None:
+    model = drawn(129, movies, 9, skew=0.1)
+    assert_all_ways_agree(model, 5, some_pairs(model, 0.3))
+
+
+def test_a_bias_may_be_a_column_of_the_factors() -> None:
+    model = with_biases(drawn(100, 900, 20, skew=0.3))
+    assert_all_ways_agree(model, 10, some_pairs(model, 0.1))
+
+
+def test_among_equal_scores_the_smaller_movie_id_comes_first() -> None:
+    model = model_of(np.ones((3, 4)), np.ones((700, 4)))
+    best = top_n(model, 3, seen_of(model, [(10, 4)]), 1)
+    assert [[movie for movie, _ in own] for own in lists_of(best)] == [[1, 4, 7], [1, 7, 10], [1, 4, 7]]
+    assert_all_ways_agree(model, 600, [(10, 4)])
+
+
+def test_scores_that_differ_only_before_rounding_count_as_equal() -> None:
+    model = model_of([[1, 2.0**-30]], [[1, 0], [1, 1], [1, -1], [0.5, 0]])
+    assert lists_of(top_n(model, 3, seen_of(model, []), 1)) == [[(1, 1.0), (4, 1.0), (7, 1.0)]]
+
+
+@pytest.mark.parametrize("which", ["users", "movies", "both"])
+def test_factors_of_zero_give_the_smallest_ids(which: str) -> None:
+    model = drawn(5, 600, 6)
+    users, movies = (side.factors * (which not in (name, "both")) for name, side in vars(model).items())
+    model = model_of(np.abs(users), np.abs(movies))
+    assert_all_ways_agree(model, 4, [(0, 1), (20, 7)])
+    assert [movie for movie, _ in lists_of(top_n(model, 4, seen_of(model, [(0, 1)]), 1))[0]] == [4, 7, 10, 13]
+
+
+def test_only_negative_scores_still_give_the_best() -> None:
+    model = drawn(4, 700, 5)
+    assert_all_ways_agree(model_of(np.abs(model.users.factors), -np.abs(model.movies.factors)), 10, [])
+
+
+@pytest.mark.parametrize(
+    "scales", [(1e-44, 1), (1e-44, 1e30), (1e-30, 1e-30), (1e-22, 1e-20), (1e-30, 1e30), (1e15, 1e15)]
+)
+def test_the_smallest_and_the_largest_float32_numbers_do_not_mislead(scales: tuple[float, float]) -> None:
+    model = drawn(30, 900, 20, skew=0.2)
+    users, movies = model.users.factors * np.float32(scales[0]), model.movies.factors * np.float32(scales[1])
+    assert_all_ways_agree(model_of(users, movies), 10, [])
+    assert_all_ways_agree(model_of(np.abs(users), movies), 10, [])
+
+
+def test_a_list_is_as_short_as_what_the_user_has_left() -> None:
+    model = drawn(4, 6, 3)
+    ids = model.movies.ids.tolist()
+    pairs = [(0, movie) for movie in ids] + [(10, movie) for movie in ids[:-1]] + [(20, ids[0])]
+    best = top_n(model, 5, seen_of(model, pairs), 1)
+    assert np.diff(best.offsets).tolist() == [0, 1, 5, 5]
+    assert np.isfinite(best.scores).all()
+    assert_all_ways_agree(model, 5, pairs)
+    assert_all_ways_agree(model, 100, pairs)
+
+
+def test_everything_seen_by_everyone_gives_empty_lists() -> None:
+    model = drawn(3, 2, 2)
+    assert_all_ways_agree(model, 5, some_pairs(model, 1.1))
+
+
+def test_no_movie_is_recommended_that_was_seen() -> None:
+    model = drawn(200, 300, 8)
+    pairs = some_pairs(model, 0.9)
+    best = top_n(model, 300, seen_of(model, pairs), 2)
+    owners = np.repeat(model.users.ids, np.diff(best.offsets))
+    recommended = set(zip(owners.tolist(), best.movie_ids.tolist(), strict=True))
+    assert recommended.isdisjoint(pairs)
+    assert len(recommended) + len(pairs) == 200 * 300
+
+
+def test_ids_near_the_largest_int32_are_kept() -> None:
+    model = drawn(3, 40, 4)
+    ids = (2**31 - 1 - np.arange(40)[::-1] * 2).astype(np.int32)
+    model = Model(Side(ids[-3:], model.users.factors), Side(ids, model.movies.factors))
+    assert_all_ways_agree(model, 40, [(int(ids[-1]), int(ids[-1])), (int(ids[-2]), int(ids[0]))])
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    model = drawn(3000, 700, 20, skew=0.1)
+    seen = seen_of(model, some_pairs(model, 0.02))
+    one, two, five = (top_n(model, 10, seen, threads) for threads in (1, 2, 5))
+    assert same_bits(one, two)
+    assert same_bits(one, five)
+
+
+@pytest.mark.parametrize("n", [1, 10, 400])
+def test_every_bound_gives_the_same_bits(n: int) -> None:
+    model = with_biases(drawn(300, 2000, 40, skew=0.2))
+    seen = seen_of(model, some_pairs(model, 0.05))
+    found = [
+        best_of(model.users.factors, probed(catalogue(model), probe), seen, n)
+        for probe in (whole, principal(model), Principal(np.eye(41)), Principal(np.eye(41)[::-1].copy()))
+    ]
+    assert all(same_bits(found[0], other) for other in found[1:])
+
+
+def test_a_block_of_users_has_the_lists_it_has_among_all() -> None:
+    model = drawn(40, 600, 12)
+    seen = seen_of(model, some_pairs(model, 0.2))
+    block = slice(13, 29)
+    own = best_of(model.users.factors[block], catalogue_for(model, 7, seen), seen.part(block), 7)
+    assert lists_of(own) == lists_of(top_n(model, 7, seen, 1))[block]
+
+
+def biased(users: int, movies: int, rank: int, seed: int = 0) -> Model:
+    """Small random tastes beside large biases, as the pipeline's own models have them."""
+    numbers, tastes = np.random.default_rng(seed), drawn(users, movies, rank, seed=seed)
+    small = Model(
+        Side(tastes.users.ids, 0.3 * tastes.users.factors), Side(tastes.movies.ids, 0.3 * tastes.movies.factors)
+    )
+    return small.plus(3.5 + 0.4 * numbers.standard_normal(users), 0.5 * numbers.standard_normal(movies))
+
+
+@pytest.mark.parametrize("rank", [1, 6, 50])
+def test_lists_are_those_of_all_products_where_biases_rule(rank: int) -> None:
+    model = biased(140, 1100, rank)
+    assert_all_ways_agree(model, 10, some_pairs(model, 0.1))
+
+
+def test_users_who_look_away_from_the_others_get_their_own_lists() -> None:
+    model = biased(40, 1100, 6)
+    turned = model.users.factors.copy()
+    turned[::3] *= -1
+    assert_all_ways_agree(Model(Side(model.users.ids, turned), model.movies), 10, [])
+
+
+def test_biases_leave_most_products_out() -> None:
+    model = biased(200, 20_000, 16)
+    _, (products, _) = topn.search(model.users.factors, catalogue(model), seen_of(model, []), 10)
+    assert products < 0.5 * 200 * 20_000
+
+
+def test_skewed_norms_leave_most_products_out() -> None:
+    model = drawn(200, 20_000, 16, skew=1.5)
+    _, (products, _) = topn.search(model.users.factors, catalogue(model), seen_of(model, []), 10)
+    assert products < 0.1 * 200 * 20_000
+
+
+def test_few_directions_are_chosen_where_they_tell_all_and_only_there() -> None:
+    flat = drawn(300, 4000, 60, skew=0.0)
+    decay = (np.arange(60) < 8).astype(np.float32)
+    steep = model_of(flat.users.factors * decay, flat.movies.factors)
+    nothing = seen_of(flat, [])
+    assert isinstance(catalogue_for(steep, 10, nothing).probe, Principal)
+    assert catalogue_for(flat, 10, nothing).probe is whole
+
+
+def test_seen_pairs_are_grouped_by_user_in_order_and_once() -> None:
+    model = drawn(3, 4, 2)
+    seen = seen_of(model, [(20, 10), (0, 7), (20, 1), (20, 10), (0, 1), (5, 1), (0, 2), (30, 1)])
+    assert seen.bounds.tolist() == [0, 2, 2, 4]
+    assert seen.movies.tolist() == [0, 2, 0, 3]
+
+
+def test_seen_of_chosen_users_is_theirs_alone() -> None:
+    seen = Seen(np.array([0, 2, 2, 5]), np.array([1, 3, 0, 2, 4], np.int32))
+    chosen = seen.of(np.array([2, 1]))
+    assert (chosen.bounds.tolist(), chosen.movies.tolist()) == ([0, 3, 3], [0, 2, 4])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("side", ["users", "movies"])
+def test_factors_that_are_no_proper_numbers_are_refused_with_the_way_out(value: float, side: str) -> None:
+    model = drawn(600, 30, 3)
+    getattr(model, side).factors[-1, 1] = value
+    getattr(model, "users" if side == "movies" else "movies").factors[0] *= 1e9
+    with pytest.raises(DataError, match="too large for scores in float32") as caught:
+        top_n(model, 5, seen_of(model, []), 1)
+    assert "reg_param" in str(caught.value)
+
+
+small = st.integers(-3, 3)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Model, int, Pairs]:
+    rank, users, movies = draw(st.integers(1, 20)), draw(st.integers(1, 4)), draw(st.integers(1, 12))
+    matrices = [
+        draw(st.lists(st.lists(small, min_size=rank, max_size=rank), min_size=rows, max_size=rows))
+        for rows in (users, movies)
+    ]
+    model = model_of(*matrices)
+    pair = st.tuples(st.sampled_from(model.users.ids.tolist()), st.sampled_from(model.movies.ids.tolist()))
+    return model, draw(st.integers(1, 15)), draw(st.lists(pair, max_size=30))
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_lists_are_those_of_all_products_for_whatever_small_model(case: tuple[Model, int, Pairs]) -> None:
+    assert_all_ways_agree(*case)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("share", [0.2, 0.003, None])
+def test_tasks_of_spark_find_the_same_bits(spark: Any, share: float | None) -> None:
+    """Also of users who have seen nothing, and pairs that the model does not know."""
+    model = drawn(300, 90, 12, skew=2.0)
+    pairs = some_pairs(model, share or 0)
+    features = [(int(id_), row.tolist()) for id_, row in zip(model.users.ids, model.users.factors, strict=True)]
+    users = spark.createDataFrame(features, "id int, features array<float>").repartition(5)
+    seen = spark.createDataFrame([*pairs, (7, 1), (10, 5000)], "user_id int, movie_id int") if share else None
+    assert same_bits(top_n_by_spark(users, model, 7, seen), topn.top_n(model, 7, seen_of(model, pairs), 2))

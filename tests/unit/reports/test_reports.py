@@ -1,0 +1,214 @@
+"""The pages of runs and sweeps, without a browser; tests/browser has those with one."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import cache, partial
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from reco_platform.lakehouse import storage
+from reco_platform.reports import charts, rating_counts
+from reco_platform.reports.run_page import run_page
+from reco_platform.reports.sweep_page import sweep_page
+from reco_platform.reports.user_examples import shelves
+from support import builders as helpers
+from support import page_facts as pagefacts
+
+GRIDS: list[dict[str, list[Any]]] = [
+    {"rank": [10, 50, 100]},
+    {"rank": [10, 50], "reg_param": [0.05, 0.1, 0.2]},
+    {"rank": [10, 50], "reg_param": [0.05, 0.1], "biased": [True, False]},
+]
+SECTIONS = ["Is it good?", "Data", "Training", "Evaluation", "Recommendations", "Provenance"]
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, and whether each was closed."""
+
+    VOID = frozenset({"meta", "link", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == [], "every tag is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, "tags are closed in their order"
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@cache
+def usual_run() -> str:
+    return run_page(pagefacts.run_facts())
+
+
+@cache
+def sweep_over(axes: int) -> str:
+    return sweep_page(pagefacts.sweep_facts(**GRIDS[axes - 1]))
+
+
+PAGES = {"run": usual_run, **{f"sweep_of_{axes}_axes": partial(sweep_over, axes) for axes in (1, 2, 3)}}
+
+
+def test_a_run_is_told_from_whether_it_is_good_to_where_it_came_from() -> None:
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", usual_run()) == SECTIONS
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_small_and_asks_for_nothing_else(name: str) -> None:
+    text = PAGES[name]()
+    page = Page(text)
+    assert len(text.encode()) < 3_000_000
+    assert re.findall(r"https?://(?!www\.w3\.org/)", text) == []
+    assert not page.named("script") and not page.named("img")
+    assert [link["href"] for link in page.named("link")] == ["data:,"]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for attributes in page.named("svg"):
+        assert attributes["role"] == "img" and attributes["width"] and attributes["height"]
+        named = str(attributes["aria-labelledby"]).split()
+        assert len(named) == 2 and set(named) <= set(ids)
+    assert all("scope" in attributes for attributes in page.named("th"))
+    assert {"header", "main", "footer"} <= {tag for tag, _ in page.tags}
+    assert pagefacts.HOSTILE not in text and "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_the_same_facts_give_the_same_bytes_whatever_the_users_matplotlib_is_set_to() -> None:
+    first = usual_run()
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
+        assert run_page(pagefacts.run_facts()) == first
+    assert "2031-07-08" not in first, "the time of writing is not on the page"
+
+
+def test_a_metric_without_a_value_is_shown_with_its_reason() -> None:
+    metrics = pagefacts.metrics()
+    nothing = {"value": None, "low": None, "high": None, "missing_because": "nobody to average over"}
+    metrics["evaluation"]["systems"]["als"]["ndcg@10"] = nothing
+    metrics["evaluation"]["verdicts"][1] |= {"value": None, "low": None, "high": None, "verdict": "undecided"}
+    text = run_page(pagefacts.run_facts(metrics=metrics))
+    assert "nobody to average over" in text and "no value" in text
+    assert ">nan<" not in text and ">None<" not in text
+
+
+def test_numbers_have_thousands_separators_and_units() -> None:
+    text = usual_run()
+    for number in ("75,000", "74,073", "61,728", "1,234 ratings", "12,345", "95%: 0.7800 to 0.8200 stars"):
+        assert number in text, number
+
+
+def test_absent_tags_rejected_rows_and_the_gates_decision_are_said() -> None:
+    text = usual_run()
+    assert "not in this data set" in text
+    assert "900 rows were rejected, for 2 reasons." in text
+    assert "Gate: challenger." in text and "Not better." in text
+
+
+def test_an_engine_that_does_not_tell_its_objective_leaves_no_curve_and_says_so() -> None:
+    metrics = pagefacts.metrics()
+    metrics["training"]["objective"] = []
+    metrics["hyperparameters"]["engine"] = "spark-ml"
+    text = run_page(pagefacts.run_facts(metrics=metrics))
+    assert "The engine spark-ml does not tell its objective" in text
+    assert 'id="objective-title"' not in text
+
+
+def test_every_baseline_that_is_not_beaten_stands_out_and_losses_come_first() -> None:
+    text = usual_run()
+    assert text.count('class="warning"') == 2
+    assert "It loses to &#39;most popular&#39; by NDCG@10." in text
+    assert text.index(">worse</td>") < text.index(">not to be told apart</td>") < text.index(">better</td>")
+
+
+def test_axes_are_shown_by_their_number_and_failed_trials_with_their_error() -> None:
+    one, two, three = (sweep_over(axes) for axes in (1, 2, 3))
+    assert "rmse_all by rank and reg_param" in two and "rmse_all and its axes" in three
+    assert "and its axes" not in one and "by rank" not in one
+    for text in (one, two, three):
+        assert "Failed trials" in text and "Cost against quality" in text and "1,234" in text
+
+
+def test_a_sweep_without_a_success_is_a_page_too() -> None:
+    facts = pagefacts.sweep_facts(rank=[10, 50])
+    facts |= {"trials": [pagefacts.failed({"rank": 10})], "smaller_is_better": None}
+    assert "No trial succeeded." in sweep_page(facts)
+
+
+def test_a_heat_map_marks_the_best_whichever_way_is_better() -> None:
+    cells = {("10", "a"): 0.1, ("9", "a"): 0.2}
+    smaller, greater = (
+        charts.heat_map("x", "t", "d", cells, ("rank", "word"), smaller_is_better=way).svg for way in (True, False)
+    )
+    assert smaller != greater
+    assert smaller.index(">9<") < smaller.index(">10<"), "numbers are in order of their value"
+
+
+def test_ratings_are_counted_by_month_star_and_movie(tmp_path: Path) -> None:
+    table = helpers.ratings_table(rows=40)
+    receipt = helpers.publish(tmp_path, table)
+    counts = rating_counts.count(storage.open_table(tmp_path, receipt, ""))
+    assert counts.months == [(2020, 1, 2), (2020, 2, 29), (2020, 3, 9)]
+    assert counts.stars == {star / 2: 4 for star in range(1, 11)}
+    assert counts.movies.tolist() == [14, 13, 13]
+
+
+def test_months_and_stars_without_ratings_are_counted_as_none(tmp_path: Path) -> None:
+    table = helpers.ratings_table(rows=2)
+    late = datetime(2020, 5, 1, tzinfo=UTC)
+    columns = {"rating": [1.0, 2.0], "rating_ts": [table["rating_ts"][0].as_py(), late], "month": [1, 5]}
+    for name, values in columns.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+    receipt = helpers.publish(tmp_path, table)
+    counts = rating_counts.count(storage.open_table(tmp_path, receipt, ""))
+    assert [count for _, _, count in counts.months] == [1, 0, 0, 0, 1]
+    assert counts.stars == {1.0: 1, 1.5: 0, 2.0: 1}
+
+
+def test_a_shelf_has_what_was_known_and_what_was_said_later(tmp_path: Path) -> None:
+    moments = [datetime(2020, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)]
+    rows = pa.table(
+        {
+            "user_id": pa.array([1, 1, 1, 2], pa.int32()),
+            "movie_id": pa.array([10, 11, 12, 10], pa.int32()),
+            "rating": pa.array([3.0, 4.5, 2.0, 5.0], pa.float32()),
+            "rating_ts": pa.array(moments, pa.timestamp("us", "UTC")),
+            "fold": ["train", "validation", "test", "train"],
+        }
+    )
+    (tmp_path / "interactions").mkdir()
+    file = tmp_path / "interactions" / "part.parquet"
+    pa.parquet.write_table(rows, file)
+    opened = storage.Opened(tmp_path / "interactions", storage.Manifest("", 0, {file.name: (0, 0, "")}), None)
+    best = [{"movie_id": 12, "score": np.float32(4.25), "rank": 1}, {"movie_id": 99, "score": 4.0, "rank": 2}]
+    lists = pa.table({"user_id": pa.array([1], pa.int32()), "recommendations": [best]})
+    movies = pa.table(
+        {"movie_id": pa.array([10, 11, 12], pa.int32()), "title": ["A", "B", "C"], "genres": [["X"], [], ["Y"]]}
+    )
+    (shelf,) = shelves(lists, opened, movies, ("train", "validation"), users=3, count=5)
+    assert (shelf.user_id, shelf.known) == (1, 2)
+    assert [(one.title, one.score) for one in shelf.liked] == [("B", 4.5), ("A", 3.0)]
+    assert [(one.title, one.genres, one.later) for one in shelf.recommended] == [
+        ("C", ["Y"], 2.0),
+        ("movie 99", [], None),
+    ]

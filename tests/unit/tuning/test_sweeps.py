@@ -1,0 +1,384 @@
+"""Sweeps: which trials a command line asks for, what they are filed under, how they are scored and ranked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+
+from reco_platform.config import model as config
+from reco_platform.core import hashing
+from reco_platform.core.errors import ConfigError, DataError
+from reco_platform.engine import runner
+from reco_platform.engine.runner import Task
+from reco_platform.evaluation.dataset import Settings
+from reco_platform.evaluation.evaluate import evaluate
+from reco_platform.evaluation.user_sums import figures
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als import engine as als_engine
+from reco_platform.pipeline.steps_table import OF_SWEEPS, STEPS
+from reco_platform.steps import trials
+from reco_platform.tuning import data as sweep_data
+from reco_platform.tuning import leaderboard, sweeps, validation_score
+from reco_platform.tuning.sweeps import Sweep, expand
+
+
+def asked(**given: Any) -> Sweep:
+    return expand(given, {})
+
+
+def problem(**given: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        asked(**given)
+    assert caught.value.hint
+    return f"{caught.value}"
+
+
+# --- the grid
+
+
+@pytest.mark.parametrize("ranks", ["10,50", " 10 , 50", [10, 50], ["10", "50"], (10, 50), "10,50,10"])
+def test_a_list_in_any_form_is_an_axis(ranks: Any) -> None:
+    sweep = asked(rank=ranks, reg_param="0.05,0.1", top_n="7")
+    assert [tuple(cell.values.values()) for cell in sweep.cells] == [(10, 0.05), (10, 0.1), (50, 0.05), (50, 0.1)]
+    assert {cell.config.top_n for cell in sweep.cells} == {7}
+    assert len(sweep.fits) == sweep.size == 4
+
+
+def test_every_hyperparameter_can_be_an_axis_and_nothing_else() -> None:
+    sweep = asked(biased="true,false", bias_damping="1,5", seed="1,2", min_user_ratings="1,5", min_item_ratings=[1, 2])
+    assert sweep.size == 32
+    assert len(sweep.fits) == 24, "the damping shapes only a biased model"
+    assert "evaluation_k" not in asked(evaluation_k="5,10", rank="1,2").axes
+    assert "top_n=[5, 10]" in problem(top_n=[5, 10])
+    assert "top_n='5,10'" in problem(top_n="5,10")
+
+
+def test_a_grid_without_axes_is_one_trial() -> None:
+    assert len(asked(rank="7").cells) == 1
+
+
+def test_each_cell_is_checked_before_any_job_and_the_message_names_a_trial() -> None:
+    said = problem(rank="0,10,50", reg_param="0.1,500")
+    assert said.count("in the trial") == 3, "each problem, and both together, once"
+    assert all(part in said for part in ("rank='0'", "at least 1", "reg_param='500'", "rank=0 reg_param=0.1"))
+    said = problem(biased="true,false", nonnegative="true,false")
+    assert "nonnegative=true needs biased=false" in said
+    assert "in the trial biased=true nonnegative=true" in said
+    assert "nonnegative factors are not supported" in problem(
+        engine="native,spark-ml", nonnegative="true", biased="false"
+    )
+    assert "rank is a list without values" in problem(rank=[])
+    assert "not allowed" in problem(rank="10,,50")
+
+
+def test_a_grid_above_the_cap_is_an_error_that_says_its_size() -> None:
+    ranks, seeds = list(range(1, 13)), list(range(10))
+    assert "the grid has 120 trials, and max_trials is 100" in problem(rank=ranks, seed=seeds)
+    assert asked(rank=ranks, seed=seeds, max_trials=120).size == 120
+    assert len(asked(rank=ranks, seed=seeds, sweep_sample=20).cells) == 20
+    assert "of which 20 are asked for" in problem(rank=ranks, seed=seeds, sweep_sample=20, max_trials=10)
+
+
+def test_a_sample_is_drawn_by_its_seed_without_repetition() -> None:
+    grid = {"rank": list(range(1, 41)), "seed": list(range(100)), "reg_param": [0.1, 0.2]}
+    first, again, other = (
+        [tuple(cell.values.items()) for cell in asked(**grid, sweep_sample=20, sweep_seed=seed).cells]
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+    assert len(set(first)) == 20
+    assert len(asked(rank="1,2", sweep_sample=20).cells) == 2
+
+
+def test_a_list_for_another_target_is_an_error_that_points_to_sweep() -> None:
+    for given in ({"rank": "10,50"}, {"rank": [10, 50]}, {"min_item_ratings": "1,2"}):
+        with pytest.raises(ConfigError, match=r"snakemake --cores 2 sweep") as caught:
+            config.load(given, {})
+        assert "is a list" in caught.value.what
+
+
+def test_the_plan_says_size_cost_and_what_each_engine_does_with_max_iter() -> None:
+    sweep = asked(rank="10,50", max_iter="5,10")
+    said = sweeps.plan(sweep, [next(iter(sweep.fits))], 100_000)
+    assert "4 trials (2 rank x 2 max_iter) by 2 fits, 1 of them done" in said
+    assert re.search(r"to do: 1 fits, 10 iterations, at most about \d+ s of one core", said)
+    assert "one fit is scored after each iteration" in said
+    said = sweeps.plan(asked(rank="10,50", max_iter="5,10", engine="spark-ml", patience=3), [], None)
+    assert "each max_iter is a fit of its own, and patience does nothing" in said
+
+
+# --- ids and names
+
+
+def test_an_id_follows_what_shapes_the_model_and_nothing_else() -> None:
+    ids = {
+        name: next(iter(asked(**given).fits))
+        for name, given in {
+            "usual": {},
+            "same": {
+                "top_n": 5,
+                "num_blocks": 9,
+                "sweep_metric": "ndcg@10",
+                "patience": 2,
+                "cold_start_strategy": "nan",
+            },
+            "rank": {"rank": 51},
+            "iterations": {"max_iter": 11},
+            "filter": {"min_item_ratings": 2},
+            "engine": {"engine": "spark-ml"},
+        }.items()
+    }
+    assert ids["usual"] == ids["same"]
+    assert len(set(ids.values())) == 5
+    assert ids["usual"] == next(iter(asked(engine="native").fits))
+
+
+def test_a_trial_is_never_filed_as_golds_model_of_the_same_parameters() -> None:
+    sweep = asked()
+    gold = hashing.short(als_engine.shaping(sweep.base.model_dump(), "native"))
+    assert gold not in sweep.fits
+
+
+def test_two_sweeps_share_the_fits_of_the_trials_they_have_in_common() -> None:
+    first, more, other = asked(rank="10,50"), asked(rank="10,50,70"), asked(reg_param="0.1,0.2", rank=50)
+    assert set(first.fits) < set(more.fits)
+    assert len(set(first.fits) & set(other.fits)) == 1
+    assert len({first.name, more.name, other.name}) == 3
+    assert asked(rank="50,10").name == first.name
+    assert asked(rank="10,50", sweep_metric="mae_all").name != first.name
+    assert asked(rank="10,50", sweep_name="mine").name == "mine"
+
+
+def test_max_iter_is_one_fit_natively_and_one_each_with_spark() -> None:
+    native, spark = asked(max_iter="2,5,9", rank="3,4"), asked(max_iter="2,5,9", rank="3,4", engine="spark-ml")
+    assert len(native.fits) == 2 and len(native.trials) == 6
+    assert {fit.params["max_iter"] for fit in native.fits.values()} == {9}
+    assert len(spark.fits) == 6
+    assert set(native.fits) == set(asked(max_iter=9, rank="3,4").fits)
+
+
+@pytest.mark.parametrize("name", ["data", "trials", "../other", "a/b", ".hidden"])
+def test_a_name_that_is_taken_or_no_folder_is_refused(name: str) -> None:
+    assert "sweep_name" in problem(sweep_name=name)
+
+
+# --- no test row
+
+
+def test_one_step_of_sweeps_alone_reads_interactions() -> None:
+    readers = [name for name in OF_SWEEPS if {"interactions", "ratings", "model"} & set(STEPS[name].reads)]
+    assert readers == ["sweep_data"]
+    assert STEPS["trial"].reads == ("sweep_data",)
+
+
+def drawn(seed: int = 3, users: int = 60, movies: int = 40) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Train and validation rows, and movies; ids are wide apart."""
+    rng = np.random.default_rng(seed)
+    pairs = np.array([(7 * user + 3, 5 * movie + 2) for user in range(users) for movie in range(movies)], np.int32)
+    pairs = rng.permutation(pairs)[:1200]
+    stars = (rng.integers(1, 11, len(pairs)) / 2).astype(np.float32)
+    moments = pa.array(np.arange(len(pairs)) * 10**9).cast(pa.timestamp("us", "UTC"))
+    rows = pa.table({"user_id": pairs[:, 0], "movie_id": pairs[:, 1], "rating": stars, "rating_ts": moments})
+    genres = [["War"] if movie % 2 else ["Drama", "War"] for movie in range(movies)]
+    table = pa.table({"movie_id": np.array([5 * movie + 2 for movie in range(movies)], np.int32), "genres": genres})
+    return rows.slice(0, 1000), rows.slice(1000), table
+
+
+def test_the_folds_are_mapped_as_they_were_written_and_fingerprinted(tmp_path: Path) -> None:
+    folds = sweep_data.collected(*drawn())
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    first, again = sweep_data.write(folds, tmp_path / "a"), sweep_data.write(folds, tmp_path / "b")
+    assert first == again
+    found = sweep_data.read(tmp_path / "a")
+    assert isinstance(found.train["rating"], np.memmap)
+    for fold, rows in zip(sweep_data.FOLDS, drawn(), strict=False):
+        columns = getattr(found, fold)
+        assert np.array_equal(found.user_ids[columns["user_index"]], rows["user_id"].to_numpy())
+        assert np.array_equal(found.movie_ids[columns["movie_index"]], rows["movie_id"].to_numpy())
+        assert np.array_equal(columns["rating"], rows["rating"].to_numpy())
+    assert not np.array_equal(first, sweep_data.write(sweep_data.collected(*drawn(4)), tmp_path / "b"))
+
+
+# --- scores
+
+
+def task_in(tmp_path: Path, **params: Any) -> Task:
+    """A trial with the folds of `drawn`."""
+    folder = tmp_path / "sweeps" / "data"
+    if not folder.is_dir():
+        staging = runner.publishing.staging_folder(folder)
+        found = sweep_data.write(sweep_data.collected(*drawn()), staging)
+        runner.publishing.publish_folder(staging, folder, fingerprint=found, rows=1000)
+    fingerprint = next((folder / "_manifests").glob("*.json")).stem
+    data = Receipt("sweeps/data", "folder", "sweeps/data", "npy", None, 1000, "", fingerprint)
+    sweep = asked(**{"rank": 4, "max_iter": 6, "evaluation_k": "5", **params})
+    (fit,) = sweep.fits.values()
+    values = {key: getattr(sweep.base, key) for key in STEPS["trial"].keys} | fit.params
+    artifact = f"sweeps/trials/{fit.id}/result"
+    place = (tmp_path / f"{artifact}.receipt.json", artifact)
+    return Task(STEPS["trial"], "demo", tmp_path, *place, {**values, "code": "0"}, {"sweep_data": data}, 1, "warn")
+
+
+def names_of_evaluation(task: Task) -> dict[str, Any]:
+    """Every metric that the evaluation has of the model of a trial, judged on the validation fold."""
+    folds = sweep_data.read(task.path("sweep_data"))
+    from reco_platform.steps import training
+
+    model = training.fit(task, trials.table_of(folds), als_engine.choose(task.params, 1000)).model
+    settings = Settings("drop", (5,), "threshold", 4.0, 90, 5.0, task.params["bootstrap_samples"], 42, 1)
+    train, validation = trials.rows_of(folds, folds.train), trials.rows_of(folds, folds.validation)
+    found: dict[str, Any] = evaluate(model, None, train, validation, genres=folds.genres, settings=settings)
+    return dict(found["systems"]["als"])
+
+
+def test_each_metric_is_the_evaluations_with_its_interval(tmp_path: Path) -> None:
+    expected = names_of_evaluation(task_in(tmp_path))
+    assert all(re.match(config.METRIC, name) for name in expected)
+    for name in ("rmse_all", "mae_warm_clipped", "ndcg@5", "genre_diversity@5"):
+        last = trials.scored(task_in(tmp_path, sweep_metric=name))["scores"][-1]
+        assert {key: last[key] for key in ("value", "low", "high")} == expected[name], name
+
+
+def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: Path) -> None:
+    names = [*config.RATING_METRICS, *(f"{name}@5" for name in config.RANKING_METRICS)]
+    assert all(re.match(config.METRIC, name) for name in names)
+    assert set(names) == set(names_of_evaluation(task_in(tmp_path)))
+
+
+def test_a_score_after_an_iteration_is_that_of_a_fit_of_so_many(tmp_path: Path) -> None:
+    long, short = (trials.scored(task_in(tmp_path, max_iter=most)) for most in (6, 3))
+    assert [score["iteration"] for score in long["scores"]] == list(range(1, 7))
+
+    def stable(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{key: value for key, value in score.items() if key != "seconds"} for score in scores]
+
+    assert stable(long["scores"][:3]) == stable(short["scores"])
+    objective = [score["objective"] for score in long["scores"]]
+    assert objective == sorted(objective, reverse=True)
+
+
+def test_patience_ends_a_fit_that_gets_no_better_and_its_best_iteration_counts(tmp_path: Path) -> None:
+    whole = trials.scored(task_in(tmp_path, max_iter=30, reg_param=0.001))["scores"]
+    values = [score["value"] for score in whole]
+    best = values.index(min(values))
+    task = task_in(tmp_path, max_iter=30, reg_param=0.001, patience=2)
+    found = trials.scored(task)
+    ended = next(n for n in range(2, 31) if min(range(n + 1), key=values.__getitem__) <= n - 2)
+    assert len(found["scores"]) == ended + 1 < 30
+    result = {"trial": "a", "params": task.values, "seconds": 1.0, **found}
+    line = leaderboard.line_of(result, 30)
+    assert line["value"] == min(values[: ended + 1])
+    assert line["iteration"] <= len(found["scores"]) and best >= 0
+
+
+def test_a_catalogue_smaller_than_the_lists_to_be_judged_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="knows only 40 movies"):
+        trials.scored(task_in(tmp_path, sweep_metric="ndcg@50"))
+
+
+# --- trials that fail
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            "killed by SIGKILL: most likely the machine was out",
+        ),
+        ("raise SystemExit(3)", "ended with 3 and left no result"),
+    ],
+)
+def test_a_training_that_dies_is_a_failed_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
+) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "trial.py").write_text(script)
+    task = task_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    receipt = trials.make(task, [])
+    assert receipt.failed and not receipt.lasting
+    assert said in json.loads((tmp_path / receipt.path).read_text())["error"]
+    runner.finish(task, receipt, 0.0)
+    assert not list(tmp_path.rglob("_memo/result/*")), "a failed result must not be restored"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(MemoryError(), "out of memory"), (DataError("factors that are not finite"), "factors that are not finite")],
+)
+def test_an_error_of_the_training_is_the_trials_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
+) -> None:
+    task = task_in(tmp_path)
+    data = tmp_path / "sweeps" / "data.receipt.json"
+    data.parent.mkdir(exist_ok=True)
+    data.write_text(task.inputs["sweep_data"].text())
+    monkeypatch.setenv(trials.OUTPUT, str(tmp_path / "out.json"))
+    monkeypatch.setattr(trials, "scored", lambda _: (_ for _ in ()).throw(error))
+    words = ["--lakehouse", str(tmp_path), "--receipt", str(task.receipt_path)]
+    assert trials.fit([*words, "--sweep-data", str(data)]) == 0
+    assert json.loads((tmp_path / "out.json").read_text()) == {"status": "failed", "error": said}
+
+
+# --- the leaderboard
+
+
+def result(name: str, values: list[float], **params: Any) -> dict[str, Any]:
+    scores = [
+        {"iteration": n, "objective": 1 / n, "value": value, "low": value - 0.1, "high": value + 0.1, "seconds": n / 10}
+        for n, value in enumerate(values, 1)
+    ]
+    base = {"rank": 4, "patience": None, "sweep_metric": "rmse_all", "max_iter": len(values), **params}
+    return {
+        "trial": name, "status": "ok", "params": base, "smaller_is_better": True, "scores": scores,
+        "seconds": 1.0, "peak_memory_mb": 200,
+    }  # fmt: skip
+
+
+FAILED = {"trial": "c", "status": "failed", "error": "out of memory", "params": {"rank": 400}, "seconds": 2.0}
+
+
+def test_trials_stand_from_best_to_worst_and_failed_ones_last_with_their_error() -> None:
+    results = {"a": result("a", [0.9, 0.8, 0.85]), "b": result("b", [0.82, 0.81, 0.7], rank=8), "c": FAILED}
+    cells = [("a", 1), ("a", 2), ("a", 3), ("b", 3), ("c", 3)]
+    lines = leaderboard.ranked(results, cells)
+    assert [(line["place"], line["trial"], line["iteration"]) for line in lines] == [
+        (1, "b", 3), (2, "a", 2), (3, "a", 3), (4, "a", 1), (None, "c", None)
+    ]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(leaderboard.table(lines, ["rank", "max_iter"]))))
+    assert rows[0]["rank"] == "8" and rows[0]["seconds"] == "0.3"
+    assert rows[-1]["error"] == "out of memory" and rows[-1]["value"] == ""
+    larger = {name: {**one, "smaller_is_better": False} for name, one in results.items() if name != "c"}
+    assert leaderboard.ranked(larger, cells[:4])[0]["value"] == 0.9
+    said = "\n".join(
+        leaderboard.lines_for_people({"sweep": "s", "metric": "rmse_all", "axes": ["rank"], "trials": lines}, 9)
+    )
+    assert "0.7000  [0.6000, 0.8000]  rank=8" in said and "failed: out of memory" in said
+
+
+def test_the_best_is_a_config_file_with_its_data_folds_and_sweep() -> None:
+    (line,) = leaderboard.ranked({"a": result("a", [0.9, 0.8, 0.85], patience=1, rank=8)}, [("a", 3)])
+    params = {key: getattr(config.Config(), key) for key in STEPS["leaderboard"].keys} | {"split": "random"}
+    found = yaml.safe_load(leaderboard.best_config(line, params, "mine", "s"))
+    assert found == {"dataset": "mine", "split": "random", "rank": 8, "max_iter": 2, "chosen_by": "s"}
+    loaded = config.load(found, {})
+    assert (loaded.rank, loaded.max_iter, loaded.chosen_by) == (8, 2, "s")
+
+
+def test_one_metric_of_several_keeps_its_value() -> None:
+    from reco_platform.evaluation.user_sums import Metric, UserSums
+
+    sums = UserSums(
+        (Metric("a"), Metric("b", root=True)), np.array([[1.0, 4.0], [3.0, 5.0]]), np.array([[1.0], [1.0]]), (0, 0)
+    )
+    assert figures(validation_score.only(sums, "b"))["b"] == figures(sums)["b"]
