@@ -16,7 +16,7 @@ if workflow.is_main_process:
 else:
     invocation.join(FLOW, config)
 
-LOGS = FLOW.house.logs
+LOGS = FLOW.lakehouse.logs
 
 
 include: "rules/bronze.smk"
@@ -58,7 +58,7 @@ rule bronze_files:
 
 
 onstart:
-    cleanup.heed_signals()
+    cleanup.install_signal_handlers()
 
 
 onsuccess:

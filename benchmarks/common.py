@@ -139,21 +139,21 @@ def snakemake(target: str, *, cores: int, **config: Any) -> list[str]:
     return [str(SNAKEMAKE), "--cores", str(cores), target, "--config", *pairs]
 
 
-def prepare_bronze(dataset: str, house: Path, cores: int) -> None:
+def prepare_bronze(dataset: str, lakehouse: Path, cores: int) -> None:
     """Brings a data set's CSV files into a lakehouse, unless they are there.
 
     Raises:
         RuntimeError: if that fails.
     """
-    command = snakemake("bronze_files", cores=cores, dataset=dataset, lakehouse=house)
-    done = run(command, log=house.parent / "_logs" / "bronze.log", timeout=3600)
+    command = snakemake("bronze_files", cores=cores, dataset=dataset, lakehouse=lakehouse)
+    done = run(command, log=lakehouse.parent / "_logs" / "bronze.log", timeout=3600)
     if done.failure:
         raise RuntimeError(f"the data of {dataset} could not be brought: {done.failure}; see {done.log}")
 
 
-def clean_house(house: Path) -> None:
+def clean_house(lakehouse: Path) -> None:
     """Removes everything from a lakehouse but bronze."""
-    for path in house.iterdir() if house.is_dir() else ():
+    for path in lakehouse.iterdir() if lakehouse.is_dir() else ():
         if path.name != "bronze":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -47,7 +47,7 @@ class Bench:
     config: dict[str, str]
 
     @property
-    def house(self) -> Path:
+    def lakehouse(self) -> Path:
         return self.scratch / "lakehouse"
 
     @property
@@ -56,7 +56,7 @@ class Bench:
 
     @property
     def ratings_csv(self) -> Path:
-        paths = layout.Lakehouse(str(self.house), self.dataset)
+        paths = layout.Lakehouse(str(self.lakehouse), self.dataset)
         return paths.local(f"{paths.bronze('ratings')}.csv")
 
     def log(self, name: str, number: int) -> Path:
@@ -84,36 +84,38 @@ class Outcome:
 
 def ours(bench: Bench, number: int) -> Outcome:
     """`snakemake gold` from a lakehouse that holds nothing but the CSV files."""
-    clean_house(bench.house)
+    clean_house(bench.lakehouse)
     model = bench.model
     settings = {"rank": model["rank"], "max_iter": model["iterations"], "reg_param": model["reg_param"]}
     command = snakemake(
-        "gold", cores=bench.cores, dataset=bench.dataset, lakehouse=bench.house, top_n=model["top_n"], **settings,
+        "gold", cores=bench.cores, dataset=bench.dataset, lakehouse=bench.lakehouse, top_n=model["top_n"], **settings,
         **bench.config,
     )  # fmt: skip
     done = run(command, log=bench.log("ours", number), timeout=bench.timeout)
     if done.failure:
         return Outcome(done)
-    return Outcome(done, our_stages(bench.house, bench.dataset), judge(bench.house, trained_model(bench.house)))
+    return Outcome(
+        done, our_stages(bench.lakehouse, bench.dataset), judge(bench.lakehouse, trained_model(bench.lakehouse))
+    )
 
 
 def ours_demo(bench: Bench, number: int) -> Outcome:
     """`snakemake gold` on the built-in demo data: what a newcomer waits for."""
     small = replace(bench, dataset="demo", scratch=bench.scratch.parent / "ours-demo")
-    prepare_bronze(small.dataset, small.house, small.cores)
+    prepare_bronze(small.dataset, small.lakehouse, small.cores)
     return ours(small, number)
 
 
-def our_stages(house: Path, dataset: str) -> dict[str, float]:
+def our_stages(lakehouse: Path, dataset: str) -> dict[str, float]:
     """Seconds of each step: its work as it says itself, and, under "<step> job", from the start of its process."""
-    paths = layout.Lakehouse(str(house), dataset)
+    paths = layout.Lakehouse(str(lakehouse), dataset)
     places = {"interactions": layout.INTERACTIONS, "train_als": layout.MODELS, "recommend": layout.RECOMMENDATIONS}
     stages = {}
     for step in OURS_STEPS:
         receipt = Path(paths.receipt(places.get(step, layout.silver("ratings"))))
         provenance = receipt.with_name(receipt.name.replace(".receipt.", ".provenance."))
         stages[step] = json.loads(provenance.read_text(encoding="utf-8"))["seconds"]
-    for path in sorted((house / "_logs").glob("*.benchmark.tsv")):
+    for path in sorted((lakehouse / "_logs").glob("*.benchmark.tsv")):
         with path.open(encoding="utf-8") as file:
             row = next(csv.DictReader(file, delimiter="\t"))
         stages[f"{path.name.removesuffix('.benchmark.tsv')} job"] = float(row["s"])
@@ -179,7 +181,11 @@ def straightforward(
         return found
     if ("JNI" in found.facts["blas"]) is not native or ("JNI" in found.facts["lapack"]) is not native:
         raise RuntimeError(f"{name} ran on {found.facts['blas']} and {found.facts['lapack']}; see {done.log}")
-    facts = {**found.facts, "rmse_on_own_split": found.facts["rmse"], **judge(bench.house, read_model(out / "model"))}
+    facts = {
+        **found.facts,
+        "rmse_on_own_split": found.facts["rmse"],
+        **judge(bench.lakehouse, read_model(out / "model")),
+    }
     return Outcome(found.run, found.stages, {**facts, "heap_gb": heap, "silver_files": parquet_files(out / "silver")})
 
 

@@ -22,21 +22,21 @@ from reco_platform.models.als.model import Model, read_model
 COLUMNS = ["user_id", "movie_id", "user_index", "movie_index", "rating", "fold"]
 
 
-def interactions(house: Path) -> pa.Table:
+def interactions(lakehouse: Path) -> pa.Table:
     """The interactions of a finished run, sorted by user and movie."""
-    receipt = receipts.read(layout.Lakehouse(str(house), "").receipt(layout.INTERACTIONS))
-    return storage.open_table(house, receipt, "snakemake gold").read(COLUMNS)
+    receipt = receipts.read(layout.Lakehouse(str(lakehouse), "").receipt(layout.INTERACTIONS))
+    return storage.open_table(lakehouse, receipt, "snakemake gold").read(COLUMNS)
 
 
-def trained_model(house: Path) -> Model:
-    receipt = receipts.read(layout.Lakehouse(str(house), "").receipt(layout.MODELS))
-    return read_model(house / receipt.path)
+def trained_model(lakehouse: Path) -> Model:
+    receipt = receipts.read(layout.Lakehouse(str(lakehouse), "").receipt(layout.MODELS))
+    return read_model(lakehouse / receipt.path)
 
 
-def export(house: Path, inputs: Path) -> None:
+def export(lakehouse: Path, inputs: Path) -> None:
     """Writes the common input from a finished run."""
     inputs.mkdir(parents=True, exist_ok=True)
-    rows, model = interactions(house), trained_model(house)
+    rows, model = interactions(lakehouse), trained_model(lakehouse)
     pq.write_table(rows.select(COLUMNS[2:]), inputs / "interactions.parquet")
     train = rows.filter(pc.not_equal(rows["fold"], "test"))
     users, _ = model.users.positions(train["user_id"].to_numpy())
@@ -60,9 +60,9 @@ def equal_norms(factors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return factors / np.linalg.norm(factors, axis=1, keepdims=True)
 
 
-def judge(house: Path, model: Model) -> dict[str, float | int]:
+def judge(lakehouse: Path, model: Model) -> dict[str, float | int]:
     """RMSE of a model on our test rows whose user and movie are both in our training data and in the model."""
-    rows = interactions(house)
+    rows = interactions(lakehouse)
     is_test = pc.equal(rows["fold"], "test")
     train, test = rows.filter(pc.invert(is_test)), rows.filter(is_test)
     users, movies = test["user_id"].to_numpy(), test["movie_id"].to_numpy()

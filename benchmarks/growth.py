@@ -66,7 +66,11 @@ def bench_of(size: str, rank: int, arguments: argparse.Namespace) -> Bench:
 
 def of_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
     bench = bench_of(size, 50, arguments)
-    return {"dataset": bench.dataset, **typical(bench, arguments.repeats), "ratings": len(interactions(bench.house))}
+    return {
+        "dataset": bench.dataset,
+        **typical(bench, arguments.repeats),
+        "ratings": len(interactions(bench.lakehouse)),
+    }
 
 
 def of_rank(rank: int, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def typical(bench: Bench, repeats: int) -> dict[str, Any]:
     Raises:
         RuntimeError: if a run fails.
     """
-    common.prepare_bronze(bench.dataset, bench.house, bench.cores)
+    common.prepare_bronze(bench.dataset, bench.lakehouse, bench.cores)
     outcomes = []
     for number in range(repeats):
         one = ours(bench, number)

@@ -87,15 +87,15 @@ def spread(values: Sequence[float]) -> float:
     return (max(values) - min(values)) / statistics.median(values)
 
 
-def etl(dataset: str, house: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def etl(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """CSV to Delta with and without receipts, each run from a house that holds bronze only."""
-    prepare_bronze(dataset, house, arguments.cores)
+    prepare_bronze(dataset, lakehouse, arguments.cores)
 
     def variant(name: str, script: str) -> Callable[[int], Run]:
         def once(number: int) -> Run:
-            shutil.rmtree(house / "silver", ignore_errors=True)
-            log = house.parent / "_logs" / f"{dataset}-{name}-{number}.log"
-            command = silver_command(script, dataset, house, arguments)
+            shutil.rmtree(lakehouse / "silver", ignore_errors=True)
+            log = lakehouse.parent / "_logs" / f"{dataset}-{name}-{number}.log"
+            command = silver_command(script, dataset, lakehouse, arguments)
             return run(command, log=log, timeout=arguments.timeout, environment=session.spark_environment())
 
         return once
@@ -105,21 +105,21 @@ def etl(dataset: str, house: Path, arguments: argparse.Namespace) -> dict[str, A
         "without": variant("without", "benchmarks/bare_silver.py"),
     }
     found = compared(interleaved(variants, arguments.repeats))
-    shutil.rmtree(house / "silver", ignore_errors=True)
+    shutil.rmtree(lakehouse / "silver", ignore_errors=True)
     return {"dataset": dataset, **found, **shares(found)}
 
 
-def silver_command(script: str, dataset: str, house: Path, arguments: argparse.Namespace) -> list[str]:
-    paths = layout.Lakehouse(str(house), dataset)
+def silver_command(script: str, dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> list[str]:
+    paths = layout.Lakehouse(str(lakehouse), dataset)
     options = {
-        "--lakehouse": str(house),
+        "--lakehouse": str(lakehouse),
         "--dataset": dataset,
         "--bronze": paths.receipt(paths.bronze("ratings")),
         "--receipt": paths.receipt(layout.silver("ratings")),
         "--threads": str(arguments.cores),
     }
     flat = [part for option in options.items() for part in option]
-    size = Path(house, f"bronze/movielens/{dataset}/ratings.csv").stat().st_size
+    size = Path(lakehouse, f"bronze/movielens/{dataset}/ratings.csv").stat().st_size
     return session.submit_command(script, flat, threads=arguments.cores, memory=arguments.memory, input_bytes=size)
 
 
@@ -132,18 +132,18 @@ def shares(found: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def noop(dataset: str, house: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def noop(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """A run with nothing to do, against Snakemake's own start on an empty file.
 
     Raises:
         RuntimeError: if the results cannot be made in the first place, or a run does do something.
     """
-    gold = snakemake("gold", cores=arguments.cores, dataset=dataset, lakehouse=house, rank=5, max_iter=2)
-    logs = house.parent / "_logs"
+    gold = snakemake("gold", cores=arguments.cores, dataset=dataset, lakehouse=lakehouse, rank=5, max_iter=2)
+    logs = lakehouse.parent / "_logs"
     made = run(gold, log=logs / "noop-gold.log", timeout=arguments.timeout)
     if made.failure:
         raise RuntimeError(f"snakemake gold: {made.failure}; see {made.log}")
-    empty = house.parent / "Snakefile.empty"
+    empty = lakehouse.parent / "Snakefile.empty"
     empty.write_text("", encoding="utf-8")
     bare = [str(common.SNAKEMAKE), "--cores", str(arguments.cores), "--snakefile", str(empty)]
     variants: dict[str, Callable[[int], Run]] = {

@@ -26,7 +26,7 @@ from reco_platform.core.errors import RecoError
 def main() -> None:
     arguments = parser().parse_args()
     bench = bench_from(arguments)
-    common.prepare_bronze(bench.dataset, bench.house, bench.cores)
+    common.prepare_bronze(bench.dataset, bench.lakehouse, bench.cores)
     if "ours" not in arguments.only and not bench.inputs.is_dir():
         raise SystemExit("the common input is made by a run of ours: add ours to --only once")
     found = {
@@ -78,7 +78,7 @@ def in_turns(bench: Bench, names: Sequence[str], repeats: int) -> dict[str, list
             outcome = attempt(bench, name, number)
             done.append(outcome)
             if name == "ours" and number == 0 and not outcome["failure"]:
-                export(bench.house, bench.inputs)
+                export(bench.lakehouse, bench.inputs)
             quality = f", RMSE {outcome['rmse']:.4f}" if "rmse" in outcome else ""
             note(f"{name} {number + 1}: {outcome['failure'] or str(outcome['seconds']) + ' s'}{quality}")
     return runs

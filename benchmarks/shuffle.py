@@ -65,10 +65,10 @@ def parser() -> argparse.ArgumentParser:
 def of_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Measured and computed, of one data set."""
     dataset = common.SIZES.get(size, size)
-    house = RESULTS / "_scratch" / dataset / "shuffle"
-    common.prepare_bronze(dataset, house, arguments.cores)
-    measured = per_stage(trained(dataset, house, arguments))
-    rows = interactions(house)
+    lakehouse = RESULTS / "_scratch" / dataset / "shuffle"
+    common.prepare_bronze(dataset, lakehouse, arguments.cores)
+    measured = per_stage(trained(dataset, lakehouse, arguments))
+    rows = interactions(lakehouse)
     train = rows.filter(pc.not_equal(rows["fold"], "test"))
     handed = [one for name, one in measured if name.startswith(HANDED_OUT)]
     sent = [one for name, one in measured if name.startswith(FACTORS_SENT)]
@@ -90,20 +90,20 @@ def of_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def trained(dataset: str, house: Path, arguments: argparse.Namespace) -> Path:
+def trained(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> Path:
     """The event log of a training from nothing.
 
     Raises:
         RuntimeError: if it fails.
     """
-    common.clean_house(house)
-    events = house.parent / "events"
+    common.clean_house(lakehouse)
+    events = lakehouse.parent / "events"
     shutil.rmtree(events, ignore_errors=True)
     events.mkdir(parents=True)
     settings = {"enabled": "true", "dir": events.as_uri(), "rolling.enabled": "false", "compress": "false"}
     config = {
         "dataset": dataset,
-        "lakehouse": house,
+        "lakehouse": lakehouse,
         "engine": "spark-ml",
         "rank": arguments.rank,
         "max_iter": arguments.iterations,
@@ -112,9 +112,9 @@ def trained(dataset: str, house: Path, arguments: argparse.Namespace) -> Path:
         "spark_conf": ",".join(f"spark.eventLog.{name}={value}" for name, value in settings.items()),
         **dict(pair.split("=", 1) for pair in arguments.config),
     }
-    target = layout.Lakehouse(str(house), dataset).receipt(layout.MODELS)
+    target = layout.Lakehouse(str(lakehouse), dataset).receipt(layout.MODELS)
     command = common.snakemake(target, cores=arguments.cores, **config)
-    done = common.run(command, log=house.parent / "_logs" / "shuffle.log", timeout=arguments.timeout)
+    done = common.run(command, log=lakehouse.parent / "_logs" / "shuffle.log", timeout=arguments.timeout)
     logs = list(events.iterdir())
     if done.failure or len(logs) != 1:
         raise RuntimeError(f"{dataset}: {done.failure or f'{len(logs)} event logs'}; see {done.log}")

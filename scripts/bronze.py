@@ -23,17 +23,17 @@ def main() -> int:
     parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
     parser.add_argument("--params", default="{}", help="what the rule is filed under; only noted")
     arguments = parser.parse_args()
-    house, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
-    attempt = Attempt(STEPS["bronze"], house.root, str(Path(house.bronze("ratings")).parent), started)
+    lakehouse, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
+    attempt = Attempt(STEPS["bronze"], lakehouse.root, str(Path(lakehouse.bronze("ratings")).parent), started)
     parent_watch.watch()
-    parent_watch.heed_signals()
+    parent_watch.install_signal_handlers()
     attempt.begin()
     try:
         registry = datasets.load_registry(Path("config/datasets.yaml"))
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
-        brought = bronze.bring(dataset, house, lambda text: print(f"[bronze] {text}", flush=True))
-        described = {table: bronze.describe(dataset, house, table) for table in TABLES}
-        changed = write_all(described, dataset, house, {**provenance(started), "params": arguments.params})
+        brought = bronze.bring(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
+        described = {table: bronze.describe(dataset, lakehouse, table) for table in TABLES}
+        changed = write_all(described, dataset, lakehouse, {**provenance(started), "params": arguments.params})
     except BaseException as error:
         return failed("bronze", attempt, error)
     why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
@@ -42,21 +42,22 @@ def main() -> int:
 
 
 def write_all(
-    described: dict[str, Receipt], dataset: datasets.Dataset, house: Lakehouse, how: dict[str, Any]
+    described: dict[str, Receipt], dataset: datasets.Dataset, lakehouse: Lakehouse, how: dict[str, Any]
 ) -> list[str]:
     """Writes every table's receipt and provenance; gives the tables whose content is not what it was the last time."""
     changed = []
     for table, receipt in described.items():
-        memo = bronze.memo(house, table)
+        memo = bronze.memo(lakehouse, table)
         if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
             changed.append(table)
             write_text(memo, receipt.text())
         if not receipt.facts.get("as_registered", True):
             print(
-                f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {house.dataset}", flush=True
+                f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {lakehouse.dataset}",
+                flush=True,
             )
-        path = Path(house.receipt(receipt.artifact))
-        files = [house.content(receipt.path), datasets.source(dataset, table)]
+        path = Path(lakehouse.receipt(receipt.artifact))
+        files = [lakehouse.content(receipt.path), datasets.source(dataset, table)]
         looks = {str(file): bronze.seen(file) for file in files if file}
         write_text(provenance_path(path), json.dumps({**how, "seen": looks}, indent=1) + "\n")
         write_text(path, receipt.text())

@@ -15,7 +15,7 @@ def work(task: Task) -> Receipt:
         for name, receipt in task.inputs.items()
     }
     found = {"dataset": task.dataset, "storage_format": task.params["storage_format"], "tables": tables}
-    path = task.house.etl_report + ".json"
+    path = task.lakehouse.etl_report + ".json"
     return task.publish_file(path, json.dumps(found, indent=1) + "\n")
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 
 from reco_platform.lakehouse import layout, receipts
-from reco_platform.store.paths import place
+from reco_platform.store.paths import store_path
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--file", default="", help="which file of the folder")
     parser.add_argument("--lakehouse", default=os.environ.get(layout.LAKEHOUSE, "."), help="root of the lakehouse")
     arguments = parser.parse_args()
-    source = place(arguments.lakehouse) / receipts.read(arguments.receipt).path / arguments.file
+    source = store_path(arguments.lakehouse) / receipts.read(arguments.receipt).path / arguments.file
     receipts.write_bytes(arguments.target, source.read_bytes())
     return 0
 

@@ -18,7 +18,7 @@ def work(task: Task) -> Receipt:
         metrics=metrics,
         etl=text_summary.read_json(task.path("etl_report")),
         counts=rating_counts.count(task.open("ratings")),
-        shelves=user_examples.shelves(
+        user_examples=user_examples.user_examples(
             task.open("recommendations").read(["user_id", "recommendations"]),
             task.open("interactions"),
             task.open("movies").read(["movie_id", "title", "genres"]),

@@ -23,8 +23,8 @@ def main() -> int:
         "--config", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="as for snakemake"
     )
     arguments = parser.parse_args()
-    house = workflow.prepare(workflow.overrides(arguments.config)).house
-    history_server.serve(house.spark_events, arguments.port)
+    lakehouse = workflow.prepare(workflow.overrides(arguments.config)).lakehouse
+    history_server.serve(lakehouse.spark_events, arguments.port)
     return 0
 
 

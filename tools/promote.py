@@ -26,7 +26,7 @@ def main() -> int:
     arguments = parser.parse_args()
     asked = workflow.prepare(workflow.overrides(arguments.config))
     environ = {**os.environ, tracking.VARIABLE: asked.config.mlflow_tracking_uri or ""}
-    here = f"{asked.house.root}/{MODELS}/{arguments.model_version}"
+    here = f"{asked.lakehouse.root}/{MODELS}/{arguments.model_version}"
     try:
         with tracking.Session(environ) as store:
             print(promoted(store, asked.config.registered_model, arguments.model_version, here))

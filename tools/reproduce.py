@@ -16,10 +16,10 @@ def main() -> int:
     parser.add_argument("run", help="a model version, or the path of a run_metrics JSON file")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
     arguments = parser.parse_args()
-    house = workflow.prepare(workflow.overrides(arguments.config)).house
+    lakehouse = workflow.prepare(workflow.overrides(arguments.config)).lakehouse
     with tempfile.TemporaryDirectory(prefix="reproduce-") as scratch:
         say = lambda text: print(f"[reproduce] {text}", flush=True)  # noqa: E731
-        compared = reproduce.reproduce(house, arguments.run, Path(scratch), say)
+        compared = reproduce.reproduce(lakehouse, arguments.run, Path(scratch), say)
     print(reproduce.verdict(compared))
     if all(one.equal for one in compared):
         print(f"[SUCCESS] {arguments.run} was reproduced")

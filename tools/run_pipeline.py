@@ -154,7 +154,7 @@ def run_status(arguments: argparse.Namespace) -> int:
     flow = asked(arguments)
     pid = status.at_work(flow)
     if pid:
-        print(f"[INFO] process {pid} is at work in {flow.house.root}: this will age", file=sys.stderr)
+        print(f"[INFO] process {pid} is at work in {flow.lakehouse.root}: this will age", file=sys.stderr)
     found = status.status(flow)
     print(json.dumps(found.as_json(), indent=1) if arguments.json else "\n".join(found.lines()))
     return 0
@@ -162,26 +162,28 @@ def run_status(arguments: argparse.Namespace) -> int:
 
 def run_explain(arguments: argparse.Namespace) -> int:
     flow = asked(arguments)
-    made = explain.explain(flow.house, flow.config, arguments.result)
+    made = explain.explain(flow.lakehouse, flow.config, arguments.result)
     print(json.dumps(made.as_json(), indent=1) if arguments.json else "\n".join(explain.lines(made)))
     return 0
 
 
 def run_clean(arguments: argparse.Namespace) -> int:
-    house = asked(arguments).house
-    if not house.folder.is_dir():
-        print(f"[INFO] there is no lakehouse at {house.root}: nothing to remove")
+    lakehouse = asked(arguments).lakehouse
+    if not lakehouse.folder.is_dir():
+        print(f"[INFO] there is no lakehouse at {lakehouse.root}: nothing to remove")
         return 0
-    clean.refuse_foreign(house)
-    with invocation.locked(house):
+    clean.refuse_foreign(lakehouse)
+    with invocation.locked(lakehouse):
         layers = (arguments.layer,) if arguments.layer else (*LAYERS, "runs")
-        found = clean.of_layers(house, layers)
-        print("\n".join([f"To be removed from {house.root}:", *clean.listed(found)]), flush=True)
+        found = clean.of_layers(lakehouse, layers)
+        print("\n".join([f"To be removed from {lakehouse.root}:", *clean.listed(found)]), flush=True)
         if not (arguments.yes or agreed()):
             raise RecoError("nothing was removed")
-        clean.remove(house, found)
-        left = [] if arguments.layer else clean.remove_root(house)
-    print(f"[SUCCESS] removed from {house.root}" + (f"; left, as not made by it: {', '.join(left)}" if left else ""))
+        clean.remove(lakehouse, found)
+        left = [] if arguments.layer else clean.remove_root(lakehouse)
+    print(
+        f"[SUCCESS] removed from {lakehouse.root}" + (f"; left, as not made by it: {', '.join(left)}" if left else "")
+    )
     return 0
 
 
@@ -201,21 +203,25 @@ def agreed() -> bool:
 
 def run_prune(arguments: argparse.Namespace) -> int:
     flow = asked(arguments)
-    keep, house = flow.config.retain_versions, flow.house
-    if keep is None or not house.folder.is_dir():
-        why = f"there is no lakehouse at {house.root}" if keep else "retain_versions is not set, so everything is kept"
+    keep, lakehouse = flow.config.retain_versions, flow.lakehouse
+    if keep is None or not lakehouse.folder.is_dir():
+        why = (
+            f"there is no lakehouse at {lakehouse.root}"
+            if keep
+            else "retain_versions is not set, so everything is kept"
+        )
         print(f"[INFO] {why}" + ("" if keep else f"\n  -> {TOOL} prune --config retain_versions=5"))
         return 0
-    clean.refuse_foreign(house)
+    clean.refuse_foreign(lakehouse)
     if not arguments.yes:
-        show(prune.plan(house, keep))
+        show(prune.plan(lakehouse, keep))
         print("[INFO] nothing was removed; --yes removes it")
         return 0
-    with invocation.locked(house):
-        plan = prune.plan(house, keep)
+    with invocation.locked(lakehouse):
+        plan = prune.plan(lakehouse, keep)
         show(plan)
-        clean.remove(house, plan.removals)
-    print(f"[SUCCESS] {len(plan.removals)} things removed from {house.root}")
+        clean.remove(lakehouse, plan.removals)
+    print(f"[SUCCESS] {len(plan.removals)} things removed from {lakehouse.root}")
     return 0
 
 

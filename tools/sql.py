@@ -14,7 +14,7 @@ from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline import workflow
 from reco_platform.spark import jars, session
-from reco_platform.store.paths import Place
+from reco_platform.store.paths import StorePath
 
 PLACES = {
     **{table: layout.silver(table) for table in layout.TABLES},
@@ -23,12 +23,14 @@ PLACES = {
 }
 
 
-def tables(house: Lakehouse) -> dict[str, Place]:
+def tables(lakehouse: Lakehouse) -> dict[str, StorePath]:
     """The Delta tables that are there: folder by name."""
-    found = {name: house.receipt(artifact) for name, artifact in PLACES.items()}
+    found = {name: lakehouse.receipt(artifact) for name, artifact in PLACES.items()}
     opened = {name: receipts.read(path) for name, path in found.items() if Path(path).is_file()}
     return {
-        name: house.content(receipt.path).absolute() for name, receipt in opened.items() if receipt.version is not None
+        name: lakehouse.content(receipt.path).absolute()
+        for name, receipt in opened.items()
+        if receipt.version is not None
     }
 
 
@@ -45,8 +47,8 @@ def main() -> int:
             "tools/sql.py", sys.argv[1:], threads=threads, memory="2g", input_bytes=large, options=options
         )
         session.submit(command)
-    house = workflow.prepare(workflow.overrides(arguments.config)).house
-    places = tables(house)
+    lakehouse = workflow.prepare(workflow.overrides(arguments.config)).lakehouse
+    places = tables(lakehouse)
     spark = session.spark_session("sql", "error")
     for name, folder in places.items():
         spark.read.format("delta").load(str(folder)).createOrReplaceTempView(name)

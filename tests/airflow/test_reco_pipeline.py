@@ -62,14 +62,14 @@ def first(airflow: Airflow, given: dict[str, str]) -> tuple[str, Outcome]:
     return said, airflow.test(env=given, conf=CONF)
 
 
-def events(house: Path) -> list[dict[str, Any]]:
+def events(lakehouse: Path) -> list[dict[str, Any]]:
     """What the steps of the latest run of Snakemake did."""
-    journal = max((house / "_runs").glob("*[0-9].jsonl"))
+    journal = max((lakehouse / "_runs").glob("*[0-9].jsonl"))
     return [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
 
 
-def models(house: Path) -> set[str]:
-    return {path.name for path in (house / "gold/models/als").iterdir() if path.name[0] not in "._"}
+def models(lakehouse: Path) -> set[str]:
+    return {path.name for path in (lakehouse / "gold/models/als").iterdir() if path.name[0] not in "._"}
 
 
 def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it(
@@ -82,8 +82,8 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
     assert {name: found["errors"] for name, found in run.findings.items()} == {VERIFY_SILVER: [], VERIFY_GOLD: []}
     assert "[train_als] made gold/models/als/" in run.output, "what a step says is in the task's log"
     assert "MLFLOW_TRACKING_URI=*** .venv/bin/snakemake --cores" in run.output and "me:secret" not in run.output
-    house = Path(given["LAKEHOUSE_PATH"])
-    resolved = json.loads((house / "config.resolved.json").read_text("utf-8"))
+    lakehouse = Path(given["LAKEHOUSE_PATH"])
+    resolved = json.loads((lakehouse / "config.resolved.json").read_text("utf-8"))
     found = {key: resolved[key] for key in (
         "dataset", "storage_format", "mlflow_tracking_uri", "rank", "max_iter", "reg_param", "cold_start_strategy",
         "top_n",
@@ -92,7 +92,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
         "dataset": "demo", "storage_format": "delta", "mlflow_tracking_uri": "http://***@127.0.0.1:9", "rank": 4,
         "max_iter": 3, "reg_param": 0.3, "cold_start_strategy": "nan", "top_n": 5,
     }  # fmt: skip
-    assert len(models(house)) == 1
+    assert len(models(lakehouse)) == 1
 
 
 def test_a_second_run_does_nothing(first: tuple[str, Outcome], airflow: Airflow, given: dict[str, str]) -> None:
@@ -226,18 +226,18 @@ def add_rating(mine: Project, line: str) -> None:
 def test_new_rows_make_a_new_model_beside_the_old_and_without_them_none_is_made(
     server: Server, scheduled: str, mine: Project
 ) -> None:
-    house = mine.lakehouse()
-    old = models(house)
+    lakehouse = mine.lakehouse()
+    old = models(lakehouse)
     findings = server.get(f"{scheduled}/taskInstances/{VERIFY_GOLD}/xcomEntries/findings")["value"]
     assert json.loads(findings)["passed"] if isinstance(findings, str) else findings["passed"]
     add_rating(mine, "1,2,4.5,1700000000")
     server.succeeds(server.trigger())
-    new = models(house)
+    new = models(lakehouse)
     assert new > old
     assert len(new) == len(old) + 1 == 2
     server.succeeds(server.trigger())
-    assert models(house) == new
-    assert events(house) == []
+    assert models(lakehouse) == new
+    assert events(lakehouse) == []
 
 
 def under_way(server: Server, run: str) -> tuple[int, list[psutil.Process]]:

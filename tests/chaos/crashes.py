@@ -161,7 +161,7 @@ class Bench:
     took: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
-    def house(self) -> Path:
+    def lakehouse(self) -> Path:
         return self.project.lakehouse()
 
     @property
@@ -242,7 +242,7 @@ class Bench:
 
     def forget(self, step: str) -> None:
         """Removes what a step made, its receipt and its memo, so that it has to work."""
-        target = self.house / MADE[step]
+        target = self.lakehouse / MADE[step]
         shutil.rmtree(target, ignore_errors=True)
         shutil.rmtree(target.parent / storage.MEMO / target.name, ignore_errors=True)
         target.with_name(f"{target.name}.receipt.json").unlink(missing_ok=True)
@@ -387,7 +387,7 @@ def wait_for_moment(bench: Bench, moment: Moment, process: subprocess.Popen[str]
             time.sleep(0.01)
         time.sleep(0.2 * moment.share)
     elif moment.publishing:
-        target = bench.house / MADE[wanted]
+        target = bench.lakehouse / MADE[wanted]
         first, last = time.monotonic(), 4 * bench.seconds(moment, wanted) + 5
         while not over() and not is_publishing(target) and time.monotonic() < first + last:
             time.sleep(0.0005)
@@ -444,20 +444,20 @@ def differences(bench: Bench, wanted: Undisturbed) -> list[str]:
     files = bench.files()
     problems += [f"{path} is missing" for path in sorted(wanted.files - files)]
     problems += [f"{path} is there, and after an undisturbed run it is not" for path in sorted(files - wanted.files)]
-    problems += [f"{path} belongs to no version" for path in strays(bench.house)]
-    house = Lakehouse(str(bench.house), "small")
+    problems += [f"{path} belongs to no version" for path in strays(bench.lakehouse)]
+    lakehouse = Lakehouse(str(bench.lakehouse), "small")
     for path in found:
         try:
-            problem = storage.problem(house.place, receipts.read(bench.house / path), thorough=True)
+            problem = storage.problem(lakehouse.path, receipts.read(bench.lakehouse / path), thorough=True)
         except TableError as error:
             problem = error.what
         problems += [problem] if problem else []
     return problems
 
 
-def strays(house: Path) -> Iterator[Path]:
+def strays(lakehouse: Path) -> Iterator[Path]:
     """Data files beside a manifest that no manifest names."""
-    for folder in {path.parent for path in house.rglob(storage.MANIFESTS)}:
+    for folder in {path.parent for path in lakehouse.rglob(storage.MANIFESTS)}:
         found = [storage.read_manifest(folder, key) for key in storage.manifest_keys(folder)]
         named = {name for manifest in found if manifest for name in manifest.files}
         yield from (path for path in storage.data_files(folder) if str(path.relative_to(folder)) not in named)
@@ -490,7 +490,7 @@ def left_over(bench: Bench, before: set[str]) -> list[str]:
     temporary = [str(path) for path in bench.scratch.iterdir()]
     cached = [str(path) for path in bench.cache.rglob("snakemake-runtime-cache/*")]
     project = sorted(outside_files(bench.project) - before)
-    marks = [str(path) for path in (bench.house / "_runs").glob(".*")]
+    marks = [str(path) for path in (bench.lakehouse / "_runs").glob(".*")]
     half = [str(path) for path in bench.project.path("results").rglob("*") if is_half_written(path)]
     return [*temporary, *cached, *project, *marks, *half]
 

@@ -85,8 +85,8 @@ def same_time(path: Path) -> Iterator[None]:
 def flipped(pattern: str, at: bytes | None = None) -> Callable[[Path], str]:
     """Flips the lowest bit of the byte in the middle of a file, or of the first byte of a text that it has."""
 
-    def make(house: Path) -> str:
-        path = one(house, pattern)
+    def make(lakehouse: Path) -> str:
+        path = one(lakehouse, pattern)
         with same_time(path):
             content = bytearray(path.read_bytes())
             content[content.index(at) if at else len(content) // 2] ^= 1
@@ -97,8 +97,8 @@ def flipped(pattern: str, at: bytes | None = None) -> Callable[[Path], str]:
 
 
 def removed(pattern: str, names: str = "") -> Callable[[Path], str]:
-    def make(house: Path) -> str:
-        path = one(house, pattern)
+    def make(lakehouse: Path) -> str:
+        path = one(lakehouse, pattern)
         path.unlink()
         return names or path.name
 
@@ -106,114 +106,114 @@ def removed(pattern: str, names: str = "") -> Callable[[Path], str]:
 
 
 def cut(pattern: str, names: str = "") -> Callable[[Path], str]:
-    def make(house: Path) -> str:
-        path = one(house, pattern)
+    def make(lakehouse: Path) -> str:
+        path = one(lakehouse, pattern)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         return names or path.name
 
     return make
 
 
-def both_copies_flipped(house: Path) -> str:
+def both_copies_flipped(lakehouse: Path) -> str:
     """The metrics and the copy of them that the memo keeps."""
-    for path in sorted((house / "gold/metrics/_memo/run_metrics").glob("*.payload")):
+    for path in sorted((lakehouse / "gold/metrics/_memo/run_metrics").glob("*.payload")):
         path.write_bytes(path.read_bytes().replace(b"rmse", b"rmsd"))
-    return flipped("gold/metrics/run_metrics_*.json", b"rmse")(house)
+    return flipped("gold/metrics/run_metrics_*.json", b"rmse")(lakehouse)
 
 
-def edited_receipt(house: Path) -> str:
-    path = house / "gold/interactions.receipt.json"
+def edited_receipt(lakehouse: Path) -> str:
+    path = lakehouse / "gold/interactions.receipt.json"
     path.write_text(path.read_text("utf-8").replace('"fingerprint": "', '"fingerprint": "0'), "utf-8")
     return "was edited by hand"
 
 
-def resealed_receipt(house: Path) -> str:
+def resealed_receipt(lakehouse: Path) -> str:
     """A receipt that fits its seal and names another content."""
-    path = house / "gold/interactions.receipt.json"
+    path = lakehouse / "gold/interactions.receipt.json"
     body = json.loads(path.read_text("utf-8"))
     del body["seal"]
     path.write_text(receipts.Receipt(**{**body, "fingerprint": "0" * 32}).text(), "utf-8")
     return "no longer holds"
 
 
-def others_receipt(house: Path) -> str:
-    shutil.copy(house / "silver/movies.receipt.json", house / "silver/ratings.receipt.json")
+def others_receipt(lakehouse: Path) -> str:
+    shutil.copy(lakehouse / "silver/movies.receipt.json", lakehouse / "silver/ratings.receipt.json")
     return "that of another artifact, silver/movies"
 
 
-def changed_csv(house: Path) -> str:
-    path = one(house, "bronze/movielens/*/ratings.csv")
+def changed_csv(lakehouse: Path) -> str:
+    path = one(lakehouse, "bronze/movielens/*/ratings.csv")
     with path.open("a", encoding="utf-8") as file:
         file.write("1,1,5.0,1500000000\n")
     return "ratings.csv"
 
 
-def checkpointed(house: Path) -> Path:
+def checkpointed(lakehouse: Path) -> Path:
     """Makes a checkpoint of silver/ratings; gives its log."""
-    DeltaTable(str(house / "silver/ratings")).create_checkpoint()
-    return house / "silver/ratings/_delta_log"
+    DeltaTable(str(lakehouse / "silver/ratings")).create_checkpoint()
+    return lakehouse / "silver/ratings/_delta_log"
 
 
-def without_checkpoint(house: Path) -> str:
-    one(checkpointed(house), "*.checkpoint.parquet").unlink()
+def without_checkpoint(lakehouse: Path) -> str:
+    one(checkpointed(lakehouse), "*.checkpoint.parquet").unlink()
     return "names the checkpoint of version"
 
 
-def cut_checkpoint(house: Path) -> str:
-    cut("*.checkpoint.parquet")(checkpointed(house))
+def cut_checkpoint(lakehouse: Path) -> str:
+    cut("*.checkpoint.parquet")(checkpointed(lakehouse))
     return "cannot be read at version"
 
 
-def last_checkpoint_garbage(house: Path) -> str:
-    (checkpointed(house) / "_last_checkpoint").write_bytes(b"\0garbage")
+def last_checkpoint_garbage(lakehouse: Path) -> str:
+    (checkpointed(lakehouse) / "_last_checkpoint").write_bytes(b"\0garbage")
     return "_last_checkpoint"
 
 
-def vacuumed(house: Path) -> str:
+def vacuumed(lakehouse: Path) -> str:
     """Another program writes to the table, and vacuums what its own version does not name."""
-    table = DeltaTable(str(house / "silver/ratings"))
+    table = DeltaTable(str(lakehouse / "silver/ratings"))
     write_deltalake(table, table.to_pyarrow_table().slice(0, 5), mode="overwrite")
     table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     return "is missing"
 
 
-def appended(house: Path) -> str:
-    table = DeltaTable(str(house / "silver/ratings"))
+def appended(lakehouse: Path) -> str:
+    table = DeltaTable(str(lakehouse / "silver/ratings"))
     write_deltalake(table, table.to_pyarrow_table().slice(0, 5), mode="append")
     return "was written by something else"
 
 
-def other_schema_on_top(house: Path) -> str:
+def other_schema_on_top(lakehouse: Path) -> str:
     write_deltalake(
-        str(house / "silver/movies"), FOREIGN, mode="overwrite", schema_mode="overwrite"
+        str(lakehouse / "silver/movies"), FOREIGN, mode="overwrite", schema_mode="overwrite"
     )  # fmt: skip
     return "was written by something else"
 
 
-def other_table(house: Path) -> str:
+def other_table(lakehouse: Path) -> str:
     """The folder is another program's Delta table, with another schema."""
-    shutil.rmtree(house / "silver/ratings")
-    write_deltalake(str(house / "silver/ratings"), FOREIGN)
+    shutil.rmtree(lakehouse / "silver/ratings")
+    write_deltalake(str(lakehouse / "silver/ratings"), FOREIGN)
     return "holds a delta table"
 
 
-def other_parquet(house: Path) -> str:
-    shutil.rmtree(house / "silver/ratings")
-    (house / "silver/ratings").mkdir()
-    pq.write_table(FOREIGN, house / "silver/ratings/data.parquet")
+def other_parquet(lakehouse: Path) -> str:
+    shutil.rmtree(lakehouse / "silver/ratings")
+    (lakehouse / "silver/ratings").mkdir()
+    pq.write_table(FOREIGN, lakehouse / "silver/ratings/data.parquet")
     return "holds a parquet table"
 
 
-def other_data_set(house: Path) -> str:
-    storage_format = json.loads((house / "silver/ratings.receipt.json").read_text("utf-8"))["format"]
-    shutil.rmtree(house / "silver/ratings")
-    publish(house, ratings_table(), storage_format, dataset="other")
+def other_data_set(lakehouse: Path) -> str:
+    storage_format = json.loads((lakehouse / "silver/ratings.receipt.json").read_text("utf-8"))["format"]
+    shutil.rmtree(lakehouse / "silver/ratings")
+    publish(lakehouse, ratings_table(), storage_format, dataset="other")
     return "holds a table of the data set other, and dataset is small"
 
 
-def a_file_instead(house: Path) -> str:
-    shutil.rmtree(house / "gold/interactions")
-    (house / "gold/interactions").write_text("not a table", "utf-8")
+def a_file_instead(lakehouse: Path) -> str:
+    shutil.rmtree(lakehouse / "gold/interactions")
+    (lakehouse / "gold/interactions").write_text("not a table", "utf-8")
     return "is a file, where a table was to be"
 
 
@@ -267,7 +267,7 @@ DAMAGES = [
 
 
 @dataclass(frozen=True)
-class Patient:
+class DamagedLakehouse:
     """A project with an undamaged lakehouse aside, from which each damage begins anew."""
 
     project: Project
@@ -278,7 +278,7 @@ class Patient:
         return {**QUICK, "storage_format": self.format}
 
     @property
-    def house(self) -> Path:
+    def lakehouse(self) -> Path:
         return self.project.lakehouse("small" if self.format == "delta" else "small-parquet")
 
     @property
@@ -287,11 +287,11 @@ class Patient:
 
     def keep(self) -> None:
         """Puts the lakehouse, as it is, aside."""
-        shutil.copytree(self.house, self.sound)
+        shutil.copytree(self.lakehouse, self.sound)
 
     def heal(self) -> None:
-        shutil.rmtree(self.house)
-        shutil.copytree(self.sound, self.house)
+        shutil.rmtree(self.lakehouse)
+        shutil.copytree(self.sound, self.lakehouse)
 
     def errors(self, *, deep: bool) -> list[validate.Finding]:
         """What `validate` finds."""
@@ -311,28 +311,28 @@ class Patient:
 
     def differences(self) -> list[str]:
         """The receipts that are not those of the undamaged lakehouse."""
-        before, now = contents(self.sound), contents(self.house)
+        before, now = contents(self.sound), contents(self.lakehouse)
         return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
 
 
-def contents(house: Path) -> dict[str, Any]:
+def contents(lakehouse: Path) -> dict[str, Any]:
     """Every receipt without the version of a table: a repaired table has a newer one of the same content."""
-    paths = house.rglob("*.receipt.json")
-    bodies = {str(path.relative_to(house)): json.loads(path.read_text("utf-8")) for path in paths}
+    paths = lakehouse.rglob("*.receipt.json")
+    bodies = {str(path.relative_to(lakehouse)): json.loads(path.read_text("utf-8")) for path in paths}
     return {
         path: {key: value for key, value in body.items() if key not in {"version", "seal"}}
         for path, body in bodies.items()
     }
 
 
-def examined(patient: Patient, damage: Damage) -> tuple[bool, list[validate.Finding], str]:
+def examined(patient: DamagedLakehouse, damage: Damage) -> tuple[bool, list[validate.Finding], str]:
     """Whether a shallow look finds a damage, what a deep one does, and the text that it must name."""
     patient.heal()
-    wanted = damage.make(patient.house)
+    wanted = damage.make(patient.lakehouse)
     return bool(patient.errors(deep=False)), patient.errors(deep=True), wanted
 
 
-def treated(patient: Patient, damage: Damage) -> Row:
+def treated(patient: DamagedLakehouse, damage: Damage) -> Row:
     """Makes a damage, runs the first command that is printed, and looks again."""
     shallow, errors, wanted = examined(patient, damage)
     named = [one for one in errors if wanted in one.text]
@@ -347,10 +347,10 @@ def treated(patient: Patient, damage: Damage) -> Row:
     return Row(damage.name, patient.format, shallow, True, named[0].text, command, not left, left)
 
 
-def patient(built: Project, root: Path, storage_format: str) -> Patient:
+def patient(built: Project, root: Path, storage_format: str) -> DamagedLakehouse:
     """A copy of a built project, with gold in a format and a sweep."""
-    found = Patient(built.copy(root), storage_format)
-    options = {"storage_format": storage_format, "house": found.house.name}
+    found = DamagedLakehouse(built.copy(root), storage_format)
+    options = {"storage_format": storage_format, "folder": found.lakehouse.name}
     found.project.gold(**options)
     found.project.gold("sweep", **options, **SWEEP)
     found.keep()

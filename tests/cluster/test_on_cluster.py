@@ -31,7 +31,7 @@ ASKED = {
     "dataset": "demo", "dataset_path": None, "rank": 20, "max_iter": 12,
     "etl_engine": "spark", "engine": "spark-ml", "driver_memory": "1g",
 }  # fmt: skip
-HOUSE = "demo"
+FOLDER = "demo"
 LAST_SHUFFLES = 6  # the ratings are handed out, by three, and some iterations done
 
 
@@ -68,7 +68,7 @@ def free_ports() -> int:
 
 
 def receipts(project: Project) -> dict[str, str]:
-    return project.receipts(HOUSE)
+    return project.receipts(FOLDER)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def expected(source: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The receipts of a run in one process, on one core."""
     project = source.copy(tmp_path_factory.mktemp("local") / "project")
-    project.gold(cores=1, house=HOUSE, **ASKED)
+    project.gold(cores=1, folder=FOLDER, **ASKED)
     return receipts(project)
 
 
@@ -118,7 +118,7 @@ def words_of(process: psutil.Process) -> str:
 
 @pytest.fixture(scope="module")
 def on_cluster(here: Here) -> Run:
-    return here.project.gold(house=HOUSE, **here.asked)
+    return here.project.gold(folder=FOLDER, **here.asked)
 
 
 def test_receipts_are_those_of_a_run_in_one_process(here: Here, on_cluster: Run, expected: dict[str, str]) -> None:
@@ -135,8 +135,8 @@ def test_executors_had_the_projects_code_from_the_driver(here: Here, on_cluster:
 
 def test_a_worker_killed_in_training_changes_nothing(here: Here, on_cluster: Run, expected: dict[str, str]) -> None:
     project = here.project
-    shutil.rmtree(project.lakehouse(HOUSE) / "gold" / "models")
-    (project.lakehouse(HOUSE) / "gold" / "models" / "als.receipt.json").unlink(missing_ok=True)
+    shutil.rmtree(project.lakehouse(FOLDER) / "gold" / "models")
+    (project.lakehouse(FOLDER) / "gold" / "models" / "als.receipt.json").unlink(missing_ok=True)
     workers = [psutil.Process(process.pid) for process in here.known.processes[1:]]
     secret = here.settings()["spark.authenticate.secret"]
     with project.started(**here.asked) as run:
@@ -155,7 +155,7 @@ def test_a_worker_killed_in_training_changes_nothing(here: Here, on_cluster: Run
     assert re.search(r"train_als +worked", said)
     assert re.search(r"Lost executor|ExecutorLost|worker lost", said)
     assert receipts(project) == expected
-    for path in project.lakehouse(HOUSE).rglob("*"):
+    for path in project.lakehouse(FOLDER).rglob("*"):
         assert not (path.is_file() and secret.encode() in path.read_bytes()), path
 
 
@@ -172,9 +172,9 @@ def has_iterated(worker: psutil.Process) -> bool:
 
 def test_a_wrong_secret_is_refused_and_shown_nowhere(here: Here, on_cluster: Run) -> None:
     project, secret = here.project, "not-the-secret-of-this-cluster"
-    shutil.rmtree(project.lakehouse(HOUSE) / "silver" / "movies")
+    shutil.rmtree(project.lakehouse(FOLDER) / "silver" / "movies")
     project.path("wrong.yaml").write_text(f"spark_conf:\n  spark.authenticate.secret: {secret}\n", encoding="utf-8")
-    run = project.snakemake("silver", "--configfile", "wrong.yaml", house=HOUSE, **here.asked)
+    run = project.snakemake("silver", "--configfile", "wrong.yaml", folder=FOLDER, **here.asked)
     assert run.code == 1
     assert f"[ERROR] silver_movies: the Spark master at {here.known.master} did not take this application" in run.output
     assert "spark.authenticate.secret" in run.output
@@ -186,9 +186,9 @@ def test_a_wrong_secret_is_refused_and_shown_nowhere(here: Here, on_cluster: Run
 
 
 def test_a_master_that_is_gone_is_said_at_once(here: Here, on_cluster: Run) -> None:
-    shutil.rmtree(here.project.lakehouse(HOUSE) / "silver" / "movies", ignore_errors=True)
+    shutil.rmtree(here.project.lakehouse(FOLDER) / "silver" / "movies", ignore_errors=True)
     began = time.monotonic()
-    run = here.project.snakemake("silver", house=HOUSE, **{**here.asked, "spark_master": "spark://127.0.0.1:9"})
+    run = here.project.snakemake("silver", folder=FOLDER, **{**here.asked, "spark_master": "spark://127.0.0.1:9"})
     assert run.code == 1
     assert "[ERROR] silver_movies: no Spark master answers at spark://127.0.0.1:9" in run.output
     assert "-> make cluster" in run.output

@@ -239,7 +239,7 @@ def test_tags_removed_rerun_tags_and_reports_and_come_back_for_nothing(built: Pr
 
 def test_parquet_goes_into_a_lakehouse_of_its_own_and_delta_comes_back_for_nothing(built: Project) -> None:
     delta = built.receipts()
-    run = built.gold(storage_format="parquet", house="small-parquet")
+    run = built.gold(storage_format="parquet", folder="small-parquet")
     assert run.worked == {"bronze", *EVERYTHING}
     for artifact in ("silver/ratings", "silver/movies", "silver/tags", "gold/interactions", "gold/models/als"):
         for key in ("fingerprint", "rows", "schema_hash"):
@@ -249,8 +249,8 @@ def test_parquet_goes_into_a_lakehouse_of_its_own_and_delta_comes_back_for_nothi
     assert built.receipts() == delta
 
 
-def evaluation(project: Project, house: str) -> dict[str, Any]:
-    (path,) = project.lakehouse(house).glob("gold/metrics/run_metrics_*.json")
+def evaluation(project: Project, lakehouse: str) -> dict[str, Any]:
+    (path,) = project.lakehouse(lakehouse).glob("gold/metrics/run_metrics_*.json")
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return {key: found[key] for key in ("model_version", "evaluation", "hyperparameters")}
 
@@ -267,7 +267,7 @@ def test_another_data_set_and_back_reruns_nothing_of_the_first(built: Project) -
     change_rating(Project(other.parent))
     shutil.copytree(other, built.path("other"))
     first = built.receipts()
-    run = built.gold(dataset="other", dataset_path="other", house="other")
+    run = built.gold(dataset="other", dataset_path="other", folder="other")
     assert run.worked == {"bronze", *EVERYTHING}
     assert built.gold().worked == set()
     assert built.receipts() == first
@@ -357,13 +357,13 @@ def test_a_dry_run_tells_what_the_next_run_will_do(built: Project) -> None:
 
 def test_what_another_checkout_made_in_the_lakehouse_is_not_taken_for_ones_own(built: Project, tmp_path: Path) -> None:
     """Snakemake's own records are of one checkout, and know nothing of what the other did."""
-    house = str(built.lakehouse())
+    lakehouse = str(built.lakehouse())
     other = Project.create(tmp_path / "other")
     shutil.rmtree(built.path(".snakemake"))
     mine = built.receipts()
     assert built.gold(rank=5).worked == FROM_TRAINING
     theirs = built.receipts()
-    assert other.gold(lakehouse=house, dataset_path=str(built.path("data"))).code == 0
+    assert other.gold(lakehouse=lakehouse, dataset_path=str(built.path("data"))).code == 0
     assert built.receipts() == mine
     back = built.gold(rank=5)
     assert "train_als" in back.restored

@@ -53,7 +53,9 @@ def test_a_step_whose_java_is_killed_says_so_in_words(bench: Bench) -> None:
         json.loads(path.with_suffix(".summary.json").read_text()) for path in set(bench.project.journals()) - before
     ]
     (failure,) = (failure for summary in told for failure in summary["failures"])
-    assert failure["why"] in ([os_limits.JAVA_ENDED[0]], [journal.UNSAID]), "the second where Python had not begun"
+    assert failure["why"] in ([os_limits.JAVA_ENDED[0]], [journal.NO_EXIT_EVENT]), (
+        "the second where Python had not begun"
+    )
     assert "dmesg tells whether memory ran out" in failure["hint"]
 
 
@@ -69,13 +71,13 @@ def test_what_is_left_over_is_seen(bench: Bench) -> None:
     assert crashing.left_over(bench, before) == []
     for planted in ("tmp/spark-1", "project/hs_err_pid1.log"):
         (bench.project.root.parent / planted).write_text("")
-    half, mark = bench.house / "silver/.x.json.1.tmp", bench.house / "_runs" / cleanup.MARK
+    half, mark = bench.lakehouse / "silver/.x.json.1.tmp", bench.lakehouse / "_runs" / cleanup.MARK
     half.write_text("")
     mark.write_text("")
     found = " ".join(crashing.left_over(bench, before))
     assert all(name in found for name in ("tmp/spark-1", "hs_err_pid1.log", half.name, mark.name))
     assert f"small/silver/{half.name} is there, and after" in " ".join(crashing.differences(bench, wanted))
-    shutil.rmtree(bench.house / "silver" / "movies")
+    shutil.rmtree(bench.lakehouse / "silver" / "movies")
     bench.project.edit("results/small/gold/interactions.receipt.json", '"train_count": ', '"train_count": 1')
     problems = " ".join(crashing.differences(bench, wanted))
     assert "silver/movies is missing" in problems
@@ -167,10 +169,10 @@ def test_a_run_under_nohup_outlives_its_terminal(built: Project) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_step_run_by_hand_stops_with_a_message(built: Project, number: signal.Signals, code: int) -> None:
-    house, receipt = "results/small", "results/small/gold/models/als.receipt.json"
+    lakehouse, receipt = "results/small", "results/small/gold/models/als.receipt.json"
     command = [
-        sys.executable, "scripts/train_als.py", "--lakehouse", house, "--dataset", "small", "--receipt", receipt,
-        "--interactions", f"{house}/gold/interactions.receipt.json", "--params", '{"rank": 200, "max_iter": 200}',
+        sys.executable, "scripts/train_als.py", "--lakehouse", lakehouse, "--dataset", "small", "--receipt", receipt,
+        "--interactions", f"{lakehouse}/gold/interactions.receipt.json", "--params", '{"rank": 200, "max_iter": 200}',
     ]  # fmt: skip
     before = built.receipts()
     with subprocess.Popen(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.damages import DAMAGES, Damage, Patient, examined, patient, treated
+from chaos.damages import DAMAGES, Damage, DamagedLakehouse, examined, patient, treated
 from support.project import Project
 
 pytestmark = pytest.mark.pipeline
@@ -23,16 +23,16 @@ REPAIRED = (
 
 
 @pytest.fixture(scope="module")
-def ill(built_run: tuple[Project, object], tmp_path_factory: pytest.TempPathFactory) -> Patient:
+def ill(built_run: tuple[Project, object], tmp_path_factory: pytest.TempPathFactory) -> DamagedLakehouse:
     return patient(built_run[0], tmp_path_factory.mktemp("damage") / "delta", "delta")
 
 
 @pytest.fixture(scope="module")
-def ill_parquet(built_run: tuple[Project, object], tmp_path_factory: pytest.TempPathFactory) -> Patient:
+def ill_parquet(built_run: tuple[Project, object], tmp_path_factory: pytest.TempPathFactory) -> DamagedLakehouse:
     return patient(built_run[0], tmp_path_factory.mktemp("damage") / "parquet", "parquet")
 
 
-def check_found(ill: Patient, damage: Damage) -> None:
+def check_found(ill: DamagedLakehouse, damage: Damage) -> None:
     shallow, errors, wanted = examined(ill, damage)
     assert [one for one in errors if wanted in one.text and one.hint], errors
     assert shallow == damage.shallow
@@ -41,19 +41,19 @@ def check_found(ill: Patient, damage: Damage) -> None:
 
 @pytest.mark.xdist_group("damage")
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
-def test_validate_finds_a_damage_and_names_it_with_a_command(ill: Patient, damage: Damage) -> None:
+def test_validate_finds_a_damage_and_names_it_with_a_command(ill: DamagedLakehouse, damage: Damage) -> None:
     check_found(ill, damage)
 
 
 @pytest.mark.xdist_group("damage")
 @pytest.mark.parametrize("name", REPAIRED)
-def test_the_command_that_validate_prints_repairs(ill: Patient, name: str) -> None:
+def test_the_command_that_validate_prints_repairs(ill: DamagedLakehouse, name: str) -> None:
     row = treated(ill, next(one for one in DAMAGES if one.name == name))
     assert row.repaired, row.left
 
 
 @pytest.mark.xdist_group("damage parquet")
-def test_the_same_of_parquet_tables(ill_parquet: Patient) -> None:
+def test_the_same_of_parquet_tables(ill_parquet: DamagedLakehouse) -> None:
     of_parquet = [one for one in DAMAGES if "parquet" in one.formats]
     assert [one.hint for one in ill_parquet.errors(deep=True)] == []
     for damage in of_parquet:

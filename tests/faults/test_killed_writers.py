@@ -36,9 +36,9 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
     killed(FIRST_COMMIT, str(tmp_path))
     table = tmp_path / "silver" / "ratings"
     assert storage.data_files(table), "it had moved its files already"
-    house = Lakehouse(str(tmp_path), "small")
-    receipts.write_text(house.runs / cleanup.MARK, f"{tmp_path / 'gone'}\n")
-    cleanup.put_right(house)
+    lakehouse = Lakehouse(str(tmp_path), "small")
+    receipts.write_text(lakehouse.runs / cleanup.MARK, f"{tmp_path / 'gone'}\n")
+    cleanup.recover(lakehouse)
     assert publishing.foreign(table, "delta", "small") is None
     assert storage.data_files(table) == []
     assert publish(tmp_path, ratings_table()).version == 0
@@ -47,17 +47,19 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
 def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(
     tmp_path: Path,
 ) -> None:
-    house = Lakehouse(str(tmp_path / "lake"), "small")
+    lakehouse = Lakehouse(str(tmp_path / "lake"), "small")
     scratch, foreign = tmp_path / "reco-run-1", tmp_path / "somebody-elses"
-    for folder in (scratch, foreign, house.records / "silver" / "_staging-ratings", house.runs):
+    for folder in (scratch, foreign, lakehouse.records / "silver" / "_staging-ratings", lakehouse.runs):
         folder.mkdir(parents=True)
     os.mkfifo(scratch / parent_watch.PIPE)
-    half, whole = house.records / "silver" / ".movies.receipt.json.x.tmp", house.records / "silver" / "tags.csv"
+    half, whole = lakehouse.records / "silver" / ".movies.receipt.json.x.tmp", lakehouse.records / "silver" / "tags.csv"
     for file in (half, whole, scratch / "spark-1"):
         file.touch()
-    receipts.write_text(house.runs / cleanup.MARK, f"{scratch}\n{foreign}\n")
-    cleanup.put_right(house)
-    assert not scratch.exists() and not half.exists() and not (house.records / "silver" / "_staging-ratings").exists()
+    receipts.write_text(lakehouse.runs / cleanup.MARK, f"{scratch}\n{foreign}\n")
+    cleanup.recover(lakehouse)
+    assert (
+        not scratch.exists() and not half.exists() and not (lakehouse.records / "silver" / "_staging-ratings").exists()
+    )
     assert foreign.is_dir() and whole.is_file()
 
 

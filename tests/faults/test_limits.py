@@ -32,7 +32,7 @@ from support.builders import publish, ratings_table
 from support.project import Project
 
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # linux/capability.h, linux/prctl.h
-HOUSE = Lakehouse("results/small", "small")
+FOLDER = Lakehouse("results/small", "small")
 KILOBYTE = 1024
 
 by_pipeline = pytest.mark.pipeline
@@ -118,15 +118,15 @@ def test_what_is_no_limit_keeps_its_trace() -> None:
 
 def command_of(step: str, **params: Any) -> list[str]:
     if step == "bronze":
-        return ["scripts/bronze.py", "--lakehouse", HOUSE.root, "--dataset", "small", "--dataset-path", "data"]
+        return ["scripts/bronze.py", "--lakehouse", FOLDER.root, "--dataset", "small", "--dataset-path", "data"]
     one = STEPS[step]
-    inputs = input_artifacts(one, HOUSE, config.Config())
-    words = [f"scripts/{step}.py", "--lakehouse", HOUSE.root, "--dataset", "small", "--threads", "2"]
-    makes = HOUSE.artifact(one.makes)
-    words += ["--receipt", HOUSE.receipt(makes), "--params", json.dumps(params)]
+    inputs = input_artifacts(one, FOLDER, config.Config())
+    words = [f"scripts/{step}.py", "--lakehouse", FOLDER.root, "--dataset", "small", "--threads", "2"]
+    makes = FOLDER.artifact(one.makes)
+    words += ["--receipt", FOLDER.receipt(makes), "--params", json.dumps(params)]
     for name, artifact in inputs.items():
         at = f"{artifact}/ratings" if name == "bronze" and not artifact.endswith(one.makes) else artifact
-        words += [f"--{name.replace('_', '-')}", HOUSE.receipt(at)]
+        words += [f"--{name.replace('_', '-')}", FOLDER.receipt(at)]
     return words
 
 
@@ -219,7 +219,7 @@ def test_a_full_disk_and_a_read_only_one_are_named(built: Project) -> None:
         )  # fmt: skip
 
     built.path("full").mkdir()
-    words = [word if word != HOUSE.root else "full" for word in command_of("bronze")]
+    words = [word if word != FOLDER.root else "full" for word in command_of("bronze")]
     full = run('mount -t tmpfs -o size=64k none full; "$@"', sys.executable, *words)
     assert told(full, "No space left on device", "df -h")
     before = built.receipts()

@@ -117,11 +117,11 @@ def test_a_run_with_hostile_names_works_and_runs_nothing_of_them(tmp_path: Path)
     project = Project.create(tmp_path / "project")
     shutil.move(project.path("data"), project.path(f"in {WELCOME}"))
     values: dict[str, Any] = {"dataset": DATASET, "dataset_path": f"in {WELCOME}", "lakehouse": f"results/{WELCOME}"}
-    run = project.gold("silver", house=WELCOME, **values)
+    run = project.gold("silver", folder=WELCOME, **values)
     assert {"bronze", "silver_ratings", "silver_movies", "silver_tags", "etl_report"} <= run.worked
     assert (project.lakehouse(WELCOME) / "bronze" / "movielens" / DATASET / "ratings.csv").is_file()
     assert [path.name for path in project.path("results").iterdir() if path.name != "README.md"] == [WELCOME]
-    again = project.gold("silver", house=WELCOME, **values)
+    again = project.gold("silver", folder=WELCOME, **values)
     assert again.worked == set()
     checked = project.tool("run_pipeline", "validate", **values)
     assert "silver" in checked.output

@@ -204,19 +204,19 @@ def fingerprints(project: Project) -> dict[str, str]:
 
 @pytest.mark.pipeline
 def test_hostile_files_in_a_lakehouse_run_nothing_and_are_made_anew(built: Project, tmp_path: Path) -> None:
-    mark, house, before = tmp_path / "ran", built.lakehouse(), fingerprints(built)
+    mark, lakehouse, before = tmp_path / "ran", built.lakehouse(), fingerprints(built)
     victims = [
-        house / "silver/movies.receipt.json",
-        *(house / "silver/movies/_memo").glob("*.json"),
-        *(house / "silver/tags/_manifests").glob("*.json"),
-        house / "silver/ratings.provenance.json",
-        *(house / "_runs").iterdir(),
-        house / "config.resolved.json",
-        house / "gold/metrics/_table/run_metrics.receipt.json",
+        lakehouse / "silver/movies.receipt.json",
+        *(lakehouse / "silver/movies/_memo").glob("*.json"),
+        *(lakehouse / "silver/tags/_manifests").glob("*.json"),
+        lakehouse / "silver/ratings.provenance.json",
+        *(lakehouse / "_runs").iterdir(),
+        lakehouse / "config.resolved.json",
+        lakehouse / "gold/metrics/_table/run_metrics.receipt.json",
     ]
     for path in victims:
         path.write_bytes(hostile.pickled(mark))
-    (side,) = house.glob("gold/models/als/*/userFactors/*.parquet")
+    (side,) = lakehouse.glob("gold/models/als/*/userFactors/*.parquet")
     side.write_bytes(hostile.npy(mark))
     for words in (("status",), ("explain",), ("validate", "--deep")):
         said = built.tool("run_pipeline", *words)

@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from reco_platform.lakehouse import layout, publishing, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
-from reco_platform.store.paths import HdfsPath, StoreError, lease, place
+from reco_platform.store.paths import HdfsPath, StoreError, lease, store_path
 from support import hdfs_server as hdfsserver
 from support.hdfs_server import Hdfs
 from support.project import Project, wait_for
@@ -31,7 +31,7 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
 
 @pytest.fixture
 def folder(hdfs: Hdfs, request: pytest.FixtureRequest) -> HdfsPath:
-    found = place(f"{hdfs.address}/{request.node.name}")
+    found = store_path(f"{hdfs.address}/{request.node.name}")
     assert isinstance(found, HdfsPath)
     found.mkdir(parents=True)
     return found
@@ -42,7 +42,7 @@ def project(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with gold on HDFS and, from the same data, in a folder."""
     made = Project.create(tmp_path_factory.mktemp("remote") / "project")
     made.gold()
-    remote = made.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    remote = made.gold(folder=records(hdfs).name, lakehouse=lake(hdfs))
     assert "train_als" in remote.worked
     return made
 
@@ -66,18 +66,18 @@ def test_content_is_there_and_receipts_are_here_equal_to_those_of_a_folder(proje
     table = DeltaTable(f"{lake(hdfs)}/silver/ratings")
     assert table.version() == 0
     assert table.to_pyarrow_table().num_rows == project.receipt("silver/ratings")["rows"]
-    names = {path.name for path in (place(lake(hdfs)) / "gold" / "models" / "als").iterdir()}
+    names = {path.name for path in (store_path(lake(hdfs)) / "gold" / "models" / "als").iterdir()}
     assert project.receipt("gold/models/als")["facts"]["model_version"] in names
     assert not list((project.root / records(hdfs)).rglob("*.parquet")), "tables lie on HDFS alone"
 
 
 def test_nothing_is_done_twice_and_another_machine_restores_all(project: Project, hdfs: Hdfs) -> None:
-    again = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    again = project.gold(folder=records(hdfs).name, lakehouse=lake(hdfs))
     assert not again.worked | again.restored
     before = project.receipts(records(hdfs).name)
     shutil.rmtree(project.root / records(hdfs))
     shutil.rmtree(project.path(".cache/lakehouse"))
-    elsewhere = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    elsewhere = project.gold(folder=records(hdfs).name, lakehouse=lake(hdfs))
     assert not elsewhere.worked - {"bronze"}
     assert project.receipts(records(hdfs).name) == before
 
@@ -85,12 +85,12 @@ def test_nothing_is_done_twice_and_another_machine_restores_all(project: Project
 def test_versions_validation_and_damage_work_as_in_a_folder(project: Project, hdfs: Hdfs) -> None:
     ok = project.tool("run_pipeline", "validate", "--deep", lakehouse=lake(hdfs))
     assert ok.code == 0 and "Validation passed" in ok.output
-    other = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs), test_fraction=0.3)
+    other = project.gold(folder=records(hdfs).name, lakehouse=lake(hdfs), test_fraction=0.3)
     assert {"interactions", "train_als"} <= other.worked and "silver_ratings" not in other.worked
-    back = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs))
+    back = project.gold(folder=records(hdfs).name, lakehouse=lake(hdfs))
     assert not back.worked and "interactions" in back.restored
     assert DeltaTable(f"{lake(hdfs)}/gold/interactions").version() == 2
-    file = next(path for path in (place(lake(hdfs)) / "silver" / "movies").iterdir() if path.suffix == ".parquet")
+    file = next(path for path in (store_path(lake(hdfs)) / "silver" / "movies").iterdir() if path.suffix == ".parquet")
     assert isinstance(file, HdfsPath)
     content = file.read_bytes()
     try:
@@ -105,14 +105,14 @@ def test_versions_validation_and_damage_work_as_in_a_folder(project: Project, hd
 
 def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project, hdfs: Hdfs) -> None:
     by_spark = {"etl_engine": "spark", "engine": "spark-ml", "lakehouse": f"{hdfs.address}/by_spark"}
-    house = Lakehouse(by_spark["lakehouse"], "small")
-    there = project.gold(house.receipt(layout.MODELS), house=house.records.name, **by_spark)
+    lakehouse = Lakehouse(by_spark["lakehouse"], "small")
+    there = project.gold(lakehouse.receipt(layout.MODELS), folder=lakehouse.records.name, **by_spark)
     assert {"silver_ratings", "train_als"} <= there.worked
     project.gold(Lakehouse("results/small", "small").receipt(layout.MODELS), engine="spark-ml")
-    here, found = contents(project.receipts()), contents(project.receipts(house.records.name))
+    here, found = contents(project.receipts()), contents(project.receipts(lakehouse.records.name))
     assert "gold/models/als.receipt.json" in found
     assert {name: here[name] for name in found} == found
-    assert not [path for path in house.place.rglob("*") if publishing.STAGING in path.name]
+    assert not [path for path in lakehouse.path.rglob("*") if publishing.STAGING in path.name]
 
 
 def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finishes(
@@ -136,18 +136,18 @@ def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finis
     assert "run the same command again" in said
     assert "Traceback" not in said
     assert took < 120, "HDFS's own client would have waited for three minutes a call"
-    away = project.snakemake(house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
+    away = project.snakemake(folder=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
     assert away.code == 1 and "does not answer" in away.output and not away.events
     kept = project.receipts(records(hdfs).name)
-    dry = project.snakemake("gold", "-n", house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
+    dry = project.snakemake("gold", "-n", folder=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
     assert dry.code == 1 and "does not answer" in dry.output
     assert project.receipts(records(hdfs).name) == kept, "a store that is away says nothing of what it holds"
     hdfs.start()
-    wait_for(lambda: free(place(f"{lake(hdfs)}/.lock")), 90)
-    after = project.gold(house=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
+    wait_for(lambda: free(store_path(f"{lake(hdfs)}/.lock")), 90)
+    after = project.gold(folder=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
     assert "train_als" in after.worked and "silver_ratings" not in after.worked
     assert not [
-        path for path in place(lake(hdfs)).rglob("*") if publishing.STAGING in path.name or path.suffix == ".tmp"
+        path for path in store_path(lake(hdfs)).rglob("*") if publishing.STAGING in path.name or path.suffix == ".tmp"
     ]
 
 
@@ -161,10 +161,10 @@ def free(path: object) -> bool:
 
 
 def test_two_runs_from_two_machines_exclude_each_other(project: Project, hdfs: Hdfs) -> None:
-    held = place(f"{lake(hdfs)}/.lock")
+    held = store_path(f"{lake(hdfs)}/.lock")
     assert isinstance(held, HdfsPath)
     with lease(held):
-        kept_out = project.snakemake(house=records(hdfs).name, lakehouse=lake(hdfs))
+        kept_out = project.snakemake(folder=records(hdfs).name, lakehouse=lake(hdfs))
     assert kept_out.code == 1
     assert "another run holds hdfs://" in kept_out.output and not kept_out.events
 

@@ -239,6 +239,6 @@ def test_the_real_ml_latest_small_in_a_folder_with_spaces_and_accents(
     folder.mkdir()
     for name in ("ratings", "movies", "tags"):
         (folder / f"{name}.csv").write_bytes((latest_small / f"{name}.csv").read_bytes())
-    project.gold(dataset="mine", dataset_path=folder.name, house="mine", rank=8)
+    project.gold(dataset="mine", dataset_path=folder.name, folder="mine", rank=8)
     rows = {name: project.receipt(f"silver/{name}", "mine")["rows"] for name in ("ratings", "movies", "tags")}
     assert rows == {"ratings": 100_836, "movies": 9_742, "tags": 3_683}

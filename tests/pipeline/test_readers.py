@@ -34,8 +34,8 @@ READERS = [example for example in EXAMPLES if "ratings = " in example[1]]
 def lakes(built_run: tuple[Project, Run], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Gold in both formats; of the Delta recommendations two versions, ten movies a user and then three."""
     project = built_run[0].copy(tmp_path_factory.mktemp("readers") / "project")
-    for house, changed in (("small", {"top_n": 3}), ("small-parquet", {"storage_format": "parquet"})):
-        project.gold(f"results/{house}/gold/recommendations_als.receipt.json", house=house, **changed)
+    for lakehouse, changed in (("small", {"top_n": 3}), ("small-parquet", {"storage_format": "parquet"})):
+        project.gold(f"results/{lakehouse}/gold/recommendations_als.receipt.json", folder=lakehouse, **changed)
     return project
 
 
@@ -47,8 +47,8 @@ def ran(code: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> dict[st
     return found
 
 
-def truth(project: Project, house: str, artifact: str) -> pa.Table:
-    root = project.lakehouse(house)
+def truth(project: Project, lakehouse: str, artifact: str) -> pa.Table:
+    root = project.lakehouse(lakehouse)
     return storage.open_table(root, read(root / f"{artifact}.receipt.json"), "").read()
 
 
@@ -66,9 +66,9 @@ def test_the_page_has_an_example_for_each_reader() -> None:
 def test_a_reader_sees_the_rows_and_columns_that_the_receipt_stands_for(
     lakes: Project, monkeypatch: pytest.MonkeyPatch, name: str, code: str
 ) -> None:
-    house = "small-parquet" if "demo-parquet" in code else "small"
+    lakehouse = "small-parquet" if "demo-parquet" in code else "small"
     found = ran(code, lakes, monkeypatch)
-    table = truth(lakes, house, "silver/ratings")
+    table = truth(lakes, lakehouse, "silver/ratings")
     assert set(found["ratings"].columns) == set(CONTRACTS["ratings"].names)
     exact = ["user_id", "movie_id", "rating", "year", "month"]
     frame = (
@@ -80,7 +80,7 @@ def test_a_reader_sees_the_rows_and_columns_that_the_receipt_stands_for(
     moments = sorted(moment.timestamp() for moment in found["ratings"]["rating_ts"].to_list())
     assert moments == sorted(moment.timestamp() for moment in table["rating_ts"].to_pylist())
 
-    lists = truth(lakes, house, "gold/recommendations_als").to_pylist()
+    lists = truth(lakes, lakehouse, "gold/recommendations_als").to_pylist()
     expected = [
         (row["user_id"], item["movie_id"], item["rank"], item["score"])
         for row in lists

@@ -122,20 +122,20 @@ def test_no_test_row_reaches_a_trial(built: Project) -> None:
     assert {"interactions", "sweep_data"} <= run.worked, "the test fold has changed"
     assert not {"trial", "leaderboard"} & run.worked, "what trials read has not"
     assert results(built) == before
-    house = built.lakehouse()
+    lakehouse = built.lakehouse()
     for layer in ("bronze", "silver", "gold"):
-        shutil.rmtree(house / layer)
-    for result in house.glob("sweeps/trials/*/result.json"):
+        shutil.rmtree(lakehouse / layer)
+    for result in lakehouse.glob("sweeps/trials/*/result.json"):
         params = json.loads(result.read_text("utf-8"))["params"]
         receipt = result.with_suffix(".receipt.json")
         shutil.rmtree(result.parent / "_memo")
-        words = ["--params", json.dumps(params), "--lakehouse", str(house), "--dataset", "small", "--threads", "1"]
-        words += ["--sweep-data", str(house / "sweeps/data.receipt.json"), "--receipt", str(receipt)]
+        words = ["--params", json.dumps(params), "--lakehouse", str(lakehouse), "--dataset", "small", "--threads", "1"]
+        words += ["--sweep-data", str(lakehouse / "sweeps/data.receipt.json"), "--receipt", str(receipt)]
         command = [sys.executable, "scripts/trial.py", *words]
         ran = subprocess.run(command, cwd=built.root, env=built.environment({"PYTHONPATH": "src"}), check=False)
         assert ran.returncode == 0
     assert results(built) == before, "a trial needs nothing but sweeps/data"
-    assert (house / "sweeps/mine/best.yaml").read_bytes() == best
+    assert (lakehouse / "sweeps/mine/best.yaml").read_bytes() == best
 
 
 def poison(project: Project) -> None:

@@ -308,13 +308,13 @@ def on_terminal(project: Project, answer: str, *words: str) -> tuple[int, str]:
 
 
 def test_clean_lists_asks_and_removes_only_what_the_pipeline_made(built: Project) -> None:
-    house, before = built.lakehouse(), built.receipts()
+    lakehouse, before = built.lakehouse(), built.receipts()
     code, said = on_terminal(built, "n\n", "clean")
     assert code == 1 and "Remove all this? [y/N]" in said and "nothing was removed" in said
     assert re.search(r"\d kB  silver/ratings", said) and "in all" in said
     refused = built.tool("run_pipeline", "clean")
     assert refused.code == 2 and "there is no terminal" in refused.output
-    with (house / ".lock").open("a+") as lock:
+    with (lakehouse / ".lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         held = built.tool("run_pipeline", "clean", "--yes")
         assert held.code == 1 and "another run holds results/small" in held.output
@@ -323,14 +323,14 @@ def test_clean_lists_asks_and_removes_only_what_the_pipeline_made(built: Project
     code, said = on_terminal(built, "y\n", "clean", "--layer", "gold")
     assert code == 0, said
     assert {name.split("/")[0] for name in before.keys() - built.receipts().keys()} == {"gold", "reports"}
-    assert not (house / "gold").exists()
+    assert not (lakehouse / "gold").exists()
     again = built.gold()
     assert built.receipts() == before, "the same comes out"
     assert "silver_ratings" not in again.worked
-    (house / "notes.txt").write_text("mine")
+    (lakehouse / "notes.txt").write_text("mine")
     run = built.tool("run_pipeline", "clean", "--yes")
     assert run.code == 0 and "left, as not made by it: notes.txt" in run.output
-    assert [path.name for path in house.iterdir() if path.name != ".lock"] == ["notes.txt"]
+    assert [path.name for path in lakehouse.iterdir() if path.name != ".lock"] == ["notes.txt"]
     assert built.tool("run_pipeline", "clean", "--yes", lakehouse="results/none").code == 0
 
 
@@ -353,14 +353,14 @@ def test_prune_keeps_the_newest_versions_and_all_that_receipts_name(built: Proje
     assert len(list(built.lakehouse().glob("gold/models/als/[!._]*"))) == 3
     run = built.tool("run_pipeline", "prune", "--yes", retain_versions=1)
     assert run.code == 0, run.output
-    house = built.lakehouse()
+    lakehouse = built.lakehouse()
     for pattern in ("gold/models/als/[!._]*", "gold/baselines/als_plain/[!._]*", "gold/metrics/run_metrics_*.json",
                     "gold/metrics/run_metrics_*.csv", "gold/metrics/_evaluation/evaluation_*.json",
                     "gold/metrics/_gate/gate_*.json", "reports/*.html"):  # fmt: skip
-        assert len(list(house.glob(pattern))) == 1, pattern
+        assert len(list(lakehouse.glob(pattern))) == 1, pattern
     for table in ("silver/ratings", "gold/interactions", "gold/recommendations_als"):
-        left = {path for path in (house / table).rglob("*.parquet") if "_delta_log" not in path.parts}
-        assert len(DeltaTable(str(house / table)).file_uris()) == len(left), table
+        left = {path for path in (lakehouse / table).rglob("*.parquet") if "_delta_log" not in path.parts}
+        assert len(DeltaTable(str(lakehouse / table)).file_uris()) == len(left), table
     assert built.receipts() == before
     assert built.tool("run_pipeline", "validate", "--deep").code == 0
     assert "Nothing to be done" in built.gold().output

@@ -87,16 +87,16 @@ def facts(project: Project, step: str) -> dict[str, Any]:
 
 def run_step(project: Project, name: str, address: str, fence: Callable[[], None] | None = None, **given: Any) -> Run:
     """One step's script by itself, which is quicker than a whole run."""
-    step, house = STEPS[name], Lakehouse("results/small", "small")
+    step, lakehouse = STEPS[name], Lakehouse("results/small", "small")
     asked = config.load({"dataset": "small", **given}, {})
     words = [
         word
-        for read, artifact in input_artifacts(step, house, asked).items()
-        for word in (f"--{read.replace('_', '-')}", house.receipt(artifact))
+        for read, artifact in input_artifacts(step, lakehouse, asked).items()
+        for word in (f"--{read.replace('_', '-')}", lakehouse.receipt(artifact))
     ]
     command = [
-        sys.executable, step.script, "--lakehouse", house.root, "--dataset", house.dataset, *words,
-        "--receipt", house.receipt(house.artifact(step.makes)), "--params", json.dumps(given),
+        sys.executable, step.script, "--lakehouse", lakehouse.root, "--dataset", lakehouse.dataset, *words,
+        "--receipt", lakehouse.receipt(lakehouse.artifact(step.makes)), "--params", json.dumps(given),
     ]  # fmt: skip
     environment = project.environment({"PYTHONPATH": "src", URI: address})
     ran = subprocess.run(

@@ -12,7 +12,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.reports.rating_counts import Counts
 from reco_platform.reports.run_page import BEYOND, RANKING, RATING, STRATA, RunFacts
 from reco_platform.reports.text_summary import SYSTEMS
-from reco_platform.reports.user_examples import Movie, Shelf
+from reco_platform.reports.user_examples import Movie, UserExample
 
 HOSTILE = '<script>alert(1)</script> & "Quoted" $x^2$ ' + "long" * 30
 RANKED = [system for system in SYSTEMS if system != "global_mean"]
@@ -87,10 +87,10 @@ def run_facts(**changes: Any) -> RunFacts:
     """A run with a movie whose title would break a careless page."""
     months = [(2017 + month // 12, month % 12 + 1, 1_000 + 37 * month) for month in range(30)]
     stars = {star / 2: 5_000 + 100 * star for star in range(1, 11)}
-    shelf = Shelf(7, 1_234, [Movie(HOSTILE, ["Drama"], 5.0)], [Movie("Plain (1999)", [], 4.567, 3.5)])
+    shelf = UserExample(7, 1_234, [Movie(HOSTILE, ["Drama"], 5.0)], [Movie("Plain (1999)", [], 4.567, 3.5)])
     receipt = Receipt("silver/ratings", "table", "silver/ratings", "delta", 0, 74_073, "", "0123456789abcdef")
     facts = RunFacts(
-        metrics=metrics(), etl=etl(), counts=Counts(months, stars, np.arange(2_000, 0, -1)), shelves=[shelf],
+        metrics=metrics(), etl=etl(), counts=Counts(months, stars, np.arange(2_000, 0, -1)), user_examples=[shelf],
         inputs={"ratings": receipt}, packages={"numpy": "2.4.6"}, gate={"state": "challenger", "reason": "not better"},
     )  # fmt: skip
     return replace(facts, **changes)

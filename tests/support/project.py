@@ -104,15 +104,15 @@ class Project:
         return [snakemake, "--cores", str(cores), *(words or ("gold",)), "--config", *pairs]
 
     def snakemake(
-        self, *words: str, cores: int = 2, env: Mapping[str, str] | None = None, house: str = "small", **config: Any
+        self, *words: str, cores: int = 2, env: Mapping[str, str] | None = None, folder: str = "small", **config: Any
     ) -> Run:
-        """Runs Snakemake to its end; `house` is the folder below results/ whose journal tells what the steps did."""
-        before = set(self.journals(house))
+        """Runs Snakemake to its end; `folder` is the one below results/ whose journal tells what the steps did."""
+        before = set(self.journals(folder))
         ran = subprocess.run(
             self.command(*words, cores=cores, **config),
             cwd=self.root, env=self.environment(env), capture_output=True, text=True, check=False,
         )  # fmt: skip
-        new = sorted(set(self.journals(house)) - before)
+        new = sorted(set(self.journals(folder)) - before)
         lines = [line for journal in new for line in journal.read_text(encoding="utf-8").splitlines()]
         return Run(ran.returncode, ran.stdout + ran.stderr, [json.loads(line) for line in lines])
 
@@ -122,8 +122,8 @@ class Project:
         assert run.code == 0, run.output
         return run
 
-    def journals(self, house: str = "small") -> list[Path]:
-        found = (self.root / "results" / house / "_runs").glob("*.jsonl")
+    def journals(self, folder: str = "small") -> list[Path]:
+        found = (self.root / "results" / folder / "_runs").glob("*.jsonl")
         return sorted(path for path in found if "." not in path.stem)
 
     def tool(self, name: str, *words: str, env: Mapping[str, str] | None = None, **config: Any) -> Run:
@@ -156,13 +156,13 @@ class Project:
         finally:
             kill_group(process)
 
-    def receipts(self, house: str = "small") -> dict[str, str]:
+    def receipts(self, folder: str = "small") -> dict[str, str]:
         """The text of every receipt by its path in the lakehouse."""
-        root = self.lakehouse(house)
+        root = self.lakehouse(folder)
         return {str(path.relative_to(root)): path.read_text("utf-8") for path in root.rglob("*.receipt.json")}
 
-    def receipt(self, artifact: str, house: str = "small") -> dict[str, Any]:
-        text = (self.lakehouse(house) / f"{artifact}.receipt.json").read_text("utf-8")
+    def receipt(self, artifact: str, folder: str = "small") -> dict[str, Any]:
+        text = (self.lakehouse(folder) / f"{artifact}.receipt.json").read_text("utf-8")
         found: dict[str, Any] = json.loads(text)
         return found
 

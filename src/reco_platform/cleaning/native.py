@@ -98,17 +98,17 @@ def in_order(
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """The rows of one partition: where they stand in the table, and the folder they go to."""
 
     rows: npt.NDArray[np.int64]
     folder: str
 
 
-def places(table: pa.Table, partition_by: Sequence[str]) -> list[Place]:
+def places(table: pa.Table, partition_by: Sequence[str]) -> list[Location]:
     """The partitions, those with the most rows first, so that no thread is left with a long one at the end."""
     if not partition_by:
-        return [Place(np.arange(len(table)), "")] if len(table) else []
+        return [Location(np.arange(len(table)), "")] if len(table) else []
     columns = [table[name].to_numpy() for name in partition_by]
     bases = [int(values.min(initial=0)) for values in columns]
     sizes = [int(values.max(initial=0)) - base + 1 for values, base in zip(columns, bases, strict=True)]
@@ -123,11 +123,11 @@ def places(table: pa.Table, partition_by: Sequence[str]) -> list[Place]:
     for first, last in pairwise(bounds.tolist()):
         at = order[first]
         folder = "/".join(f"{name}={values[at]}" for name, values in zip(partition_by, columns, strict=True))
-        found.append(Place(order[first:last], folder))
+        found.append(Location(order[first:last], folder))
     return sorted(found, key=lambda place: -len(place.rows))
 
 
-def write_part(table: pa.Table, place: Place, cleaning: Cleaning, staging: Path) -> Part:
+def write_part(table: pa.Table, place: Location, cleaning: Cleaning, staging: Path) -> Part:
     """Sorts and deduplicates the rows of one partition, writes them as one file, and says what it holds."""
     contract = cleaning.contract
     rows = table.take(pa.array(place.rows))

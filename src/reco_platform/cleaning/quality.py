@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from reco_platform.fingerprint.spec import RowSums
 from reco_platform.lakehouse.contracts import Contract, violations
 from reco_platform.lakehouse.storage import data_files
-from reco_platform.store.paths import Place, below, readable
+from reco_platform.store.paths import StorePath, below, readable
 
 DUPLICATES = ("exact", "conflicting")
 
@@ -87,7 +87,7 @@ def file_order(contract: Contract) -> list[str]:
     return list(contract.key) or [field.name for field in contract.fields if field.name not in contract.partition_by]
 
 
-def check_sample(contract: Contract, staging: Place, *, size: int, seed: int) -> tuple[int, list[str]]:
+def check_sample(contract: Contract, staging: StorePath, *, size: int, seed: int) -> tuple[int, list[str]]:
     """The contract on a seeded sample of staged files: how many rows were read, and what they break."""
     files = data_files(staging)
     random.Random(seed).shuffle(files)  # noqa: S311  # a sample, not a secret

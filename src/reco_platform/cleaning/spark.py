@@ -12,7 +12,7 @@ from reco_platform.cleaning.rules import Cleaning, check, rejected_schema
 from reco_platform.fingerprint.spark import row_sums, spark_fields, spark_sums
 from reco_platform.fingerprint.spec import arrow_type
 from reco_platform.lakehouse.contracts import Contract, Field
-from reco_platform.store.paths import Place
+from reco_platform.store.paths import StorePath
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 DROPS_OBSERVATIONS = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
-def clean(spark: SparkSession, parsed: Place, cleaning: Cleaning, staging: Place, quarantine: Place) -> Cleaned:
+def clean(
+    spark: SparkSession, parsed: StorePath, cleaning: Cleaning, staging: StorePath, quarantine: StorePath
+) -> Cleaned:
     """Writes the good rows to `staging` and the rejected ones to `quarantine`, both as Parquet.
 
     Args:
@@ -66,7 +68,7 @@ def clean(spark: SparkSession, parsed: Place, cleaning: Cleaning, staging: Place
     )
 
 
-def uri(path: Place) -> str:
+def uri(path: StorePath) -> str:
     """An address that means the same to every executor, whatever Spark's own file system is."""
     return path.absolute().as_uri()
 
@@ -156,7 +158,7 @@ def spans(observed: Mapping[str, Any], contract: Contract) -> dict[str, Span]:
     }
 
 
-def write(frame: DataFrame, cleaning: Cleaning, staging: Place) -> None:
+def write(frame: DataFrame, cleaning: Cleaning, staging: StorePath) -> None:
     """Writes sorted Parquet: one file a partition, or one file."""
     contract = cleaning.contract
     if contract.partition_by:

@@ -46,7 +46,7 @@ def stopped_by(error: KeyboardInterrupt) -> Stopped:
     return error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
 
 
-def heed_signals() -> None:
+def install_signal_handlers() -> None:
     """Makes SIGINT, SIGTERM and SIGHUP raise `Stopped`."""
 
     def stop(number: int) -> None:

@@ -10,12 +10,12 @@ from reco_platform.datasets import registry as datasets
 from reco_platform.lakehouse import publishing, storage
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt, write_text
-from reco_platform.store.paths import Place, move, remove_tree, sha256_file, side_by_side
+from reco_platform.store.paths import StorePath, move, remove_tree, sha256_file, side_by_side
 
 CACHE = Path(".cache/downloads")
 
 
-def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], None]) -> bool:
+def bring(dataset: datasets.Dataset, lakehouse: Lakehouse, report: Callable[[str], None]) -> bool:
     """Puts the CSV files in place, unless they were already brought from this very source.
 
     Files that a person has changed since are kept: they are that person's data now.
@@ -23,9 +23,9 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     Returns:
         Whether anything was brought.
     """
-    if is_there(dataset, house):
+    if is_there(dataset, lakehouse):
         return False
-    folder, source, wanted = folder_of(house), source_of(house), datasets.tables(dataset)
+    folder, source, wanted = folder_of(lakehouse), source_of(lakehouse), datasets.tables(dataset)
     source.unlink(missing_ok=True)
     for table in set(TABLES) - set(wanted):
         (folder / f"{table}.csv").unlink(missing_ok=True)
@@ -40,22 +40,22 @@ def bring(dataset: datasets.Dataset, house: Lakehouse, report: Callable[[str], N
     return True
 
 
-def folder_of(house: Lakehouse) -> Place:
-    return house.content(house.bronze("ratings")).parent
+def folder_of(lakehouse: Lakehouse) -> StorePath:
+    return lakehouse.content(lakehouse.bronze("ratings")).parent
 
 
-def source_of(house: Lakehouse) -> Place:
+def source_of(lakehouse: Lakehouse) -> StorePath:
     """The file that says what the CSV files were brought from."""
-    return folder_of(house) / storage.MEMO / "source.json"
+    return folder_of(lakehouse) / storage.MEMO / "source.json"
 
 
 def identity(dataset: datasets.Dataset) -> str:
     return json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
 
 
-def is_there(dataset: datasets.Dataset, house: Lakehouse) -> bool:
+def is_there(dataset: datasets.Dataset, lakehouse: Lakehouse) -> bool:
     """Whether the CSV files were brought from this very source and lie in place."""
-    source, folder = source_of(house), folder_of(house)
+    source, folder = source_of(lakehouse), folder_of(lakehouse)
     return (
         source.is_file()
         and source.read_text("utf-8") == identity(dataset)
@@ -63,25 +63,25 @@ def is_there(dataset: datasets.Dataset, house: Lakehouse) -> bool:
     )
 
 
-def memo(house: Lakehouse, table: str) -> Place:
+def memo(lakehouse: Lakehouse, table: str) -> StorePath:
     """The receipt that a CSV file had the last time."""
-    return folder_of(house) / storage.MEMO / f"{table}.json"
+    return folder_of(lakehouse) / storage.MEMO / f"{table}.json"
 
 
-def describe(dataset: datasets.Dataset, house: Lakehouse, table: str, path: Place | None = None) -> Receipt:
+def describe(dataset: datasets.Dataset, lakehouse: Lakehouse, table: str, path: StorePath | None = None) -> Receipt:
     """The receipt of one CSV file as it is now; of kind absent where the data set has none.
 
     Args:
         dataset: the data set.
-        house: the lakehouse.
+        lakehouse: the lakehouse.
         table: which file.
         path: where its bytes lie, if not in the lakehouse yet.
 
     Raises:
         OSError: the file is not there.
     """
-    artifact = house.bronze(table)
-    path = path or house.content(f"{artifact}.csv")
+    artifact = lakehouse.bronze(table)
+    path = path or lakehouse.content(f"{artifact}.csv")
     if table not in datasets.tables(dataset):
         return Receipt(artifact, "absent", f"{artifact}.csv")
     checksum = sha256_file(path)
@@ -90,7 +90,7 @@ def describe(dataset: datasets.Dataset, house: Lakehouse, table: str, path: Plac
     return Receipt(artifact, "file", f"{artifact}.csv", "csv", None, 0, "", checksum[:16], facts, {"step": "bronze"})
 
 
-def seen(path: Place) -> list[int] | None:
+def seen(path: StorePath) -> list[int] | None:
     """What a look at a file shows without reading it: its size and its time of change; None where there is none."""
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
 

@@ -23,7 +23,7 @@ import psutil  # type: ignore[import-untyped]
 from reco_platform.core import parent_watch
 from reco_platform.lakehouse import publishing, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
-from reco_platform.store.paths import Place, remove_tree
+from reco_platform.store.paths import StorePath, remove_tree
 
 MARK = ".unfinished"
 PREFIX = "reco-run-"
@@ -36,14 +36,14 @@ PLUMBING = frozenset({"bash", "sh", "tee"})  # they end with the programs that t
 # --- temporary files
 
 
-def begin(house: Lakehouse, snakemakes: Sequence[str] = ()) -> Path:
+def begin(lakehouse: Lakehouse, snakemakes: Sequence[str] = ()) -> Path:
     """Makes the folder for temporary files of this run, and the mark that names it.
 
     Args:
-        house: the lakehouse.
+        lakehouse: the lakehouse.
         snakemakes: the folders for temporary files that Snakemake has made of its own accord.
     """
-    mark = house.runs / MARK
+    mark = lakehouse.runs / MARK
     scratch = scratch_folder()
     receipts.write_text(mark, "".join(f"{path}\n" for path in (scratch, *snakemakes)))
     return scratch
@@ -58,7 +58,7 @@ def scratch_folder() -> Path:
     return scratch
 
 
-def put_right(house: Lakehouse) -> None:
+def recover(lakehouse: Lakehouse) -> None:
     """Waits for the last step of a killed run, and removes what was half-written.
 
     To be called by who holds the lakehouse's lock.
@@ -66,13 +66,13 @@ def put_right(house: Lakehouse) -> None:
     Raises:
         TableError: if a step of a run that was killed does not end.
     """
-    mark = house.runs / MARK
+    mark = lakehouse.runs / MARK
     if not mark.is_file():
         return
     for folder in named(mark):
         parent_watch.wait_for_steps(folder)
         shutil.rmtree(folder, ignore_errors=True)
-    roots: dict[str, Place] = {str(house.records): house.records, house.root: house.place}
+    roots: dict[str, StorePath] = {str(lakehouse.records): lakehouse.records, lakehouse.root: lakehouse.path}
     for root in roots.values():
         for pending in [*root.rglob(f"{storage.PENDING}.json")]:
             publishing.clean_up(pending.parent.parent)
@@ -93,14 +93,14 @@ def is_ours(folder: Path) -> bool:
     return ours or folder.name.startswith("snakemake") or folder.parent.name == SOURCES
 
 
-def ended_well(house: Lakehouse) -> None:
+def ended_well(lakehouse: Lakehouse) -> None:
     """Says that this run leaves nothing half-written: at the end of its process the mark goes."""
-    atexit.register(clear_up, house)
+    atexit.register(clear_up, lakehouse)
 
 
-def clear_up(house: Lakehouse) -> None:
+def clear_up(lakehouse: Lakehouse) -> None:
     """Removes the temporary files of a run that leaves nothing half-written, and then the mark that names them."""
-    mark = house.runs / MARK
+    mark = lakehouse.runs / MARK
     if mark.is_file():  # it goes with a lakehouse that was moved meanwhile
         for folder in named(mark):
             shutil.rmtree(folder, ignore_errors=True)
@@ -110,7 +110,7 @@ def clear_up(house: Lakehouse) -> None:
 # --- signals
 
 
-def heed_signals() -> None:
+def install_signal_handlers() -> None:
     """Makes SIGINT, SIGTERM and SIGHUP end the steps under way; a second signal ends this process at once.
 
     To be called when Snakemake has set up its own: on SIGTERM it waits for running jobs, hours perhaps, and on SIGINT

@@ -17,7 +17,7 @@ from reco_platform.lakehouse import layout
 
 VARIABLE = "RECO_RUN_JOURNAL"
 ENDS = ("worked", "restored", "failed")
-UNSAID = "it ended without a word: killed, or crashed"
+NO_EXIT_EVENT = "it ended without a word: killed, or crashed"
 
 Kind = Literal["started", "progress", "worked", "restored", "failed"]
 
@@ -134,4 +134,4 @@ def endings(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def unsaid(started: Event) -> Event:
-    return started.model_copy(update={"event": "failed", "why": [UNSAID]})
+    return started.model_copy(update={"event": "failed", "why": [NO_EXIT_EVENT]})

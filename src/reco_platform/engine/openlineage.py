@@ -202,7 +202,7 @@ def output(root: str, receipt: Receipt, inputs: Mapping[str, Receipt]) -> dict[s
     found = dataset(root, receipt)
     rows = {"rowCount": receipt.rows} if receipt.kind == "table" else {}
     found["facets"] |= column_lineage(root, receipt, inputs)
-    size = storage.content_bytes(store_paths.place(root), receipt)
+    size = storage.content_bytes(store_paths.store_path(root), receipt)
     return {**found, "outputFacets": facet("outputStatistics", **rows, size=size)}
 
 
@@ -287,5 +287,5 @@ def emit_of_run(kind: Kind, path: Path, facets: Facets) -> None:
 def emit_unsaid(path: Path) -> None:
     """Ends the attempts that could not say their own end."""
     for end in journal.endings(journal.read(path)):
-        if end.why == [journal.UNSAID] and end.attempt:
-            emit(path, run_event("FAIL", end.attempt, end.step, run_facets=parent(path) | error(journal.UNSAID)))
+        if end.why == [journal.NO_EXIT_EVENT] and end.attempt:
+            emit(path, run_event("FAIL", end.attempt, end.step, run_facets=parent(path) | error(journal.NO_EXIT_EVENT)))

@@ -130,7 +130,7 @@ def failure(run: Path, end: Event) -> Failure:
     log = run.parents[1] / end.log
     said, hint = last_words(log)
     if not hint:
-        killed = end.why in ([journal.UNSAID], [os_limits.JAVA_ENDED[0]])
+        killed = end.why in ([journal.NO_EXIT_EVENT], [os_limits.JAVA_ENDED[0]])
         _, hint = os_limits.told_of(said) or ("", os_limits.KILLED if killed else "")
     return Failure(step=end.step, artifact=end.artifact, why=end.why, log=shown(log), last_line=said, hint=hint)
 

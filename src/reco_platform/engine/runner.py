@@ -31,7 +31,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS, Step
 from reco_platform.spark import session
 from reco_platform.store import file_fingerprint
-from reco_platform.store.paths import Place
+from reco_platform.store.paths import StorePath
 
 # What Snakemake's main process tells every script of a run, besides where it works.
 MEMORY, LOG_LEVEL = "RECO_MEMORY", "RECO_LOG_LEVEL"
@@ -51,7 +51,7 @@ class Task:
 
     step: Step
     dataset: str
-    root: Place
+    root: StorePath
     receipt_path: Path
     artifact: str
     params: dict[str, Any]
@@ -73,7 +73,7 @@ class Task:
         return step_digest(f"{self.step.name} {self.artifact}", self.values, self.params["code"], self.identities)
 
     @property
-    def memo(self) -> Place:
+    def memo(self) -> StorePath:
         """Where this artifact's earlier receipts lie."""
         return memo_folder(self.step, self.root, self.artifact)
 
@@ -117,7 +117,7 @@ class Task:
         return receipt
 
     @property
-    def house(self) -> Lakehouse:
+    def lakehouse(self) -> Lakehouse:
         return Lakehouse(str(self.root), self.dataset)
 
     def uri(self, name: str) -> str:
@@ -125,7 +125,7 @@ class Task:
         return (self.root / self.checked(name).path).absolute().as_uri()
 
     def publish(
-        self, staging: Place, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
+        self, staging: StorePath, contract: Contract, path: str, *, fingerprint: str, rows: int, facts: dict[str, Any]
     ) -> Receipt:
         """Publishes a staged table and gives its receipt."""
         version = self.publish_rows(
@@ -136,7 +136,14 @@ class Task:
         return Receipt(self.artifact, "table", path, storage_format, version, rows, digest, fingerprint, facts)
 
     def publish_rows(
-        self, staging: Place, path: str, schema: pa.Schema, partition_by: Sequence[str], *, fingerprint: str, rows: int
+        self,
+        staging: StorePath,
+        path: str,
+        schema: pa.Schema,
+        partition_by: Sequence[str],
+        *,
+        fingerprint: str,
+        rows: int,
     ) -> int | None:
         """Publishes a staged table, in place of whatever stands in its way where the run may overwrite; its version."""
         target, storage_format = self.root / path, self.params["storage_format"]
@@ -167,19 +174,19 @@ def identity(step: Step, receipt: Receipt) -> str:
     return receipt.whole if step.reads_facts else receipt.content
 
 
-def memo_folder(step: Step, root: Place, artifact: str) -> Place:
+def memo_folder(step: Step, root: StorePath, artifact: str) -> StorePath:
     """Where the earlier receipts of an artifact lie, by digest: inside its folder, or beside its file."""
     target = root / artifact
     return target.parent / storage.MEMO / target.name if step.makes_file else target / storage.MEMO
 
 
-def memo_entries(folder: Place) -> list[Place]:
+def memo_entries(folder: StorePath) -> list[StorePath]:
     """The receipts that a memo holds, the newest first."""
     paths = [path for path in folder.glob("*.json") if path.stem != LAST]
     return sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
-def remembered(path: Place) -> Receipt | None:
+def remembered(path: StorePath) -> Receipt | None:
     """A receipt of a memo; None where it cannot be read."""
     try:
         return receipts.read(path)
@@ -187,7 +194,7 @@ def remembered(path: Place) -> Receipt | None:
         return None
 
 
-def rebuild_command(root: Place, receipt: Receipt) -> str:
+def rebuild_command(root: StorePath, receipt: Receipt) -> str:
     """The command that rebuilds exactly what a receipt stands for, as part of a run like this one."""
     rule = receipt.made_from.get("step", "bronze")
     target = os.environ.get(TARGET, "gold")
@@ -197,7 +204,7 @@ def rebuild_command(root: Place, receipt: Receipt) -> str:
     return commands.as_typed(target, rule, given)
 
 
-def blocked(root: Place, receipt: Receipt, dataset: str) -> bool:
+def blocked(root: StorePath, receipt: Receipt, dataset: str) -> bool:
     """Whether what stands at a table's path keeps its step from making it again."""
     return receipt.kind == "table" and publishing.obstacle(root / receipt.path, receipt.format, dataset) is not None
 
@@ -225,8 +232,8 @@ def parser(step: Step, description: str) -> argparse.ArgumentParser:
 
 def add_place(shape: argparse.ArgumentParser) -> None:
     """Options that say where a script works; within a run of Snakemake the environment says it."""
-    house = os.environ.get(layout.LAKEHOUSE)
-    shape.add_argument("--lakehouse", required=house is None, default=house, help="root of the lakehouse")
+    lakehouse = os.environ.get(layout.LAKEHOUSE)
+    shape.add_argument("--lakehouse", required=lakehouse is None, default=lakehouse, help="root of the lakehouse")
     shape.add_argument("--dataset", default=os.environ.get(layout.DATASET, "demo"), help="name of the data set")
 
 
@@ -247,13 +254,13 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
     values = resolved.model_dump(mode="json")
     params = {key: values[key] for key in step.keys} | own | {"code": code}
     receipt_path, artifact = Path(arguments.receipt), artifact_of(arguments)
-    house = Lakehouse(arguments.lakehouse, arguments.dataset)
+    lakehouse = Lakehouse(arguments.lakehouse, arguments.dataset)
     inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}
     if step.reads_trials:
-        inputs |= {name: receipts.read(house.receipt(layout.trial(name))) for name, _ in params["cells"]}
+        inputs |= {name: receipts.read(lakehouse.receipt(layout.trial(name))) for name, _ in params["cells"]}
     threads = max(arguments.threads, 1)
     return Task(
-        step, arguments.dataset, house.place, receipt_path, artifact, params, inputs, threads, arguments.log_level
+        step, arguments.dataset, lakehouse.path, receipt_path, artifact, params, inputs, threads, arguments.log_level
     )
 
 
@@ -294,7 +301,7 @@ def run(
     namespace = parser(step, description).parse_args(arguments)
     attempt = Attempt(step, namespace.lakehouse, artifact_of(namespace), namespace.started)
     parent_watch.watch()
-    parent_watch.heed_signals()
+    parent_watch.install_signal_handlers()
     if not session.submitted():
         attempt.begin()
     try:
@@ -378,7 +385,7 @@ def aside_of(task: Task, receipt: Receipt) -> tuple[str, str] | None:
     if receipt.kind == "file":
         return receipt.path, receipt.fingerprint
     found = receipt.facts.get(QUALITY_FINGERPRINT)
-    return (task.house.quality_report(Path(receipt.artifact).name), found) if found else None
+    return (task.lakehouse.quality_report(Path(receipt.artifact).name), found) if found else None
 
 
 def payload_holds(task: Task, path: str, fingerprint: str) -> bool:
@@ -389,11 +396,11 @@ def payload_holds(task: Task, path: str, fingerprint: str) -> bool:
     return file_fingerprint.content_fingerprint(content, Path(path).suffix) == fingerprint
 
 
-def memo_path(task: Task) -> Place:
+def memo_path(task: Task) -> StorePath:
     return task.memo / f"{task.digest}.json"
 
 
-def payload_path(task: Task) -> Place:
+def payload_path(task: Task) -> StorePath:
     """Where the memo keeps the content of a small file."""
     return memo_path(task).with_suffix(".payload")
 

@@ -75,7 +75,7 @@ def rows_of(table: pa.Table) -> Rows:
 
 
 @dataclass(frozen=True)
-class Scene:
+class EvaluationDataset:
     """What every system is judged in.
 
     Attributes:
@@ -115,7 +115,7 @@ class Scene:
         return beyond_accuracy.item_strata(self.counts)
 
 
-def scene_of(model: Model, train: Rows, test: Rows, genres: pa.Table) -> Scene:
+def evaluation_dataset(model: Model, train: Rows, test: Rows, genres: pa.Table) -> EvaluationDataset:
     users, user_of_row = distinct(test)
     at_user, known_users = model.users.positions(users)
     movie_of_row, known_movies = model.movies.positions(test.movies)
@@ -124,7 +124,7 @@ def scene_of(model: Model, train: Rows, test: Rows, genres: pa.Table) -> Scene:
     there = user_there & movie_there
     if not there.all():
         train_user, train_movie = train_user[there], train_movie[there]
-    return Scene(
+    return EvaluationDataset(
         train=train.where(there),
         train_user=train_user,
         train_movie=train_movie,
@@ -167,7 +167,7 @@ def genre_matrix(movie_ids: Ids, genres: pa.Table) -> Mask:
     return matrix
 
 
-def relevant_rows(scene: Scene, relevance: str, relevant_rating: float) -> Mask:
+def relevant_rows(scene: EvaluationDataset, relevance: str, relevant_rating: float) -> Mask:
     """Test rows of warm users and movies that count as liked: from the given rating, or from the user's mean on."""
     test = scene.test
     if relevance == "threshold":
@@ -182,7 +182,7 @@ def relevant_rows(scene: Scene, relevance: str, relevant_rating: float) -> Mask:
 # --- systems
 
 
-def predicted(models: Mapping[str, Model], fitted: biases.Biases, scene: Scene) -> dict[str, Doubles]:
+def predicted(models: Mapping[str, Model], fitted: biases.Biases, scene: EvaluationDataset) -> dict[str, Doubles]:
     """Each rating system's prediction of every test row; of a model NaN for cold rows."""
     test = scene.test
     return {
@@ -193,7 +193,7 @@ def predicted(models: Mapping[str, Model], fitted: biases.Biases, scene: Scene) 
 
 
 def lists_of(
-    models: Mapping[str, Model], fitted: biases.Biases, scene: Scene, settings: Settings
+    models: Mapping[str, Model], fitted: biases.Biases, scene: EvaluationDataset, settings: Settings
 ) -> dict[str, ranking_metrics.Positions]:
     """Each ranking system's best movies for every test user, seen ones left out; none for cold users."""
     longest, seen = max(settings.evaluation_k), seen_by(scene)
@@ -211,7 +211,9 @@ def lists_of(
     return {name: for_all(lists, scene) for name, lists in found.items()}
 
 
-def best_of(model: Model, scene: Scene, seen: topn.Seen, longest: int, threads: int) -> ranking_metrics.Positions:
+def best_of(
+    model: Model, scene: EvaluationDataset, seen: topn.Seen, longest: int, threads: int
+) -> ranking_metrics.Positions:
     """A model's best movies for each warm test user, shape (warm users, longest)."""
     warm = scene.users[scene.known_users]
     at, _ = model.users.positions(warm)
@@ -219,7 +221,7 @@ def best_of(model: Model, scene: Scene, seen: topn.Seen, longest: int, threads: 
     return rectangular(best, scene.movies, longest)
 
 
-def seen_by(scene: Scene) -> topn.Seen:
+def seen_by(scene: EvaluationDataset) -> topn.Seen:
     """What each warm test user has seen in training."""
     known = scene.at_user[scene.known_users]
     place = np.full(len(scene.activity), -1, np.int32)
@@ -237,14 +239,14 @@ def rectangular(best: topn.TopN, movies: Ids, longest: int) -> ranking_metrics.P
     return lists
 
 
-def of_catalogue(fitted: biases.Biases, scene: Scene) -> Doubles:
+def of_catalogue(fitted: biases.Biases, scene: EvaluationDataset) -> Doubles:
     """The bias of each movie of the catalogue, shape (m,)."""
     index = np.zeros(len(scene.movies), np.int32)
     index[scene.train_movie] = scene.train.movie_index
     return biases.of(fitted.movies, index)
 
 
-def for_all(lists: ranking_metrics.Positions, scene: Scene) -> ranking_metrics.Positions:
+def for_all(lists: ranking_metrics.Positions, scene: EvaluationDataset) -> ranking_metrics.Positions:
     """Lists of the warm test users as lists of all, empty for the others."""
     full = np.full((len(scene.users), lists.shape[1]), -1, np.int32)
     full[scene.known_users] = lists

@@ -19,14 +19,14 @@ from reco_platform.core.errors import DataError
 from reco_platform.evaluation import beyond_accuracy, bootstrap, ranking_metrics
 from reco_platform.evaluation.dataset import (
     Doubles,
+    EvaluationDataset,
     Mask,
     Rows,
-    Scene,
     Settings,
+    evaluation_dataset,
     lists_of,
     predicted,
     relevant_rows,
-    scene_of,
 )
 from reco_platform.evaluation.rating_metrics import rating_sums
 from reco_platform.evaluation.strata import strata_of
@@ -85,7 +85,7 @@ def evaluate(
         DataError: if the catalogue is smaller than every evaluation_k.
     """
     settings, left_out = fitting(settings, len(model.movies.ids))
-    scene = scene_of(model, train, test, genres)
+    scene = evaluation_dataset(model, train, test, genres)
     models = {"als": model, **({"als_plain": plain} if plain else {})}
     known = scene.train
     fitted = biases.fit(known.user_index, known.movie_index, known.ratings, settings.bias_damping)
@@ -148,7 +148,7 @@ def with_nulls(found: dict[str, Any], settings: Settings, left_out: Mapping[int,
 # --- metrics
 
 
-def rating_of(values: Doubles, fallback: Doubles, scene: Scene) -> UserSums:
+def rating_of(values: Doubles, fallback: Doubles, scene: EvaluationDataset) -> UserSums:
     """RMSE, MAE and per-user RMSE on warm rows and on all, the latter with the biases where a system has nothing.
 
     `_clipped` brings predictions into the range of the training ratings first.
@@ -168,7 +168,7 @@ def rating_of(values: Doubles, fallback: Doubles, scene: Scene) -> UserSums:
     )
 
 
-def wanted_of(scene: Scene, relevant: Mask) -> ranking_metrics.Relevant:
+def wanted_of(scene: EvaluationDataset, relevant: Mask) -> ranking_metrics.Relevant:
     """The movies of the relevant test rows, by user."""
     return ranking_metrics.relevant_from(
         scene.user_of_row[relevant].astype(np.int32), scene.movie_of_row[relevant].astype(np.int32),
@@ -177,7 +177,7 @@ def wanted_of(scene: Scene, relevant: Mask) -> ranking_metrics.Relevant:
 
 
 def ranked_of(
-    lists: ranking_metrics.Positions, wanted: ranking_metrics.Relevant, scene: Scene, ks: tuple[int, ...]
+    lists: ranking_metrics.Positions, wanted: ranking_metrics.Relevant, scene: EvaluationDataset, ks: tuple[int, ...]
 ) -> UserSums:
     """Ranking metrics, and what the lists are like apart from being right."""
     return joined(
@@ -225,7 +225,7 @@ def differences_of(ours: Judged, theirs: Judged) -> dict[str, Any]:
     }
 
 
-def catalogue_of(lists: ranking_metrics.Positions, scene: Scene, settings: Settings) -> dict[str, Any]:
+def catalogue_of(lists: ranking_metrics.Positions, scene: EvaluationDataset, settings: Settings) -> dict[str, Any]:
     """What is a matter of all lists together."""
     ks = settings.evaluation_k
     found = beyond_accuracy.catalogue_figures(lists, ks, len(scene.movies), len(scene.users))
@@ -235,7 +235,7 @@ def catalogue_of(lists: ranking_metrics.Positions, scene: Scene, settings: Setti
     }
 
 
-def fold_counts(scene: Scene, relevant: Mask, wanted: ranking_metrics.Relevant) -> dict[str, Any]:
+def fold_counts(scene: EvaluationDataset, relevant: Mask, wanted: ranking_metrics.Relevant) -> dict[str, Any]:
     """How much of the test fold each kind of metric is about."""
     rows, users = len(scene.test.ratings), len(scene.users)
     warm_rows, warm_users = int(scene.known_rows.sum()), int(scene.known_users.sum())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reco_platform.evaluation import beyond_accuracy, ranking_metrics
-from reco_platform.evaluation.dataset import Doubles, Mask, Scene
+from reco_platform.evaluation.dataset import Doubles, EvaluationDataset, Mask
 from reco_platform.evaluation.rating_metrics import rating_sums
 from reco_platform.evaluation.user_sums import UserSums, figures, named, plain
 
@@ -21,7 +21,7 @@ def strata_of(
     wanted: ranking_metrics.Relevant,
     whole: Mapping[str, Sequence[UserSums]],
     *,
-    scene: Scene,
+    scene: EvaluationDataset,
     k: int,
 ) -> dict[str, Any]:
     """RMSE, MAE and ranking at k of each stratum, by system, and how many test rows each stratum has.
@@ -65,7 +65,7 @@ def strata_of(
     }
 
 
-def rated_rows(predicted: Doubles, scene: Scene) -> UserSums:
+def rated_rows(predicted: Doubles, scene: EvaluationDataset) -> UserSums:
     return named(rating_sums(scene.test.ratings, predicted, scene.user_of_row, len(scene.users)), "warm")
 
 

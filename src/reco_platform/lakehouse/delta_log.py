@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.core.errors import RecoError
-from reco_platform.store.paths import Place, answered, readable
+from reco_platform.store.paths import StorePath, answered, readable
 
 PARTITIONING_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-def log_damage(folder: Place, version: int) -> str | None:
+def log_damage(folder: StorePath, version: int) -> str | None:
     """Why a Delta log cannot be read at a version; None if it can."""
     lost = checkpoint_problem(folder / "_delta_log")
     if lost:
@@ -36,7 +36,7 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def checkpoint_problem(log: Place) -> str | None:
+def checkpoint_problem(log: StorePath) -> str | None:
     """Why `_last_checkpoint`, from which readers start, leads to nothing; None where there is none, or all is well."""
     pointer = log / "_last_checkpoint"
     if not pointer.is_file():
@@ -50,24 +50,24 @@ def checkpoint_problem(log: Place) -> str | None:
     return None
 
 
-def log_files(folder: Place, version: int) -> set[str]:
+def log_files(folder: StorePath, version: int) -> set[str]:
     from deltalake import DeltaTable  # noqa: PLC0415  # 0.3 s that only opening needs
 
     actions = pa.table(answered(folder, lambda: DeltaTable(str(folder), version=version).get_add_actions()))
     return {unquote(name) for name in actions["path"].to_pylist()}
 
 
-def log_file(folder: Place, version: int) -> Place:
+def log_file(folder: StorePath, version: int) -> StorePath:
     return folder / "_delta_log" / f"{version:020d}.json"
 
 
-def head_version(folder: Place) -> int | None:
+def head_version(folder: StorePath) -> int | None:
     """The newest version in a Delta log; None where there is no table."""
     versions = [int(path.stem) for path in (folder / "_delta_log").glob("*.json") if path.stem.isdigit()]
     return max(versions, default=None)
 
 
-def add_action(path: Place, name: str, entry: tuple[int, int, str], partition_by: Sequence[str]) -> Any:
+def add_action(path: StorePath, name: str, entry: tuple[int, int, str], partition_by: Sequence[str]) -> Any:
     from deltalake.transaction import AddAction  # noqa: PLC0415
 
     pairs = dict(part.partition("=")[::2] for part in Path(name).parts[:-1])
@@ -76,7 +76,7 @@ def add_action(path: Place, name: str, entry: tuple[int, int, str], partition_by
     return AddAction(name, size, values, changed // 1_000_000, True, json.dumps(file_statistics(path)))
 
 
-def file_statistics(path: Place) -> dict[str, Any]:
+def file_statistics(path: StorePath) -> dict[str, Any]:
     """Delta's statistics of one Parquet file from its footer: rows, and the range of each whole-number column."""
     footer = pq.read_metadata(readable(path))
     lows: dict[str, int] = {}

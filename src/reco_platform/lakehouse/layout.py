@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import sha256
-from reco_platform.store.paths import Place, is_remote, place
+from reco_platform.store.paths import StorePath, is_remote, store_path
 
 TABLES = ("ratings", "movies", "tags")
 RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
@@ -44,9 +44,9 @@ class Lakehouse:
         return self.records / "_spark-events"
 
     @cached_property
-    def place(self) -> Place:
+    def path(self) -> StorePath:
         """The root of all content."""
-        return place(self.root)
+        return store_path(self.root)
 
     @cached_property
     def records(self) -> Path:
@@ -71,9 +71,9 @@ class Lakehouse:
         """The receipt's path: where the root is a folder, beside what it stands for."""
         return str(self.records / f"{artifact}{RECEIPT}")
 
-    def content(self, artifact: str) -> Place:
+    def content(self, artifact: str) -> StorePath:
         """Where a table, model or file lies."""
-        return self.place / artifact
+        return self.path / artifact
 
     def bronze(self, table: str) -> str:
         return f"bronze/movielens/{self.dataset}/{table}"

@@ -23,7 +23,7 @@ from reco_platform.lakehouse import delta_log, storage
 from reco_platform.lakehouse.receipts import Receipt, write_text
 from reco_platform.store.paths import (
     HdfsPath,
-    Place,
+    StorePath,
     answered,
     below,
     copy,
@@ -36,7 +36,7 @@ from reco_platform.store.paths import (
 STAGING = "_staging"
 
 
-def staging_folder(target: Place) -> Path:
+def staging_folder(target: StorePath) -> Path:
     """A new, empty staging folder on this machine; what an earlier, killed writer left is removed."""
     clean_up(target)
     staging = staging_name(target)
@@ -44,7 +44,7 @@ def staging_folder(target: Place) -> Path:
     return staging
 
 
-def shared_folder(target: Place) -> Place:
+def shared_folder(target: StorePath) -> StorePath:
     """A new, empty staging folder that the executors of a cluster see too: on the store of `target`, beside it."""
     clean_up(target)
     folder = staging_name(target) if isinstance(target, Path) else beside(target)
@@ -56,13 +56,13 @@ def beside(target: HdfsPath) -> HdfsPath:
     return target.with_name(f"{STAGING}-{target.name}")
 
 
-def staging_name(target: Place) -> Path:
+def staging_name(target: StorePath) -> Path:
     if isinstance(target, Path):
         return target.parent / f"{STAGING}-{target.name}"
     return storage.CACHE / f"{STAGING}-{sha256(str(target))[:8]}-{target.name}"
 
 
-def clean_up(target: Place) -> None:
+def clean_up(target: StorePath) -> None:
     """Removes what a killed writer of `target` may have left: staging folders and files of no version."""
     shutil.rmtree(staging_name(target), ignore_errors=True)
     if isinstance(target, HdfsPath):
@@ -84,8 +84,8 @@ def clean_up(target: Place) -> None:
 
 
 def publish_table(
-    staging: Place,
-    target: Place,
+    staging: StorePath,
+    target: StorePath,
     *,
     storage_format: str,
     schema: pa.Schema,
@@ -132,7 +132,7 @@ def publish_table(
 WAYS_OUT = "use another lakehouse (--config lakehouse=...), or have it replaced: "
 
 
-def foreign(target: Place, storage_format: str, dataset: str) -> str | None:
+def foreign(target: StorePath, storage_format: str, dataset: str) -> str | None:
     """What stands at the path of a table and is none of this data set's in this format; None if nothing does.
 
     A table of this pipeline is known by its manifests, of which every writer leaves one before anything else, also one
@@ -157,14 +157,14 @@ def foreign(target: Place, storage_format: str, dataset: str) -> str | None:
     return None
 
 
-def obstacle(target: Place, storage_format: str, dataset: str) -> str | None:
+def obstacle(target: StorePath, storage_format: str, dataset: str) -> str | None:
     """Why a writer cannot add its content to what stands at the path of a table; None if it can."""
     found = foreign(target, storage_format, dataset)
     head = delta_log.head_version(target) if found is None else None
     return found if head is None else delta_log.log_damage(target, head)
 
 
-def make_room(target: Place, storage_format: str, dataset: str) -> None:
+def make_room(target: StorePath, storage_format: str, dataset: str) -> None:
     """Removes what stands in the way at the path of a table, with all its versions."""
     if obstacle(target, storage_format, dataset):
         if target.is_dir():
@@ -173,17 +173,17 @@ def make_room(target: Place, storage_format: str, dataset: str) -> None:
             target.unlink()
 
 
-def has_data(folder: Place) -> bool:
+def has_data(folder: StorePath) -> bool:
     return any((folder / "_delta_log").glob("*")) or bool(storage.data_files(folder))
 
 
-def holds(folder: Place, version: int, fingerprint: str) -> bool:
+def holds(folder: StorePath, version: int, fingerprint: str) -> bool:
     """Whether a version of a Delta table is of this fingerprint and undamaged."""
     receipt = Receipt(artifact="", kind="table", path=".", version=version, fingerprint=fingerprint)
     return storage.problem(folder, receipt, thorough=True) is None and storage.log_problem(folder, version) is None
 
 
-def manifest_of(names: Mapping[Place, str], fingerprint: str, rows: int, dataset: str) -> storage.Manifest:
+def manifest_of(names: Mapping[StorePath, str], fingerprint: str, rows: int, dataset: str) -> storage.Manifest:
     entries = {}
     for path, name in names.items():
         stat = path.stat()
@@ -192,8 +192,8 @@ def manifest_of(names: Mapping[Place, str], fingerprint: str, rows: int, dataset
 
 
 def commit_delta(
-    staging: Place,
-    target: Place,
+    staging: StorePath,
+    target: StorePath,
     schema: pa.Schema,
     partition_by: Sequence[str],
     *,
@@ -247,7 +247,7 @@ def commit_delta(
     return version
 
 
-def as_there(manifest: storage.Manifest, folder: Place) -> storage.Manifest:
+def as_there(manifest: storage.Manifest, folder: StorePath) -> storage.Manifest:
     """A manifest with the times of change that the files have in the table: a remote store sets its own."""
     if isinstance(folder, Path):
         return manifest
@@ -258,7 +258,7 @@ def as_there(manifest: storage.Manifest, folder: Place) -> storage.Manifest:
     return replace(manifest, files=entries)
 
 
-def publish_folder(staging: Path, target: Place, *, fingerprint: str, rows: int, dataset: str = "") -> None:
+def publish_folder(staging: Path, target: StorePath, *, fingerprint: str, rows: int, dataset: str = "") -> None:
     """Puts a staging folder in the place of `target` in one act; the memo of the old one is kept."""
     names = {path: str(below(path, staging)) for path in storage.data_files(staging)}
     for marker in [path for path in staging.rglob("*") if path.is_file() and path not in names]:
@@ -330,7 +330,7 @@ def exchange(first: Path, second: Path) -> None:
     between.rename(first)
 
 
-def restore_head(root: Place, receipt: Receipt) -> None:
+def restore_head(root: StorePath, receipt: Receipt) -> None:
     """Makes an older version of a Delta table its newest again, so that other readers see what the receipt says."""
     folder = root / receipt.path
     if receipt.version is None or storage.head_is(folder, receipt):

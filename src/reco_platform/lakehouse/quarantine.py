@@ -6,13 +6,13 @@ from pathlib import PurePosixPath
 
 from reco_platform.lakehouse import layout, storage
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.store.paths import Place
+from reco_platform.store.paths import StorePath
 
 FINGERPRINT = "quarantine_fingerprint"
 """The fact that names the rejected rows."""
 
 
-def made_with(root: Place, receipt: Receipt) -> Receipt | None:
+def made_with(root: StorePath, receipt: Receipt) -> Receipt | None:
     """The rejected rows that belong to a result, as if they had a receipt; None where it has none.
 
     Of a Delta table the newest version that holds them; the version is None where none does.
@@ -27,7 +27,7 @@ def made_with(root: Place, receipt: Receipt) -> Receipt | None:
     return Receipt(path, "table", path, receipt.format, newest if isinstance(newest, int) else None, fingerprint=wanted)
 
 
-def problem(root: Place, receipt: Receipt) -> str | None:
+def problem(root: StorePath, receipt: Receipt) -> str | None:
     """Why the rejected rows that belong to a result are not there to the last byte; None if they are."""
     made = made_with(root, receipt)
     return storage.whole_problem(root, made) if made else None

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import canonical, sha256
 from reco_platform.lakehouse.layout import RECEIPT
-from reco_platform.store.paths import HdfsPath, Place
+from reco_platform.store.paths import HdfsPath, StorePath
 
 Kind = Literal["table", "model", "folder", "file", "absent"]
 
@@ -76,7 +76,7 @@ def seal(body: dict[str, Any]) -> str:
     return sha256(canonical(body))[:16]
 
 
-def parse(text: str, path: str | Place) -> Receipt:
+def parse(text: str, path: str | StorePath) -> Receipt:
     """A receipt from its text.
 
     Raises:
@@ -101,12 +101,12 @@ def parse(text: str, path: str | Place) -> Receipt:
     return receipt
 
 
-def removing(path: str | Place) -> str:
+def removing(path: str | StorePath) -> str:
     """The command that removes a receipt, whatever its folders are called."""
     return f"rm -- {shlex.quote(str(path))}"
 
 
-def read(path: str | Place) -> Receipt:
+def read(path: str | StorePath) -> Receipt:
     """The receipt at a path.
 
     Raises:
@@ -131,12 +131,12 @@ HALF_WRITTEN = ".*.tmp"
 """What the files are called that a writer has not finished: one that is killed leaves such a file."""
 
 
-def write_text(path: str | Place, text: str) -> None:
+def write_text(path: str | StorePath, text: str) -> None:
     """Writes a small file whole or not at all."""
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: str | Place, content: bytes) -> None:
+def write_bytes(path: str | StorePath, content: bytes) -> None:
     """Writes a small file whole or not at all, on this machine with the permissions that the user's umask gives."""
     if isinstance(path, HdfsPath):
         path.write_bytes(content)

@@ -20,7 +20,7 @@ from reco_platform.core.hashing import sha256
 from reco_platform.lakehouse import delta_log
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import file_fingerprint
-from reco_platform.store.paths import Place, below, fetch, sha256_file, side_by_side
+from reco_platform.store.paths import StorePath, below, fetch, sha256_file, side_by_side
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -55,7 +55,7 @@ class Manifest:
 class Opened:
     """A table as its receipt says: its place and exactly the files of that version."""
 
-    place: Place
+    place: StorePath
     manifest: Manifest
     version: int | None
 
@@ -94,7 +94,7 @@ class Opened:
 # --- opening and checking
 
 
-def manifest_path(folder: Place, key: int | str) -> Place:
+def manifest_path(folder: StorePath, key: int | str) -> StorePath:
     return folder / MANIFESTS / f"{key}.json"
 
 
@@ -102,7 +102,7 @@ def manifest_key(receipt: Receipt) -> int | str:
     return receipt.version if receipt.version is not None else receipt.fingerprint
 
 
-def read_manifest(folder: Place, key: int | str) -> Manifest | None:
+def read_manifest(folder: StorePath, key: int | str) -> Manifest | None:
     try:
         body = json.loads(manifest_path(folder, key).read_text(encoding="utf-8"))
         files = {name: (entry[0], entry[1], entry[2]) for name, entry in body["files"].items()}
@@ -111,20 +111,20 @@ def read_manifest(folder: Place, key: int | str) -> Manifest | None:
         return None
 
 
-def manifest_keys(folder: Place) -> list[int | str]:
+def manifest_keys(folder: StorePath) -> list[int | str]:
     """The versions (Delta) or fingerprints (Parquet) of which a table keeps a manifest, rising."""
     stems = sorted(path.stem for path in (folder / MANIFESTS).glob("*.json") if path.stem != PENDING)
     numbers = [int(stem) for stem in stems if stem.isdigit()]
     return sorted(numbers) if (folder / "_delta_log").is_dir() else list(stems)
 
 
-def holds_fingerprint(folder: Place, key: int | str, fingerprint: str) -> bool:
+def holds_fingerprint(folder: StorePath, key: int | str, fingerprint: str) -> bool:
     """Whether the manifest of a version is of this content."""
     manifest = read_manifest(folder, key)
     return manifest is not None and manifest.fingerprint == fingerprint
 
 
-def problem(root: Place, receipt: Receipt, *, thorough: bool = False) -> str | None:
+def problem(root: StorePath, receipt: Receipt, *, thorough: bool = False) -> str | None:
     """Why the content that a receipt names is not there as written; None if it is.
 
     Args:
@@ -160,7 +160,7 @@ def described(receipt: Receipt) -> str:
     return f"{version}fingerprint {receipt.fingerprint}"
 
 
-def file_problem(path: Place, size: int, changed: int, checksum: str, *, thorough: bool) -> str | None:
+def file_problem(path: StorePath, size: int, changed: int, checksum: str, *, thorough: bool) -> str | None:
     try:
         stat = path.stat()
     except OSError:
@@ -172,13 +172,13 @@ def file_problem(path: Place, size: int, changed: int, checksum: str, *, thoroug
     return None
 
 
-def whole_problem(root: Place, receipt: Receipt) -> str | None:
+def whole_problem(root: StorePath, receipt: Receipt) -> str | None:
     """The same to the last byte, with the log of a Delta table: whether content can be restored as it was."""
     found = problem(root, receipt, thorough=True)
     return found if found or receipt.version is None else log_problem(root / receipt.path, receipt.version)
 
 
-def open_table(root: Place, receipt: Receipt, rebuild: str) -> Opened:
+def open_table(root: StorePath, receipt: Receipt, rebuild: str) -> Opened:
     """The table that a receipt names, with Delta at exactly its version.
 
     Args:
@@ -200,7 +200,7 @@ def open_table(root: Place, receipt: Receipt, rebuild: str) -> Opened:
     return Opened(folder, manifest, receipt.version)
 
 
-def path_of(root: Place, receipt: Receipt) -> Path:
+def path_of(root: StorePath, receipt: Receipt) -> Path:
     """The file or folder that a receipt names, on this machine; to be called after `problem` found none.
 
     Args:
@@ -219,7 +219,7 @@ def path_of(root: Place, receipt: Receipt) -> Path:
     return on_this_machine(path, manifest)
 
 
-def on_this_machine(folder: Place, manifest: Manifest) -> Path:
+def on_this_machine(folder: StorePath, manifest: Manifest) -> Path:
     """The folder of a version's files: the content's own, or of a remote one a copy that is checked as it comes."""
     if isinstance(folder, Path):
         return folder
@@ -233,7 +233,7 @@ def on_this_machine(folder: Place, manifest: Manifest) -> Path:
     return here
 
 
-def log_problem(folder: Place, version: int) -> str | None:
+def log_problem(folder: StorePath, version: int) -> str | None:
     """Why the Delta log does not name the files that the manifest of that version does; None if it does."""
     manifest = read_manifest(folder, version)
     if manifest is None:
@@ -246,7 +246,7 @@ def log_problem(folder: Place, version: int) -> str | None:
     return None
 
 
-def content_bytes(root: Place, receipt: Receipt) -> int:
+def content_bytes(root: StorePath, receipt: Receipt) -> int:
     """The size of what a receipt names, in bytes; 0 where it is not there."""
     path = root / receipt.path
     if path.is_file():
@@ -261,7 +261,7 @@ def content_bytes(root: Place, receipt: Receipt) -> int:
 # --- publishing
 
 
-def data_files(folder: Place) -> list[Place]:
+def data_files(folder: StorePath) -> list[StorePath]:
     """The data files below a folder, whatever a writer calls its markers left out."""
     return sorted(
         path
@@ -273,7 +273,7 @@ def data_files(folder: Place) -> list[Place]:
 # --- going back
 
 
-def head_is(folder: Place, receipt: Receipt) -> bool:
+def head_is(folder: StorePath, receipt: Receipt) -> bool:
     """Whether the newest version of a Delta table is the content that a receipt names."""
     head = delta_log.head_version(folder)
     if head is None or head == receipt.version:
@@ -282,7 +282,7 @@ def head_is(folder: Place, receipt: Receipt) -> bool:
     return manifest is not None and manifest.fingerprint == receipt.fingerprint
 
 
-def head_problem(folder: Place, receipt: Receipt) -> str | None:
+def head_problem(folder: StorePath, receipt: Receipt) -> str | None:
     """Whether another program has added to a Delta table since, in words; None if not."""
     if receipt.version is None or head_is(folder, receipt):
         return None

@@ -57,52 +57,52 @@ def listed(removals: Iterable[Removal]) -> Iterator[str]:
 # --- safety
 
 
-def refuse_foreign(house: Lakehouse) -> None:
+def refuse_foreign(lakehouse: Lakehouse) -> None:
     """Checks that a folder is a lakehouse that this pipeline made.
 
     Raises:
         ConfigError: if it holds none of its receipts and no config.resolved.json.
     """
-    marks = [layout.silver("ratings"), house.bronze("ratings"), *layout.ARTIFACTS.values()]
-    if any(Path(house.receipt(mark)).is_file() for mark in marks) or (house.folder / CONFIG).is_file():
+    marks = [layout.silver("ratings"), lakehouse.bronze("ratings"), *layout.ARTIFACTS.values()]
+    if any(Path(lakehouse.receipt(mark)).is_file() for mark in marks) or (lakehouse.folder / CONFIG).is_file():
         return
     raise ConfigError(
-        f"{house.root} is no lakehouse of this pipeline: it holds neither receipts nor {CONFIG}",
+        f"{lakehouse.root} is no lakehouse of this pipeline: it holds neither receipts nor {CONFIG}",
         "name the lakehouse: --config lakehouse=FOLDER, or LAKEHOUSE_PATH",
     )
 
 
-def leads_out(house: Lakehouse, path: Path) -> bool:
+def leads_out(lakehouse: Lakehouse, path: Path) -> bool:
     """Whether a symlink stands between the root of the lakehouse and a path in it."""
-    root = house.folder
+    root = lakehouse.folder
     return any(parent.is_symlink() for parent in path.parents if parent != root and parent.is_relative_to(root))
 
 
 # --- clean
 
 
-def of_layers(house: Lakehouse, layers: Iterable[str]) -> list[Removal]:
+def of_layers(lakehouse: Lakehouse, layers: Iterable[str]) -> list[Removal]:
     """What the pipeline made in some layers; what lies behind a symlink is none of it."""
-    artifacts = [artifact for layer in layers for artifact in layout.made_in(layer, house.dataset)]
+    artifacts = [artifact for layer in layers for artifact in layout.made_in(layer, lakehouse.dataset)]
     found = []
     for artifact in artifacts:
-        path = house.folder / artifact
-        receipt = Path(house.receipt(artifact))
+        path = lakehouse.folder / artifact
+        receipt = Path(lakehouse.receipt(artifact))
         beside = [receipt, runner.provenance_path(receipt), publishing.staging_name(path)]
-        there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(house, one)]
+        there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(lakehouse, one)]
         link = "  (a symlink: what it leads to stays)" if path.is_symlink() else ""
         found += [removal(artifact + link, *there)] if there else []
     return found
 
 
-def remove(house: Lakehouse, removals: Iterable[Removal]) -> None:
+def remove(lakehouse: Lakehouse, removals: Iterable[Removal]) -> None:
     """Removes what was listed, and folders that are empty then."""
     for one in removals:
         for path in one.paths:
-            if leads_out(house, path):
-                raise TableError(f"{path} lies behind a symlink, outside of {house.root}")
+            if leads_out(lakehouse, path):
+                raise TableError(f"{path} lies behind a symlink, outside of {lakehouse.root}")
             remove_path(path)
-            remove_empty(house, path.parent)
+            remove_empty(lakehouse, path.parent)
 
 
 def remove_path(path: Path) -> None:
@@ -115,17 +115,17 @@ def remove_path(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_empty(house: Lakehouse, folder: Path) -> None:
+def remove_empty(lakehouse: Lakehouse, folder: Path) -> None:
     """Removes a folder and those above it in the lakehouse, as long as they are empty; the lakehouse itself stays."""
-    root = house.folder
+    root = lakehouse.folder
     while folder != root and folder.is_relative_to(root) and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
 
 
-def remove_root(house: Lakehouse) -> list[str]:
+def remove_root(lakehouse: Lakehouse) -> list[str]:
     """Removes the lakehouse's own folder if only its lock is left; otherwise gives the names of what is left."""
-    root = house.folder
+    root = lakehouse.folder
     left = sorted(path.name for path in root.iterdir() if path.name != LOCK)
     if not left:
         (root / LOCK).unlink(missing_ok=True)

@@ -63,59 +63,63 @@ class Plan:
     removals: tuple[Removal, ...]
 
 
-def plan(house: Lakehouse, keep: int) -> Plan:
+def plan(lakehouse: Lakehouse, keep: int) -> Plan:
     """What goes where the newest `keep` model versions, and contents of each data table, are to stay."""
-    entries = [*current(house), *in_memos(house)]
-    versions = versions_by_age(house, entries)
-    wanted = {entry.content for entry in marked(entries, roots(house, entries, versions[:keep], keep))}
-    goes = [entry for entry in entries if entry.path and (entry.content not in wanted or lost(house, entry))]
+    entries = [*current(lakehouse), *in_memos(lakehouse)]
+    versions = versions_by_age(lakehouse, entries)
+    wanted = {entry.content for entry in marked(entries, roots(lakehouse, entries, versions[:keep], keep))}
+    goes = [entry for entry in entries if entry.path and (entry.content not in wanted or lost(lakehouse, entry))]
     stays = [entry.receipt for entry in set(entries) - set(goes)]
     removals = [
-        *of_memos(house, goes),
-        *(found for artifact in tables(house) for found in of_table(house, artifact, versions_of(artifact, stays))),
-        *of_versions(house, {receipt.path for receipt in stays}),
+        *of_memos(lakehouse, goes),
+        *(
+            found
+            for artifact in tables(lakehouse)
+            for found in of_table(lakehouse, artifact, versions_of(artifact, stays))
+        ),
+        *of_versions(lakehouse, {receipt.path for receipt in stays}),
     ]
-    safe = [one for one in removals if one.paths and not any(leads_out(house, path) for path in one.paths)]
+    safe = [one for one in removals if one.paths and not any(leads_out(lakehouse, path) for path in one.paths)]
     return Plan(tuple(versions[:keep]), tuple(versions[keep:]), tuple(safe))
 
 
 # --- what is there
 
 
-def current(house: Lakehouse) -> Iterator[Entry]:
+def current(lakehouse: Lakehouse) -> Iterator[Entry]:
     """The receipts that stand beside results, and the latest that each memo knows of."""
     for name in RESULTS:
-        artifact = house.artifact(name)
-        latest = runner.memo_folder(MAKERS[name], house.folder, artifact) / f"{runner.LAST}.json"
-        for path in (Path(house.receipt(artifact)), latest):
+        artifact = lakehouse.artifact(name)
+        latest = runner.memo_folder(MAKERS[name], lakehouse.folder, artifact) / f"{runner.LAST}.json"
+        for path in (Path(lakehouse.receipt(artifact)), latest):
             receipt = runner.remembered(path)
             if receipt:
                 yield Entry(name, receipt)
 
 
-def in_memos(house: Lakehouse) -> Iterator[Entry]:
+def in_memos(lakehouse: Lakehouse) -> Iterator[Entry]:
     for name in RESULTS:
-        for path in runner.memo_entries(runner.memo_folder(MAKERS[name], house.folder, house.artifact(name))):
+        for path in runner.memo_entries(runner.memo_folder(MAKERS[name], lakehouse.folder, lakehouse.artifact(name))):
             receipt = runner.remembered(path)
             if receipt:
-                yield Entry(name, receipt, cast("Path", path))  # as house.folder is
+                yield Entry(name, receipt, cast("Path", path))  # as lakehouse.folder is
 
 
-def versions_by_age(house: Lakehouse, entries: list[Entry]) -> list[str]:
+def versions_by_age(lakehouse: Lakehouse, entries: list[Entry]) -> list[str]:
     """The model versions that were evaluated: the current one first, then by the time of their latest run."""
     times: dict[str, str] = {}
     now = {entry.receipt.facts["model_version"] for entry in entries if entry.name == "model" and not entry.path}
     for entry in entries:
         if entry.name == "run_metrics":
             version = entry.receipt.facts["model_version"]
-            times[version] = max(times.get(version, ""), str(metrics_of(house, entry).get("execution_ts", "")))
+            times[version] = max(times.get(version, ""), str(metrics_of(lakehouse, entry).get("execution_ts", "")))
     return sorted({*times, *now}, key=lambda version: (version in now, times.get(version, ""), version), reverse=True)
 
 
-def metrics_of(house: Lakehouse, entry: Entry) -> Mapping[str, Any]:
+def metrics_of(lakehouse: Lakehouse, entry: Entry) -> Mapping[str, Any]:
     """What the metrics of a run say; nothing where they cannot be read."""
     try:
-        path = entry.payload or house.folder / entry.receipt.path
+        path = entry.payload or lakehouse.folder / entry.receipt.path
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
@@ -124,12 +128,12 @@ def metrics_of(house: Lakehouse, entry: Entry) -> Mapping[str, Any]:
 # --- what stays
 
 
-def roots(house: Lakehouse, entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
+def roots(lakehouse: Lakehouse, entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
     """What stays for its own sake: what is current, what is of a kept version, the newest contents of data tables."""
     found = [entry for entry in entries if entry.path is None]
     found += [entry for entry in entries if entry.name in OF_A_VERSION and version_of(entry) in versions]
     runs = [entry for entry in found if entry.name == "run_metrics"]
-    served = {metrics_of(house, entry).get("served_version") for entry in runs}
+    served = {metrics_of(lakehouse, entry).get("served_version") for entry in runs}
     found += [entry for entry in entries if entry.name == "fallback" and version_of(entry) in served]
     for name in DATA:
         of_table = [entry for entry in entries if entry.name == name]
@@ -169,26 +173,26 @@ def marked(entries: list[Entry], start: list[Entry]) -> set[Entry]:
     return kept
 
 
-def lost(house: Lakehouse, entry: Entry) -> bool:
+def lost(lakehouse: Lakehouse, entry: Entry) -> bool:
     """Whether the content of a memo entry is no longer there, so that it could not be restored."""
     if entry.receipt.kind == "file" and entry.payload:
         return False
-    return storage.problem(house.folder, entry.receipt) is not None
+    return storage.problem(lakehouse.folder, entry.receipt) is not None
 
 
 # --- what goes
 
 
-def of_memos(house: Lakehouse, goes: list[Entry]) -> Iterator[Removal]:
+def of_memos(lakehouse: Lakehouse, goes: list[Entry]) -> Iterator[Removal]:
     for name in RESULTS:
         entries = [entry for entry in goes if entry.name == name]
         paths = [path for entry in entries for path in (entry.path, entry.payload) if path]
         if paths:
-            yield removal(f"{house.artifact(name)}: {len(entries)} remembered", *paths)
+            yield removal(f"{lakehouse.artifact(name)}: {len(entries)} remembered", *paths)
 
 
-def tables(house: Lakehouse) -> list[str]:
-    return [*map(house.artifact, (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
+def tables(lakehouse: Lakehouse) -> list[str]:
+    return [*map(lakehouse.artifact, (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
 
 
 def versions_of(artifact: str, stays: list[Receipt]) -> set[int] | set[str]:
@@ -199,12 +203,12 @@ def versions_of(artifact: str, stays: list[Receipt]) -> set[int] | set[str]:
     return {receipt.version for receipt in stays if receipt.path == artifact and receipt.version is not None}
 
 
-def of_table(house: Lakehouse, artifact: str, named: set[int] | set[str]) -> Iterator[Removal]:
+def of_table(lakehouse: Lakehouse, artifact: str, named: set[int] | set[str]) -> Iterator[Removal]:
     """The versions of a Delta table that nothing names, and the data files that no other version has.
 
     Nothing of a table whose log or manifests cannot be read: `validate` tells of it.
     """
-    folder = house.folder / artifact
+    folder = lakehouse.folder / artifact
     head = delta_log.head_version(folder)
     if head is None:
         return
@@ -231,10 +235,10 @@ def of_table(house: Lakehouse, artifact: str, named: set[int] | set[str]) -> Ite
         yield removal(f"{artifact}: {versions} ({len(files)} data file{'s' if len(files) != 1 else ''})", *paths)
 
 
-def of_versions(house: Lakehouse, stays: set[str]) -> Iterator[Removal]:
+def of_versions(lakehouse: Lakehouse, stays: set[str]) -> Iterator[Removal]:
     """Models, and the files that are one for each model version."""
-    root = house.folder
-    found = [path for folder in MODELS for path in sorted((house.folder / folder).glob("[!._]*")) if path.is_dir()]
+    root = lakehouse.folder
+    found = [path for folder in MODELS for path in sorted((lakehouse.folder / folder).glob("[!._]*")) if path.is_dir()]
     found += [path for place in FILES for path in sorted(root.glob(place("*")))]
     for path in found:
         name = str(path.relative_to(root))

@@ -19,7 +19,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import explain
 from reco_platform.pipeline.steps_table import CHOOSING
 from reco_platform.pipeline.workflow import Workflow
-from reco_platform.store.paths import Place
+from reco_platform.store.paths import StorePath
 from reco_platform.tuning import sweeps
 
 
@@ -38,7 +38,7 @@ class Repairs:
         """A plain run, which makes or restores whatever has no receipt that holds."""
         return commands.snakemake(target_of(artifact), self.given_for(artifact))
 
-    def retake(self, artifact: str, path: Place) -> str:
+    def retake(self, artifact: str, path: StorePath) -> str:
         """A run that brings a CSV file anew."""
         remove = "rm" if isinstance(path, Path) else "hdfs dfs -rm"
         return f"{remove} {shlex.quote(str(path))} && {self.run(artifact)}"
@@ -50,10 +50,10 @@ class Repairs:
             artifact: what the step makes.
             table: the damaged table, if that is another than the artifact itself: it may have to be replaced.
         """
-        asked, target = self.workflow.config, self.workflow.house.content(table or artifact)
+        asked, target = self.workflow.config, self.workflow.lakehouse.content(table or artifact)
         may_block = table or artifact in tables()
         blocked = may_block and publishing.obstacle(target, asked.storage_format, asked.dataset) is not None
-        rule = "bronze" if artifact.startswith("bronze/") else explain.maker(artifact, self.workflow.house).name
+        rule = "bronze" if artifact.startswith("bronze/") else explain.maker(artifact, self.workflow.lakehouse).name
         return commands.snakemake(
             target_of(artifact), self.given_for(artifact), rule=rule, overwrite=bool(blocked)
         )  # fmt: skip
@@ -62,7 +62,7 @@ class Repairs:
         """Of a sweep its axes too, as its leaderboard tells them."""
         if not artifact.startswith(f"{layout.SWEEPS}/"):
             return self.given
-        found = (of_sweep(self.workflow.house, board) for board in boards(self.workflow.house, artifact))
+        found = (of_sweep(self.workflow.lakehouse, board) for board in boards(self.workflow.lakehouse, artifact))
         return {**self.given, **next((pairs for pairs in found if pairs), {})}
 
 
@@ -79,11 +79,11 @@ def tables() -> set[str]:
 # --- sweeps
 
 
-def boards(house: Lakehouse, artifact: str) -> Iterator[Receipt]:
+def boards(lakehouse: Lakehouse, artifact: str) -> Iterator[Receipt]:
     """The leaderboards of the sweeps that an artifact is part of."""
     trial = PurePosixPath(artifact).parent.name if artifact.startswith(layout.TRIALS) else None
-    for path in sorted((house.records / layout.SWEEPS).glob(f"*{layout.RECEIPT}")):
-        receipt = latest(house, layout.sweep(path.name.removesuffix(layout.RECEIPT)))
+    for path in sorted((lakehouse.records / layout.SWEEPS).glob(f"*{layout.RECEIPT}")):
+        receipt = latest(lakehouse, layout.sweep(path.name.removesuffix(layout.RECEIPT)))
         if receipt is None or receipt.made_from.get("step") != "leaderboard":
             continue
         params = receipt.made_from["params"]
@@ -95,16 +95,16 @@ def named(params: dict[str, Any], artifact: str) -> bool:
     return str(params["sweep"]) == PurePosixPath(artifact).name
 
 
-def latest(house: Lakehouse, artifact: str) -> Receipt | None:
+def latest(lakehouse: Lakehouse, artifact: str) -> Receipt | None:
     """The receipt of an artifact of a sweep, or, where it is lost, the one that its memo knows of."""
-    memo = runner.memo_folder(explain.step_of_sweep(artifact), house.place, artifact)
-    return runner.remembered(Path(house.receipt(artifact))) or runner.remembered(memo / f"{runner.LAST}.json")
+    memo = runner.memo_folder(explain.step_of_sweep(artifact), lakehouse.path, artifact)
+    return runner.remembered(Path(lakehouse.receipt(artifact))) or runner.remembered(memo / f"{runner.LAST}.json")
 
 
-def of_sweep(house: Lakehouse, board: Receipt) -> dict[str, Any]:
+def of_sweep(lakehouse: Lakehouse, board: Receipt) -> dict[str, Any]:
     """What a command line says to ask for a sweep again; nothing where its trials no longer tell."""
     params = board.made_from["params"]
-    trials = {name: latest(house, layout.trial(name)) for name, _ in params["cells"]}
+    trials = {name: latest(lakehouse, layout.trial(name)) for name, _ in params["cells"]}
     known = [(trials[name], most) for name, most in params["cells"]]
     values = [{**one.made_from["params"], "max_iter": most} for one, most in known if one]
     if not values:

@@ -38,11 +38,11 @@ class Comparison:
         return self.then == self.now
 
 
-def reproduce(house: Lakehouse, wanted: str, scratch: Path, report: Callable[[str], None]) -> list[Comparison]:
+def reproduce(lakehouse: Lakehouse, wanted: str, scratch: Path, report: Callable[[str], None]) -> list[Comparison]:
     """Rebuilds a run from its silver ratings in a scratch lakehouse.
 
     Args:
-        house: the lakehouse that remembers the run.
+        lakehouse: the lakehouse that remembers the run.
         wanted: a model version, or the path of a run_metrics JSON file.
         scratch: an empty folder.
         report: gets a line for each step.
@@ -50,10 +50,10 @@ def reproduce(house: Lakehouse, wanted: str, scratch: Path, report: Callable[[st
     Raises:
         TableError: if the run, or the version of the ratings that it was made from, is no longer there.
     """
-    chain = explain.chain(house, explain.run_receipt(house, wanted))
-    there = Lakehouse(str(scratch), house.dataset)
+    chain = explain.chain(lakehouse, explain.run_receipt(lakehouse, wanted))
+    there = Lakehouse(str(scratch), lakehouse.dataset)
     for name in PLACED:
-        place(house, name, chain[name], there)
+        place(lakehouse, name, chain[name], there)
     compared = []
     for name in [name for name in REBUILT if name in chain]:
         report(f"rebuilding {name}")
@@ -65,14 +65,14 @@ def reproduce(house: Lakehouse, wanted: str, scratch: Path, report: Callable[[st
     return compared
 
 
-def place(house: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None:
+def place(lakehouse: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None:
     """Copies a silver table, at exactly its version, into the scratch lakehouse.
 
     Raises:
         TableError: if that version is gone.
     """
     try:
-        opened = storage.open_table(house.place, table, "")
+        opened = storage.open_table(lakehouse.path, table, "")
     except TableError as error:
         hint = (
             "a Delta version lasts until it is vacuumed, and goes with its table's folder"

@@ -21,7 +21,7 @@ from reco_platform.pipeline.steps_table import stands_for
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.reports import text_summary
 from reco_platform.store import file_fingerprint
-from reco_platform.store.paths import Place, sha256_file
+from reco_platform.store.paths import StorePath, sha256_file
 from reco_platform.tuning import data as sweep_data
 from reco_platform.tuning import leaderboard
 
@@ -63,29 +63,29 @@ def validate(workflow: Workflow, layers: Sequence[Layer] = LAYERS, *, deep: bool
         layers: which layers; sweeps are checked as far as there are any.
         deep: also read every row and file, and compute their fingerprints anew.
     """
-    house, repairs = workflow.house, Repairs(workflow)
-    yield Finding("info", f"Lakehouse path: {house.root}")
+    lakehouse, repairs = workflow.lakehouse, Repairs(workflow)
+    yield Finding("info", f"Lakehouse path: {lakehouse.root}")
     for layer in layers:
         yield Finding("info", f"Checking {layer.capitalize()} layer...")
         match layer:
             case "bronze":
-                yield from check_bronze(house, repairs, deep)
+                yield from check_bronze(lakehouse, repairs, deep)
             case "silver":
-                yield from check_silver(house, repairs, deep)
+                yield from check_silver(lakehouse, repairs, deep)
             case "gold":
                 yield from check_gold(workflow, repairs, deep)
             case "sweeps":
-                yield from check_sweeps(house, repairs, deep)
+                yield from check_sweeps(lakehouse, repairs, deep)
 
 
-def check_bronze(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
+def check_bronze(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     for table in TABLES:
-        artifact = house.bronze(table)
-        receipt, finding = opened(house, artifact, repairs)
+        artifact = lakehouse.bronze(table)
+        receipt, finding = opened(lakehouse, artifact, repairs)
         if receipt is None:
             yield finding
             continue
-        path = house.content(receipt.path)
+        path = lakehouse.content(receipt.path)
         if receipt.kind == "absent":
             yield Finding("ok", f"{table}.csv: not in this data set")
         elif not path.is_file():
@@ -97,21 +97,21 @@ def check_bronze(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Fin
             yield Finding("ok", f"{table}.csv ({path.stat().st_size:,} bytes)")
 
 
-def check_silver(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
+def check_silver(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     for table in TABLES:
-        yield check_content(house, layout.silver(table), table, repairs, deep)
-        yield from check_quarantine(house, table, repairs, deep)
-    yield check_content(house, house.etl_report, "etl_report", repairs, deep)
-    problems = [finding for table in TABLES for finding in check_quality(house, table, repairs)]
+        yield check_content(lakehouse, layout.silver(table), table, repairs, deep)
+        yield from check_quarantine(lakehouse, table, repairs, deep)
+    yield check_content(lakehouse, lakehouse.etl_report, "etl_report", repairs, deep)
+    problems = [finding for table in TABLES for finding in check_quality(lakehouse, table, repairs)]
     yield from problems
     if not problems:
         yield Finding("ok", f"Reports directory exists ({len(TABLES) + 1} reports)")
 
 
-def check_quality(house: Lakehouse, table: str, repairs: Repairs) -> Iterator[Finding]:
+def check_quality(lakehouse: Lakehouse, table: str, repairs: Repairs) -> Iterator[Finding]:
     """The report on the quality of a table, which the receipt of the table names."""
     artifact = layout.silver(table)
-    path, (receipt, _) = house.content(house.quality_report(table)), opened(house, artifact, repairs)
+    path, (receipt, _) = lakehouse.content(lakehouse.quality_report(table)), opened(lakehouse, artifact, repairs)
     wanted = receipt and receipt.facts.get(runner.QUALITY_FINGERPRINT)
     if not path.is_file():
         yield Finding("error", f"report {path} is missing", repairs.rebuild(artifact))
@@ -121,55 +121,55 @@ def check_quality(house: Lakehouse, table: str, repairs: Repairs) -> Iterator[Fi
         yield Finding("error", f"{path} differs from what was written", repairs.rebuild(artifact))
 
 
-def says_failed(report: Place) -> bool:
+def says_failed(report: StorePath) -> bool:
     try:
         return text_summary.read_json(report).get("passed") is False
     except ValueError:
         return False
 
 
-def check_quarantine(house: Lakehouse, table: str, repairs: Repairs, deep: bool) -> Iterator[Finding]:
+def check_quarantine(lakehouse: Lakehouse, table: str, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     """The rejected rows of a table: some version of them is the one that its receipt tells of."""
     artifact, folder = layout.silver(table), layout.quarantine(table)
-    receipt, _ = opened(house, artifact, repairs)
-    made = receipt and quarantine.made_with(house.place, receipt)
+    receipt, _ = opened(lakehouse, artifact, repairs)
+    made = receipt and quarantine.made_with(lakehouse.path, receipt)
     if not made:
         return
-    problem = storage.problem(house.place, made, thorough=deep)
+    problem = storage.problem(lakehouse.path, made, thorough=deep)
     if problem is None and made.version is not None:
-        problem = storage.log_problem(house.content(folder), made.version)
+        problem = storage.log_problem(lakehouse.content(folder), made.version)
     if problem is None and deep:
-        rows = storage.open_table(house.place, made, "").read()
+        rows = storage.open_table(lakehouse.path, made, "").read()
         found = fingerprint(schema_hash(arrow_fields(rows.schema)), arrow_sums(rows, rows.schema.names))
         if found != made.fingerprint:
-            problem = f"the rows of {house.content(folder)} have fingerprint {found}, expected {made.fingerprint}"
+            problem = f"the rows of {lakehouse.content(folder)} have fingerprint {found}, expected {made.fingerprint}"
     if problem:
         yield Finding("error", problem, repairs.rebuild(artifact, folder))
     else:
-        yield Finding("ok", f"rejected rows of {table} exist at {house.content(folder)}")
+        yield Finding("ok", f"rejected rows of {table} exist at {lakehouse.content(folder)}")
 
 
 def check_gold(workflow: Workflow, repairs: Repairs, deep: bool) -> Iterator[Finding]:
-    house = workflow.house
+    lakehouse = workflow.lakehouse
     for name in workflow.gold:
-        artifact = house.artifact(name)
+        artifact = lakehouse.artifact(name)
         shown = PurePosixPath(artifact).name if name in OF_THE_SERVED else name
-        finding = check_content(house, artifact, shown, repairs, deep)
-        yield counted(house, *FOLDERS[name]) if name in FOLDERS and finding.level == "ok" else finding
+        finding = check_content(lakehouse, artifact, shown, repairs, deep)
+        yield counted(lakehouse, *FOLDERS[name]) if name in FOLDERS and finding.level == "ok" else finding
     yield from consistent(workflow, repairs)
 
 
-def counted(house: Lakehouse, folder: str, what: str, unit: str) -> Finding:
+def counted(lakehouse: Lakehouse, folder: str, what: str, unit: str) -> Finding:
     """A folder that keeps one file or folder for each model version."""
-    versions = {path.stem for path in house.content(folder).iterdir() if kept(path)}
+    versions = {path.stem for path in lakehouse.content(folder).iterdir() if kept(path)}
     return Finding("ok", f"{what} directory exists ({len(versions)} {unit})")
 
 
-def check_sweeps(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
+def check_sweeps(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     """Every receipt that sweeps have left."""
-    paths = sorted((house.records / layout.SWEEPS).rglob(f"*{layout.RECEIPT}"))
-    artifacts = [str(path.relative_to(house.records)).removesuffix(layout.RECEIPT) for path in paths]
-    findings = {artifact: check_content(house, artifact, artifact, repairs, deep) for artifact in artifacts}
+    paths = sorted((lakehouse.records / layout.SWEEPS).rglob(f"*{layout.RECEIPT}"))
+    artifacts = [str(path.relative_to(lakehouse.records)).removesuffix(layout.RECEIPT) for path in paths]
+    findings = {artifact: check_content(lakehouse, artifact, artifact, repairs, deep) for artifact in artifacts}
     of_trials = [finding for artifact, finding in findings.items() if artifact.startswith(layout.TRIALS)]
     yield from (finding for artifact, finding in findings.items() if not artifact.startswith(layout.TRIALS))
     yield from (finding for finding in of_trials if finding.level == "error")
@@ -177,32 +177,32 @@ def check_sweeps(house: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Fin
     yield Finding("ok", f"{good} of {len(of_trials)} trials hold what their receipts say" if findings else "no sweeps")
 
 
-def kept(path: Place) -> bool:
+def kept(path: StorePath) -> bool:
     return not path.name.startswith(("_", ".")) and not path.name.endswith((layout.RECEIPT, layout.PROVENANCE))
 
 
-def check_content(house: Lakehouse, artifact: str, name: str, repairs: Repairs, deep: bool) -> Finding:
+def check_content(lakehouse: Lakehouse, artifact: str, name: str, repairs: Repairs, deep: bool) -> Finding:
     """A table, model, folder or file against its receipt."""
-    receipt, finding = opened(house, artifact, repairs)
+    receipt, finding = opened(lakehouse, artifact, repairs)
     if receipt is None:
         return finding
     if receipt.kind == "absent":
         return Finding("ok", f"{name}: not in this data set")
-    problem = foreign_problem(house, receipt) or content_problem(house.place, receipt, deep)
+    problem = foreign_problem(lakehouse, receipt) or content_problem(lakehouse.path, receipt, deep)
     if problem:
         return Finding("error", problem, repairs.rebuild(artifact))
-    where = house.content(receipt.path)
+    where = lakehouse.content(receipt.path)
     return Finding("ok", f"{name} exists at {where}" + ("" if receipt.lasting else "; the next run tries it again"))
 
 
-def foreign_problem(house: Lakehouse, receipt: Receipt) -> str | None:
+def foreign_problem(lakehouse: Lakehouse, receipt: Receipt) -> str | None:
     """What stands at the path of a table and is none of the pipeline's."""
     if receipt.kind != "table":
         return None
-    return publishing.foreign(house.content(receipt.path), receipt.format, house.dataset)
+    return publishing.foreign(lakehouse.content(receipt.path), receipt.format, lakehouse.dataset)
 
 
-def content_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
+def content_problem(root: StorePath, receipt: Receipt, deep: bool) -> str | None:
     """What of a result differs from its receipt."""
     problem = storage.problem(root, receipt, thorough=deep)
     if problem is None and receipt.kind == "table":
@@ -226,7 +226,7 @@ FINGERPRINTS = {"sweep_data": sweep_data.content_of, "leaderboard": leaderboard.
 """By the step that makes a folder."""
 
 
-def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
+def table_problem(root: StorePath, receipt: Receipt, deep: bool) -> str | None:
     """What of a table's log, rows or content differs from its receipt."""
     path = root / receipt.path
     if receipt.version is not None:
@@ -247,17 +247,17 @@ def table_problem(root: Place, receipt: Receipt, deep: bool) -> str | None:
     return None
 
 
-def opened(house: Lakehouse, artifact: str, repairs: Repairs) -> tuple[Receipt | None, Finding]:
+def opened(lakehouse: Lakehouse, artifact: str, repairs: Repairs) -> tuple[Receipt | None, Finding]:
     try:
-        return receipts.read(house.receipt(artifact)), Finding("ok", artifact)
+        return receipts.read(lakehouse.receipt(artifact)), Finding("ok", artifact)
     except RecoError as error:
         return None, Finding("error", f"{artifact}: {error.what}", repairs.run(artifact))
 
 
 def consistent(workflow: Workflow, repairs: Repairs) -> Iterator[Finding]:
     """Whether what names a model version names the present one, and whether the counts agree."""
-    house, gold = workflow.house, workflow.gold
-    found = {name: receipt for name in gold if (receipt := opened(house, house.artifact(name), repairs)[0])}
+    lakehouse, gold = workflow.lakehouse, workflow.gold
+    found = {name: receipt for name in gold if (receipt := opened(lakehouse, lakehouse.artifact(name), repairs)[0])}
     served = found.get(stands_for("served_model", workflow.config))
     for names, behind in ((OF_THE_MODEL, found.get("model")), (OF_THE_SERVED, served)):
         for name in names:

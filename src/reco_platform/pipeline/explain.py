@@ -57,11 +57,11 @@ class Made:
         }
 
 
-def explain(house: Lakehouse, config: Config, name: str) -> Made:
+def explain(lakehouse: Lakehouse, config: Config, name: str) -> Made:
     """The lineage of a result.
 
     Args:
-        house: the lakehouse.
+        lakehouse: the lakehouse.
         config: what would be asked for now.
         name: under which steps read it, such as `run_metrics` or `ratings`; of sweeps where it lies: `sweeps/data`,
             `sweeps/<name>`, `sweeps/trials/<id>`, `sweeps/_tracking/<name>`.
@@ -71,10 +71,10 @@ def explain(house: Lakehouse, config: Config, name: str) -> Made:
         TableError: if it has not been made, or is damaged.
     """
     if name in RESULTS:
-        return made(house, config, MAKERS[name], house.artifact(name))
+        return made(lakehouse, config, MAKERS[name], lakehouse.artifact(name))
     if name.startswith(f"{layout.SWEEPS}/"):
         artifact = layout.trial(name.split("/")[2]) if name.startswith(layout.TRIALS) else name.rstrip("/")
-        return made(house, config, step_of_sweep(artifact), artifact)
+        return made(lakehouse, config, step_of_sweep(artifact), artifact)
     near = difflib.get_close_matches(name, RESULTS, n=1, cutoff=0.5)
     guess = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(
@@ -83,30 +83,32 @@ def explain(house: Lakehouse, config: Config, name: str) -> Made:
     )
 
 
-def made(house: Lakehouse, config: Config, step: Step, artifact: str) -> Made:
-    receipt = receipts.read(house.receipt(artifact))
+def made(lakehouse: Lakehouse, config: Config, step: Step, artifact: str) -> Made:
+    receipt = receipts.read(lakehouse.receipt(artifact))
     inputs = {
-        name: bronze_file(house, source) if name == "bronze" else made(house, config, maker(source, house), source)
-        for name, source in sources(step, receipt, house, config).items()
+        name: bronze_file(lakehouse, source)
+        if name == "bronze"
+        else made(lakehouse, config, maker(source, lakehouse), source)
+        for name, source in sources(step, receipt, lakehouse, config).items()
     }
-    differs = differing(house, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
-    lost = storage.problem(house.place, receipt)
+    differs = differing(lakehouse, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
+    lost = storage.problem(lakehouse.path, receipt)
     name = artifact if step.name in OF_SWEEPS else step.makes
     return Made(name, receipt, differs + ([lost] if lost else []), list(inputs.values()))
 
 
 def differing(
-    house: Lakehouse, config: Config, step: Step, receipt: Receipt, inputs: Mapping[str, Receipt]
+    lakehouse: Lakehouse, config: Config, step: Step, receipt: Receipt, inputs: Mapping[str, Receipt]
 ) -> list[str]:
     """What its step, asked now, would find other than it was when it made a result, by name."""
     now = {name: runner.identity(step, one) for name, one in inputs.items()}
     values = present(step, receipt, config)
     code = values.pop("code")
-    side = runner.provenance_path(Path(house.receipt(receipt.artifact)))
+    side = runner.provenance_path(Path(lakehouse.receipt(receipt.artifact)))
     return runner.differences(step, receipt.made_from, {"params": values, "code": code, "inputs": now}, side)
 
 
-def made_otherwise(house: Lakehouse, config: Config, receipt: Receipt) -> bool:
+def made_otherwise(lakehouse: Lakehouse, config: Config, receipt: Receipt) -> bool:
     """Whether a result of a step was made of other parameters, code or inputs than its step would be asked for now.
 
     Raises:
@@ -115,16 +117,16 @@ def made_otherwise(house: Lakehouse, config: Config, receipt: Receipt) -> bool:
     step = STEPS.get(receipt.made_from["step"])
     if step is None:  # an earlier version of the project made it
         return True
-    found = sources(step, receipt, house, config)
-    inputs = {name: receipts.read(house.receipt(source)) for name, source in found.items()}
-    return bool(differing(house, config, step, receipt, inputs))
+    found = sources(step, receipt, lakehouse, config)
+    inputs = {name: receipts.read(lakehouse.receipt(source)) for name, source in found.items()}
+    return bool(differing(lakehouse, config, step, receipt, inputs))
 
 
-def maker(artifact: str, house: Lakehouse) -> Step:
+def maker(artifact: str, lakehouse: Lakehouse) -> Step:
     """The step that makes an artifact."""
     if artifact.startswith(f"{layout.SWEEPS}/"):
         return step_of_sweep(artifact)
-    return next(step for name, step in MAKERS.items() if name != "bronze" and house.artifact(name) == artifact)
+    return next(step for name, step in MAKERS.items() if name != "bronze" and lakehouse.artifact(name) == artifact)
 
 
 def step_of_sweep(artifact: str) -> Step:
@@ -135,13 +137,13 @@ def step_of_sweep(artifact: str) -> Step:
     return STEPS["track_sweep" if artifact == layout.sweep_tracking(Path(artifact).name) else "leaderboard"]
 
 
-def sources(step: Step, receipt: Receipt, house: Lakehouse, config: Config) -> dict[str, str]:
+def sources(step: Step, receipt: Receipt, lakehouse: Lakehouse, config: Config) -> dict[str, str]:
     """The artifact behind each input of a result."""
     if step.reads_trials:
         return {name: layout.trial(name) for name, _ in receipt.made_from["params"]["cells"]}
     if step.name == "track_sweep":
         return {"leaderboard": layout.sweep(Path(receipt.artifact).name)}
-    return input_artifacts(step, house, config)
+    return input_artifacts(step, lakehouse, config)
 
 
 def present(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
@@ -152,9 +154,9 @@ def present(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
     return parameters(step, config) | {key: before[key] for key in step.own}
 
 
-def bronze_file(house: Lakehouse, artifact: str) -> Made:
-    receipt = receipts.read(house.receipt(artifact))
-    lost = storage.problem(house.place, receipt)
+def bronze_file(lakehouse: Lakehouse, artifact: str) -> Made:
+    receipt = receipts.read(lakehouse.receipt(artifact))
+    lost = storage.problem(lakehouse.path, receipt)
     return Made(Path(artifact).name + ".csv", receipt, [lost] if lost else [], [])
 
 
@@ -183,32 +185,32 @@ def lines(one: Made, depth: int = 0, seen: set[str] | None = None) -> Iterator[s
 # --- earlier results
 
 
-def remembered(house: Lakehouse, name: str) -> list[Receipt]:
+def remembered(lakehouse: Lakehouse, name: str) -> list[Receipt]:
     """Every receipt that the memo of a result holds, the newest first."""
     step = MAKERS[name]
-    folder = runner.memo_folder(step, house.place, house.artifact(name))
+    folder = runner.memo_folder(step, lakehouse.path, lakehouse.artifact(name))
     found = map(runner.remembered, runner.memo_entries(folder))
     return [receipt for receipt in found if receipt]
 
 
-def run_receipt(house: Lakehouse, wanted: str) -> Receipt:
+def run_receipt(lakehouse: Lakehouse, wanted: str) -> Receipt:
     """The receipt of a run's metrics, by the path of its JSON file or by its model version.
 
     Raises:
         TableError: if the memo holds no such run.
     """
-    runs = remembered(house, "run_metrics")
+    runs = remembered(lakehouse, "run_metrics")
     if Path(wanted).is_file():
         found = [run for run in runs if run.fingerprint == file_fingerprint.file_fingerprint(Path(wanted))]
     else:
         found = [run for run in runs if run.facts["model_version"] == wanted]
     if not found:
         known = ", ".join(dict.fromkeys(run.facts["model_version"] for run in runs)) or "none"
-        raise TableError(f"{house.root} remembers no run {wanted!r}", f"give one of these model versions: {known}")
+        raise TableError(f"{lakehouse.root} remembers no run {wanted!r}", f"give one of these model versions: {known}")
     return found[0]
 
 
-def chain(house: Lakehouse, run: Receipt) -> dict[str, Receipt]:
+def chain(lakehouse: Lakehouse, run: Receipt) -> dict[str, Receipt]:
     """The receipts that a run was made from, by name, back to the silver ratings.
 
     Raises:
@@ -225,7 +227,7 @@ def chain(house: Lakehouse, run: Receipt) -> dict[str, Receipt]:
             matching = [
                 (maker, one)
                 for maker in may_stand_for(source)
-                for one in remembered(house, maker)
+                for one in remembered(lakehouse, maker)
                 if runner.identity(step, one) == wanted
             ]
             if not matching:

@@ -90,7 +90,7 @@ def started(
     if any(word.partition("=")[0] in LOOKING for word in argv):
         return None
     if any(word in DRY or re.fullmatch(r"-[a-z]*n[a-z]*", word) for word in argv):
-        glance(workflow)
+        check_dry_run(workflow)
         announce(workflow)
         return None
     lock = begin(workflow, given, snakemakes)
@@ -118,9 +118,9 @@ def begin(
 ) -> ExitStack:
     """Takes the lock, drops receipts that no longer hold, opens the journal, saves the configuration."""
     with ExitStack() as held:
-        held.enter_context(locked(workflow.house))
-        if isinstance(workflow.house.place, HdfsPath):
-            hold(workflow.house.place, held)
+        held.enter_context(locked(workflow.lakehouse))
+        if isinstance(workflow.lakehouse.path, HdfsPath):
+            hold(workflow.lakehouse.path, held)
         make_ready(workflow, given, snakemakes, environ)
         kept = held.pop_all()
     atexit.register(kept.close)
@@ -133,15 +133,15 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     Raises:
         RecoError: where it cannot begin.
     """
-    cleanup.put_right(workflow.house)  # first: a table half-made looks like one of another format
+    cleanup.recover(workflow.lakehouse)  # first: a table half-made looks like one of another format
     staleness.refuse_foreign(workflow)
-    scratch = cleanup.begin(workflow.house, snakemakes)
+    scratch = cleanup.begin(workflow.lakehouse, snakemakes)
     environ.update({**for_scripts(workflow, given, environ["PATH"]), parent_watch.SCRATCH: str(scratch)})
     drop_stale(workflow)
-    environ[journal.VARIABLE] = str(journal.start(workflow.house.runs).resolve())
+    environ[journal.VARIABLE] = str(journal.start(workflow.lakehouse.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
-    receipts.write_text(workflow.house.records / "config.resolved.json", saved)
+    receipts.write_text(workflow.lakehouse.records / "config.resolved.json", saved)
 
 
 def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:
@@ -158,11 +158,11 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
         "PYTHONPATH": str(SOURCE.parent),
-        layout.LAKEHOUSE: workflow.house.root,
-        layout.DATASET: workflow.house.dataset,
+        layout.LAKEHOUSE: workflow.lakehouse.root,
+        layout.DATASET: workflow.lakehouse.dataset,
         runner.MEMORY: workflow.config.driver_memory,
         runner.LOG_LEVEL: workflow.config.log_level,
-        session.EVENT_LOGS: str(workflow.house.spark_events.resolve()) if workflow.config.spark_event_logs else "",
+        session.EVENT_LOGS: str(workflow.lakehouse.spark_events.resolve()) if workflow.config.spark_event_logs else "",
         runner.ETL_ENGINE: workflow.config.etl_engine,
         runner.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
         runner.OVERRIDES: f"--config {pairs}" if pairs else "",
@@ -173,13 +173,13 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
     }
 
 
-def glance(workflow: Workflow) -> None:
+def check_dry_run(workflow: Workflow) -> None:
     """Drops receipts that no longer hold, so that a dry run tells the truth: a dropped one can be restored.
 
     Raises:
         TableError: where a real run would not begin.
     """
-    root = workflow.house.records
+    root = workflow.lakehouse.records
     if not root.is_dir():
         return
     staleness.refuse_foreign(workflow)
@@ -207,19 +207,19 @@ def take_lock(folder: Path) -> IO[str] | None:
     return lock
 
 
-def locked(house: Lakehouse) -> IO[str]:
+def locked(lakehouse: Lakehouse) -> IO[str]:
     """The lock of a lakehouse on this machine, held as long as it is open.
 
     Raises:
         TableError: where another process holds it, or the folder cannot be written.
     """
     try:
-        lock = take_lock(house.records)
+        lock = take_lock(lakehouse.records)
     except OSError as error:
-        message = f"lakehouse {house.records} cannot be written: {error.strerror}"
+        message = f"lakehouse {lakehouse.records} cannot be written: {error.strerror}"
         raise TableError(message, "name a folder that you may write in") from error
     if lock is None:
-        message = f"another run holds {house.root} (process {holder(house.records)})"
+        message = f"another run holds {lakehouse.root} (process {holder(lakehouse.records)})"
         raise TableError(message, "wait for it to end, then run again")
     return lock
 
@@ -259,13 +259,13 @@ def drop_stale(workflow: Workflow) -> None:
             print(f"[stale] {path}: {found}", file=sys.stderr, flush=True)
             path.unlink()
             continue
-        bring_to_present(path)
+        clamp_mtime(path)
         date(workflow, receipt, path)
         note_looks(workflow, receipt, path)
         warn_of_damage(workflow, receipt)
 
 
-def bring_to_present(path: Path) -> None:
+def clamp_mtime(path: Path) -> None:
     """Gives a file from the future, as a clock that was set back leaves them, the present as its time of change.
 
     Snakemake refuses results that are older than what they were made from; which they are, their receipts tell.
@@ -298,7 +298,7 @@ def otherwise(workflow: Workflow, receipt: receipts.Receipt) -> bool:
     if receipt.artifact.startswith("bronze/"):
         return False
     try:
-        return explain.made_otherwise(workflow.house, workflow.config, receipt)
+        return explain.made_otherwise(workflow.lakehouse, workflow.config, receipt)
     except TableError:
         return False
 
@@ -308,8 +308,8 @@ def forget_lost_store(workflow: Workflow) -> None:
     if not staleness.store_is_lost(workflow):
         return
     for name in ("gate", "tracking"):
-        artifact, receipt = workflow.house.artifact(name), Path(workflow.receipt(name))
-        remove_tree(runner.memo_folder(MAKERS[name], workflow.house.place, artifact))
+        artifact, receipt = workflow.lakehouse.artifact(name), Path(workflow.receipt(name))
+        remove_tree(runner.memo_folder(MAKERS[name], workflow.lakehouse.path, artifact))
         if receipt.is_file():
             print(f"[stale] {receipt}: {tracking.DATABASE} is gone", file=sys.stderr, flush=True)
             receipt.unlink()
@@ -328,7 +328,7 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     found = staleness.damage(workflow, receipt)
     if found:
         print(
-            f"[WARNING] {found}\n  -> rebuild it with: {runner.rebuild_command(workflow.house.place, receipt)}",
+            f"[WARNING] {found}\n  -> rebuild it with: {runner.rebuild_command(workflow.lakehouse.path, receipt)}",
             file=sys.stderr,
         )
 
@@ -341,7 +341,7 @@ def open_run(workflow: Workflow, argv: Sequence[str]) -> None:
     run = this_run()
     begun = run_summary.Summary(
         run=run.stem, outcome="under way", started=journal.clock(), target=target(workflow, argv),
-        command=run_summary.command(argv), lakehouse=workflow.house.root, dataset=workflow.house.dataset,
+        command=run_summary.command(argv), lakehouse=workflow.lakehouse.root, dataset=workflow.lakehouse.dataset,
     )  # fmt: skip
     run_summary.write(run, begun)
     facets = openlineage.parameters({"target": begun.target, "command": begun.command})
@@ -367,7 +367,7 @@ def end_idle(workflow: Workflow, argv: Sequence[str]) -> None:
         end(workflow, argv, "failed")
         return
     end(workflow, argv, "no step ran")
-    cleanup.clear_up(workflow.house)  # what is registered at the end of a process is not called any more
+    cleanup.clear_up(workflow.lakehouse)  # what is registered at the end of a process is not called any more
     openlineage.lineage_path(run).unlink(missing_ok=True)
 
 
@@ -396,7 +396,7 @@ def planned(workflow: Workflow, argv: Sequence[str]) -> set[str]:
 def success(workflow: Workflow, argv: Sequence[str]) -> str:
     """What each step of the target did, and what came of it."""
     text = [steps_table(end(workflow, argv, "succeeded"))]
-    cleanup.ended_well(workflow.house)
+    cleanup.ended_well(workflow.lakehouse)
     if workflow.sweep:
         return "\n".join([*text, *leaderboard_lines(workflow)])
     return "\n".join([*text, *([gold_summary(workflow)] if target(workflow, argv) == "gold" else [])])
@@ -417,7 +417,7 @@ def leaderboard_lines(workflow: Workflow) -> list[str]:
     """A sweep's best trials, and how gold is made with the best of them."""
     try:
         receipt = receipts.read(workflow.of_sweep.leaderboard)
-        folder = storage.path_of(workflow.house.place, receipt)
+        folder = storage.path_of(workflow.lakehouse.path, receipt)
         found = text_summary.read_json(folder / "leaderboard.json")
     except (RecoError, OSError, ValueError):
         return []
@@ -437,13 +437,13 @@ def parts(workflow: Workflow, target: str) -> tuple[str, ...]:
 
 def gold_summary(workflow: Workflow) -> str:
     """What gold holds, for people; empty where it is not all there."""
-    house = workflow.house
+    lakehouse = workflow.lakehouse
     try:
         read = {name: receipts.read(workflow.receipt(name)) for name in (*workflow.gold, *SILVER)}
-        opened = {name: storage.open_table(house.place, read[name], "") for name in ("recommendations", "movies")}
+        opened = {name: storage.open_table(lakehouse.path, read[name], "") for name in ("recommendations", "movies")}
     except RecoError:
         return ""
-    files = {name: house.content(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
+    files = {name: lakehouse.content(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
     best = text_summary.suggestions(
         opened["recommendations"].read(["user_id", "recommendations"]),
         opened["movies"].read(["movie_id", "title"]),
@@ -451,11 +451,11 @@ def gold_summary(workflow: Workflow) -> str:
         count=5,
     )
     where = {
-        "tables": f"{house.root}/silver, {house.root}/gold",
+        "tables": f"{lakehouse.root}/silver, {lakehouse.root}/gold",
         "metrics": str(files["run_metrics"]),
         "report": str(files["report"]),
-        "rejected rows": f"{house.root}/silver/_quarantine",
+        "rejected rows": f"{lakehouse.root}/silver/_quarantine",
     }
     metrics, etl = text_summary.read_json(files["run_metrics"]), text_summary.read_json(files["etl_report"])
     gate = text_summary.read_json(files["gate"])
-    return text_summary.summary(house.root, metrics, etl, best, gate=gate, where=where)
+    return text_summary.summary(lakehouse.root, metrics, etl, best, gate=gate, where=where)

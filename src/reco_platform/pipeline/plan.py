@@ -107,12 +107,12 @@ def status(workflow: Workflow) -> Status:
     found = [of_bronze(workflow, ahead)]
     wanted = {MAKERS[name].name for name in (*SILVER, *workflow.gold)}
     found += [of_step(workflow, step, ahead) for step in STEPS.values() if step.name in wanted]
-    return Status(workflow.house.root, tuple(found), tuple(warnings(workflow, ahead)))
+    return Status(workflow.lakehouse.root, tuple(found), tuple(warnings(workflow, ahead)))
 
 
 def at_work(workflow: Workflow) -> str | None:
     """The process that holds the lakehouse at the moment; None if there is none."""
-    root = workflow.house.records
+    root = workflow.lakehouse.records
     try:
         with (root / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -133,7 +133,7 @@ def warnings(workflow: Workflow, ahead: Ahead) -> Iterator[str]:
 
 def current(workflow: Workflow, artifact: str) -> tuple[Receipt | None, str | None]:
     """The receipt of an artifact as it is, and why it does not hold."""
-    path = Path(workflow.house.receipt(artifact))
+    path = Path(workflow.lakehouse.receipt(artifact))
     if not path.is_file():
         return None, "its receipt is missing"
     try:
@@ -147,7 +147,7 @@ def current(workflow: Workflow, artifact: str) -> tuple[Receipt | None, str | No
 
 
 def of_bronze(workflow: Workflow, ahead: Ahead) -> Outlook:
-    artifacts = {table: workflow.house.bronze(table) for table in TABLES}
+    artifacts = {table: workflow.lakehouse.bronze(table) for table in TABLES}
     found = {table: current(workflow, artifact) for table, artifact in artifacts.items()}
     filed = {staleness.described_beside(Path(workflow.bronze(table))).get("params") for table in TABLES}
     problems = [problem for _, problem in found.values() if problem]
@@ -155,7 +155,7 @@ def of_bronze(workflow: Workflow, ahead: Ahead) -> Outlook:
         ahead.results |= {artifacts[table]: receipt for table, (receipt, _) in found.items()}
         return Outlook("bronze", "up to date")
     ahead.asked |= set(artifacts.values())
-    brought = not bronze.is_there(workflow.dataset, workflow.house)
+    brought = not bronze.is_there(workflow.dataset, workflow.lakehouse)
     now = {table: csv_ahead(workflow, table, brought=brought) for table in TABLES}
     ahead.results |= {artifacts[table]: receipt for table, receipt in now.items()}
     changed = [f"{table}.csv changed" for table, receipt in now.items() if differs_from_memo(workflow, table, receipt)]
@@ -166,18 +166,18 @@ def of_bronze(workflow: Workflow, ahead: Ahead) -> Outlook:
 
 def csv_ahead(workflow: Workflow, table: str, *, brought: bool) -> Receipt | None:
     """The receipt that a CSV file will have; None where its bytes are still to be made or downloaded."""
-    dataset, house = workflow.dataset, workflow.house
+    dataset, lakehouse = workflow.dataset, workflow.lakehouse
     if not brought or isinstance(dataset, datasets.DirectoryDataset):
-        return bronze.describe(dataset, house, table, datasets.source(dataset, table) if brought else None)
+        return bronze.describe(dataset, lakehouse, table, datasets.source(dataset, table) if brought else None)
     registered = bronze.registered_sha256(dataset, table)
     if table not in datasets.tables(dataset) or registered is None:
         return None
-    path = f"{house.bronze(table)}.csv"
-    return Receipt(house.bronze(table), "file", path, "csv", fingerprint=registered[:16])
+    path = f"{lakehouse.bronze(table)}.csv"
+    return Receipt(lakehouse.bronze(table), "file", path, "csv", fingerprint=registered[:16])
 
 
 def differs_from_memo(workflow: Workflow, table: str, receipt: Receipt | None) -> bool:
-    memo = bronze.memo(workflow.house, table)
+    memo = bronze.memo(workflow.lakehouse, table)
     return receipt is None or not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text()
 
 
@@ -185,8 +185,8 @@ def differs_from_memo(workflow: Workflow, table: str, receipt: Receipt | None) -
 
 
 def of_step(workflow: Workflow, step: Step, ahead: Ahead) -> Outlook:
-    artifact = workflow.house.artifact(step.makes)
-    sources = input_artifacts(step, workflow.house, workflow.config)
+    artifact = workflow.lakehouse.artifact(step.makes)
+    sources = input_artifacts(step, workflow.lakehouse, workflow.config)
     outlook, ahead.results[artifact] = foreseen(workflow, step, artifact, sources, ahead)
     if outlook.state != "up to date":
         ahead.asked.add(artifact)
@@ -223,9 +223,9 @@ def foreseen(
 
 def task_of(workflow: Workflow, step: Step, artifact: str, inputs: Mapping[str, Receipt]) -> Task:
     """The task that the step's script will make for itself."""
-    house = workflow.house
-    receipt, params = Path(house.receipt(artifact)), parameters(step, workflow.config)
-    return Task(step, house.dataset, house.place, receipt, artifact, params, dict(inputs), 1, "warn")
+    lakehouse = workflow.lakehouse
+    receipt, params = Path(lakehouse.receipt(artifact)), parameters(step, workflow.config)
+    return Task(step, lakehouse.dataset, lakehouse.path, receipt, artifact, params, dict(inputs), 1, "warn")
 
 
 def made_so_before(task: Task) -> bool:
@@ -245,4 +245,4 @@ def own_reasons(task: Task, before: Receipt | None, problems: list[str]) -> list
 
 def lacks_copy(workflow: Workflow, step: Step) -> bool:
     """Whether a copy for Snakemake's own report is gone, so that the step is asked."""
-    return step.makes in LATEST and not (workflow.house.records / layout.latest(LATEST[step.makes])).is_file()
+    return step.makes in LATEST and not (workflow.lakehouse.records / layout.latest(LATEST[step.makes])).is_file()

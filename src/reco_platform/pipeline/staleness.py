@@ -16,7 +16,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.reports import text_summary
 from reco_platform.store import file_fingerprint
-from reco_platform.store.paths import place
+from reco_platform.store.paths import store_path
 from reco_platform.tracking import client as tracking
 
 
@@ -29,7 +29,7 @@ def refuse_foreign(workflow: Workflow) -> None:
     if workflow.config.force_overwrite:
         return
     for name in (*TABLES, "interactions", "recommendations", "fallback"):
-        found = foreign(workflow, workflow.house.artifact(name))
+        found = foreign(workflow, workflow.lakehouse.artifact(name))
         if found:
             command = commands.snakemake("gold", commands.differing(workflow.config), overwrite=True)
             raise TableError(found, publishing.WAYS_OUT + command)
@@ -38,7 +38,7 @@ def refuse_foreign(workflow: Workflow) -> None:
 def foreign(workflow: Workflow, artifact: str) -> str | None:
     """What stands at the path of a table and is none of the pipeline's; None if nothing does."""
     asked = workflow.config
-    return publishing.foreign(workflow.house.content(artifact), asked.storage_format, asked.dataset)
+    return publishing.foreign(workflow.lakehouse.content(artifact), asked.storage_format, asked.dataset)
 
 
 def store_is_lost(workflow: Workflow) -> bool:
@@ -59,7 +59,7 @@ def stale(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
         return changed_csv(workflow, receipt, path)
     if not receipt.lasting:
         return "it could not be finished, and is tried again"
-    content = workflow.house.content(receipt.path)
+    content = workflow.lakehouse.content(receipt.path)
     if receipt.kind == "absent":
         return None
     if not content.exists():
@@ -77,14 +77,14 @@ def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
             continue
         if look is None:
             return f"{name} is gone"
-        if file_fingerprint.file_fingerprint(place(name)) != receipt.fingerprint:
+        if file_fingerprint.file_fingerprint(store_path(name)) != receipt.fingerprint:
             return f"{name} was changed"
     return None
 
 
 def looks(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
     """Size and time of a CSV file and of the user's own that it came from, by path."""
-    files = [workflow.house.content(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
+    files = [workflow.lakehouse.content(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
     return {str(file): bronze.seen(file) for file in files if file}
 
 
@@ -100,4 +100,4 @@ def damage(workflow: Workflow, receipt: Receipt) -> str | None:
     """What of a table, model or folder is damaged: not mended unasked, since the cause may be a dying disk."""
     if receipt.kind not in {"table", "model", "folder"}:
         return None
-    return storage.problem(workflow.house.place, receipt)
+    return storage.problem(workflow.lakehouse.path, receipt)

@@ -115,26 +115,26 @@ OF_SWEEPS = ("sweep_data", "trial", "leaderboard", "track_sweep")
 MAKERS = {step.makes: step for step in STEPS.values() if step.name not in OF_SWEEPS}
 """The step behind each result of gold and before it."""
 
-INSTEAD = {"served_model": "als_refit", "plain_model": "als_plain"}
+FALLBACKS = {"served_model": "als_refit", "plain_model": "als_plain"}
 """Inputs that are the model itself unless config adds a step that makes this one instead."""
 
 
 def stands_for(name: str, config: Config) -> str:
     """The result that is read under a name."""
-    if name not in INSTEAD:
+    if name not in FALLBACKS:
         return name
-    return INSTEAD[name] if MAKERS[INSTEAD[name]].is_part(config) else "model"
+    return FALLBACKS[name] if MAKERS[FALLBACKS[name]].is_part(config) else "model"
 
 
 def may_stand_for(name: str) -> tuple[str, ...]:
     """The results that may be read under a name, whatever the configuration."""
-    return ("model", INSTEAD[name]) if name in INSTEAD else (name,)
+    return ("model", FALLBACKS[name]) if name in FALLBACKS else (name,)
 
 
-def input_artifacts(step: Step, house: Lakehouse, config: Config) -> dict[str, str]:
+def input_artifacts(step: Step, lakehouse: Lakehouse, config: Config) -> dict[str, str]:
     """The artifact behind each of a step's inputs."""
     return {
-        name: house.bronze(step.makes) if name == "bronze" else house.artifact(stands_for(name, config))
+        name: lakehouse.bronze(step.makes) if name == "bronze" else lakehouse.artifact(stands_for(name, config))
         for name in step.reads
     }
 

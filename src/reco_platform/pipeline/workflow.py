@@ -45,7 +45,7 @@ class Workflow:
     """
 
     config: config.Config
-    house: Lakehouse
+    lakehouse: Lakehouse
     dataset: datasets.Dataset
     sweep: sweeps.Sweep | None = None
 
@@ -67,15 +67,15 @@ class Workflow:
         return [str(path) for table in datasets.tables(self.dataset) if (path := datasets.source(self.dataset, table))]
 
     def bronze(self, table: str) -> str:
-        return self.house.receipt(self.house.bronze(table))
+        return self.lakehouse.receipt(self.lakehouse.bronze(table))
 
     def receipt(self, name: str) -> str:
         """The receipt of a step's result, by any name under which it is read."""
-        return self.house.receipt(self.house.artifact(stands_for(name, self.config)))
+        return self.lakehouse.receipt(self.lakehouse.artifact(stands_for(name, self.config)))
 
     def latest(self, name: str) -> str:
         """Where a copy of the latest file of a kind lies, for Snakemake's own report."""
-        return str(self.house.records / layout.latest(name))
+        return str(self.lakehouse.records / layout.latest(name))
 
     @property
     def gold(self) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ class Workflow:
     def of_sweep(self) -> SweepFlow:
         """What the rules of the sweep ask."""
         assert self.sweep is not None  # noqa: S101  # they are not there otherwise
-        return SweepFlow(self.sweep, self.house)
+        return SweepFlow(self.sweep, self.lakehouse)
 
     @property
     def sweep_receipts(self) -> list[str]:
@@ -112,12 +112,12 @@ class SweepFlow:
     """What the rules of a sweep ask."""
 
     sweep: sweeps.Sweep
-    house: Lakehouse
+    lakehouse: Lakehouse
 
     @property
     def receipts(self) -> list[str]:
         logged = [self.tracking] if self.sweep.base.tracking else []
-        return [self.house.receipt(layout.SWEEP_DATA), *self.trials, self.leaderboard, *logged]
+        return [self.lakehouse.receipt(layout.SWEEP_DATA), *self.trials, self.leaderboard, *logged]
 
     @property
     def trials(self) -> list[str]:
@@ -125,15 +125,15 @@ class SweepFlow:
 
     def trial(self, name: str) -> str:
         """The receipt of a fit; `{trial}` for a pattern of all."""
-        return self.house.receipt(layout.trial(name))
+        return self.lakehouse.receipt(layout.trial(name))
 
     @property
     def leaderboard(self) -> str:
-        return self.house.receipt(layout.sweep(self.sweep.name))
+        return self.lakehouse.receipt(layout.sweep(self.sweep.name))
 
     @property
     def tracking(self) -> str:
-        return self.house.receipt(layout.sweep_tracking(self.sweep.name))
+        return self.lakehouse.receipt(layout.sweep_tracking(self.sweep.name))
 
     @cached_property
     def trial_code(self) -> str:
@@ -151,7 +151,7 @@ class SweepFlow:
     def ratings(self) -> int | None:
         """Ratings of the train fold, as far as an earlier run tells."""
         try:
-            return int(read(self.house.receipt(layout.INTERACTIONS)).facts["folds"]["train"]["rows"])
+            return int(read(self.lakehouse.receipt(layout.INTERACTIONS)).facts["folds"]["train"]["rows"])
         except (RecoError, KeyError):  # none yet, or written by an earlier version
             return None
 

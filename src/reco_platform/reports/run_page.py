@@ -14,7 +14,7 @@ from reco_platform.reports.charts import Chart, Line
 from reco_platform.reports.html import Table, count, rendered
 from reco_platform.reports.rating_counts import Counts
 from reco_platform.reports.text_summary import SYSTEMS
-from reco_platform.reports.user_examples import Shelf
+from reco_platform.reports.user_examples import UserExample
 
 RATING = {
     "rmse_warm": "RMSE, known",
@@ -70,7 +70,7 @@ class RunFacts:
     metrics: Mapping[str, Any]
     etl: Mapping[str, Any]
     counts: Counts
-    shelves: Sequence[Shelf]
+    user_examples: Sequence[UserExample]
     inputs: Mapping[str, Receipt]
     packages: Mapping[str, str]
     gate: Mapping[str, Any]

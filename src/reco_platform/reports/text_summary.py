@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reco_platform.store.paths import Place
+from reco_platform.store.paths import StorePath
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,6 @@ def shortcomings(evaluation: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def read_json(path: Place) -> dict[str, Any]:
+def read_json(path: StorePath) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

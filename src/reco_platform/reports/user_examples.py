@@ -31,7 +31,7 @@ class Movie:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class UserExample:
     """One user: the best of what the model knew of, and what it recommends."""
 
     user_id: int
@@ -40,9 +40,9 @@ class Shelf:
     recommended: list[Movie]
 
 
-def shelves(
+def user_examples(
     lists: pa.Table, interactions: Opened, movies: pa.Table, folds: Collection[str], *, users: int, count: int
-) -> list[Shelf]:
+) -> list[UserExample]:
     """The shelves of some users, evenly spread over the recommendations.
 
     Args:
@@ -74,7 +74,7 @@ def shelves(
         after = {one["movie_id"]: one["rating"] for one in own if one["fold"] not in folds}
         before.sort(key=lambda one: (-one["rating"], -one["rating_ts"].timestamp(), one["movie_id"]))
         found.append(
-            Shelf(
+            UserExample(
                 row["user_id"],
                 len(before),
                 [movie(one["movie_id"], one["rating"]) for one in before[:count]],

@@ -22,7 +22,7 @@ from reco_platform.lakehouse import layout, publishing, quarantine, storage
 from reco_platform.lakehouse.receipts import Receipt, write_text
 from reco_platform.spark.session import spark_session, submitted
 from reco_platform.store.file_fingerprint import file_fingerprint
-from reco_platform.store.paths import Place, readable, remove_tree, writable
+from reco_platform.store.paths import StorePath, readable, remove_tree, writable
 
 
 def make(task: Task, cleaning: Cleaning) -> Receipt:
@@ -32,7 +32,7 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
         DataError: if the file is not what it should be, or a check fails; the report is written first.
     """
     table = cleaning.contract.name
-    report_path = task.root / task.house.quality_report(table)
+    report_path = task.root / task.lakehouse.quality_report(table)
     if task.inputs["bronze"].kind == "absent":
         task.log(f"there is no {table}.csv: skipped")
         facts = write_report(report_path, {"table": table, "absent": True, "passed": True})
@@ -64,7 +64,7 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     )
 
 
-def write_report(path: Place, found: dict[str, Any]) -> dict[str, str]:
+def write_report(path: StorePath, found: dict[str, Any]) -> dict[str, str]:
     """Writes a quality report; gives the fact by which the table's receipt names it."""
     write_text(path, json.dumps(found, indent=1) + "\n")
     return {QUALITY_FINGERPRINT: file_fingerprint(path)}
@@ -79,12 +79,12 @@ def needs_spark(task: Task) -> bool:
     return bool(needed > psutil.virtual_memory().available)
 
 
-def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
+def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: StorePath, rejected: StorePath) -> Cleaned:
     records = csv_reader.records(source, cleaning.source)
     return native.clean(records, cleaning, cast("Path", staging), cast("Path", rejected), task.threads)
 
 
-def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place, rejected: Place) -> Cleaned:
+def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: StorePath, rejected: StorePath) -> Cleaned:
     from reco_platform.cleaning import spark  # noqa: PLC0415
 
     parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
@@ -95,7 +95,7 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: Place,
         parsed.unlink(missing_ok=True)
 
 
-def publish_quarantine(task: Task, cleaning: Cleaning, staged: Place) -> str:
+def publish_quarantine(task: Task, cleaning: Cleaning, staged: StorePath) -> str:
     """Publishes the rejected rows, also where there are none; gives their fingerprint."""
     schema = rejected_schema(cleaning)
     files = storage.data_files(staged)

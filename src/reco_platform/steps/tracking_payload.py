@@ -73,7 +73,7 @@ def dataset_of(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
 def files_of(task: Task) -> list[tuple[Path, str]]:
     """The files that are kept with the run, each with its folder there."""
     single = [task.path(name) for name in ("run_metrics", "gate", "report")]
-    records = task.house.records
+    records = task.lakehouse.records
     config = records / "config.resolved.json"
     receipts = [path for path in sorted(records.rglob(f"*{layout.RECEIPT}")) if path != task.receipt_path]
     return [

@@ -17,7 +17,7 @@ from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training
 from reco_platform.models.als.training import Data, Trained, Watch, unwatched
 from reco_platform.spark.session import spark_session
-from reco_platform.store.paths import Place, writable
+from reco_platform.store.paths import StorePath, writable
 
 
 def chosen(task: Task) -> als_engine.Choice:
@@ -81,7 +81,7 @@ def in_threads(task: Task, rows: pa.Table, watch: Watch = unwatched) -> Trained:
 
 
 @contextmanager
-def scratch(task: Task) -> Iterator[Place]:
+def scratch(task: Task) -> Iterator[StorePath]:
     """A folder in the lakehouse, which executors see too; gone afterwards, or when the step runs again."""
     target = task.root / task.artifact
     yield publishing.shared_folder(target)

@@ -6,12 +6,12 @@ import hashlib
 import json
 from typing import Any
 
-from reco_platform.store.paths import Place, sha256_file
+from reco_platform.store.paths import StorePath, sha256_file
 
 VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts", "peak_memory_mb", "seconds"})
 
 
-def file_fingerprint(path: Place) -> str:
+def file_fingerprint(path: StorePath) -> str:
     """Sixteen hex digits of a file's content; of a JSON file without the keys that do not count."""
     return content_fingerprint(path.read_bytes(), path.suffix) if path.suffix == ".json" else sha256_file(path)[:16]
 
@@ -28,7 +28,7 @@ def content_fingerprint(content: bytes, suffix: str) -> str:
     return hashlib.sha256(stable.encode()).hexdigest()[:16]
 
 
-def holds_file(path: Place, fingerprint: str) -> bool:
+def holds_file(path: StorePath, fingerprint: str) -> bool:
     """Whether a file is there with this content."""
     return path.is_file() and file_fingerprint(path) == fingerprint
 

@@ -188,7 +188,7 @@ class HdfsPath:
         return answered(self, lambda: work(_client(self.authority)))
 
 
-Place: TypeAlias = Path | HdfsPath
+StorePath: TypeAlias = Path | HdfsPath
 DIRECTORY_MODE = 0o755
 
 
@@ -205,8 +205,8 @@ def _overwrite() -> Any:
     return WriteOptions(overwrite=True)
 
 
-def place(root: str) -> Place:
-    """The place of a lakehouse's root.
+def store_path(root: str) -> StorePath:
+    """The path of a lakehouse's root, on this machine or on HDFS.
 
     Args:
         root: a path of this machine, or hdfs://host:port/path.
@@ -224,7 +224,7 @@ def is_remote(root: str) -> bool:
 # --- a store that may be away
 
 
-def answered(where: Place, work: Callable[[], T]) -> T:
+def answered(where: StorePath, work: Callable[[], T]) -> T:
     """What `work` gives, unless the store that it asks is away: its own clients wait for minutes before they say so.
 
     Raises:
@@ -313,7 +313,7 @@ def lease(path: HdfsPath) -> Iterator[None]:
 # --- between places
 
 
-def remove_tree(folder: Place) -> None:
+def remove_tree(folder: StorePath) -> None:
     """Removes a folder with all in it, or a file; nothing where there is none."""
     if isinstance(folder, Path):
         shutil.rmtree(folder, ignore_errors=True)
@@ -321,7 +321,7 @@ def remove_tree(folder: Place) -> None:
         folder._ask(lambda client: client.delete(str(folder.pure), True))
 
 
-def move(source: Place, target: Place) -> None:
+def move(source: StorePath, target: StorePath) -> None:
     """Moves a file to a place where its folder exists or is made; to another store by copying."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(source, Path) and isinstance(target, Path):
@@ -340,7 +340,7 @@ def side_by_side(work: Callable[..., object], calls: Iterable[tuple[object, ...]
             done.result()
 
 
-def copy(source: Place, target: Place) -> str:
+def copy(source: StorePath, target: StorePath) -> str:
     """Copies a file, and gives the sha256 of what was copied."""
     digest = hashlib.sha256()
     with target.open("wb") as write:
@@ -350,25 +350,25 @@ def copy(source: Place, target: Place) -> str:
     return digest.hexdigest()
 
 
-def chunks(path: Place) -> Iterator[bytes]:
+def chunks(path: StorePath) -> Iterator[bytes]:
     """The content of a file, piece by piece."""
     with path.open("rb") as file:
         while chunk := answered(path, functools.partial(file.read, CHUNK)):
             yield chunk
 
 
-def below(path: Place, folder: Place) -> PurePath:
+def below(path: StorePath, folder: StorePath) -> PurePath:
     """A path relative to a folder of the same store."""
     return path.relative_to(folder)  # type: ignore[arg-type]
 
 
-def readable(path: Place) -> Any:
+def readable(path: StorePath) -> Any:
     """What pyarrow opens of a file: the path, or a file of HDFS."""
     return path if isinstance(path, Path) else path.open("rb")
 
 
 @contextmanager
-def writable(path: Place) -> Iterator[Any]:
+def writable(path: StorePath) -> Iterator[Any]:
     """What pyarrow writes a file to."""
     if isinstance(path, Path):
         yield path
@@ -377,7 +377,7 @@ def writable(path: Place) -> Iterator[Any]:
             yield file
 
 
-def sha256_file(path: Place) -> str:
+def sha256_file(path: StorePath) -> str:
     """Lower-case hex."""
     if isinstance(path, Path):
         with path.open("rb") as file:

@@ -195,7 +195,7 @@ def enter(
     put(client, run, params={}, metrics={}, tags=tags)
     client.update_model_version(name, version.version, description(decision))
     if decision["state"] in {"first", CHAMPION}:
-        crown(client, name, version, present, decision["reason"])
+        set_champion(client, name, version, present, decision["reason"])
     else:
         client.set_registered_model_alias(name, CHALLENGER, version.version)
     client.set_model_version_tag(name, version.version, DECISION, json.dumps(decision))
@@ -242,7 +242,9 @@ def register(client: MlflowClient, name: str, run_id: str, tags: Mapping[str, st
     return client.create_model_version(name, f"runs:/{run_id}/{MODEL}", run_id, dict(tags))
 
 
-def crown(client: MlflowClient, name: str, version: ModelVersion, before: ModelVersion | None, reason: str) -> None:
+def set_champion(
+    client: MlflowClient, name: str, version: ModelVersion, before: ModelVersion | None, reason: str
+) -> None:
     """Makes a version the champion; the one before is told by whom it was replaced."""
     client.set_registered_model_alias(name, CHAMPION, version.version)
     if CHALLENGER in client.get_model_version(name, version.version).aliases:
@@ -290,7 +292,7 @@ def promote(client: MlflowClient, name: str, number: str) -> dict[str, Any]:
     model_version = version.tags["model_version"]
     replaced = {**FOREIGN, **before.tags}["model_version"] if before else None
     if before is None or before.version != version.version:
-        crown(client, name, version, before, "promoted by hand")
+        set_champion(client, name, version, before, "promoted by hand")
         was = f" in place of {replaced}" if replaced else ""
         client.update_model_version(name, version.version, f"{model_version}, champion: promoted by hand{was}")
     return {"replaced": replaced}

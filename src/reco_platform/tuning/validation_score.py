@@ -12,7 +12,16 @@ import pyarrow as pa
 
 from reco_platform.core.errors import DataError
 from reco_platform.evaluation import bootstrap, ranking_metrics
-from reco_platform.evaluation.dataset import Doubles, Rows, Scene, best_of, for_all, relevant_rows, scene_of, seen_by
+from reco_platform.evaluation.dataset import (
+    Doubles,
+    EvaluationDataset,
+    Rows,
+    best_of,
+    evaluation_dataset,
+    for_all,
+    relevant_rows,
+    seen_by,
+)
 from reco_platform.evaluation.evaluate import ranked_of, rating_of, wanted_of
 from reco_platform.evaluation.user_sums import UserSums, figures, joined
 from reco_platform.models import biases
@@ -22,7 +31,7 @@ from reco_platform.models.topn.exact import Seen
 
 
 @dataclass(frozen=True)
-class Ground:
+class ValidationContext:
     """What stays the same from iteration to iteration.
 
     Attributes:
@@ -32,23 +41,25 @@ class Ground:
         seen: what each warm one has rated in training.
     """
 
-    scene: Scene
+    scene: EvaluationDataset
     fallback: Doubles
     wanted: ranking_metrics.Relevant
     seen: Seen
 
 
-def ground_of(model: Model, train: Rows, validation: Rows, genres: pa.Table, params: Mapping[str, Any]) -> Ground:
+def validation_context(
+    model: Model, train: Rows, validation: Rows, genres: pa.Table, params: Mapping[str, Any]
+) -> ValidationContext:
     """As the evaluation has it, with the validation fold in the place of the test fold."""
-    scene = scene_of(model, train, validation, genres)
+    scene = evaluation_dataset(model, train, validation, genres)
     known = scene.train
     fitted = biases.fit(known.user_index, known.movie_index, known.ratings, params["bias_damping"])
     relevant = relevant_rows(scene, params["relevance"], params["relevant_rating"])
     fallback = fitted.predict(validation.user_index, validation.movie_index)
-    return Ground(scene, fallback, wanted_of(scene, relevant), seen_by(scene))
+    return ValidationContext(scene, fallback, wanted_of(scene, relevant), seen_by(scene))
 
 
-def judged(model: Model, ground: Ground, name: str, threads: int) -> UserSums:
+def judged(model: Model, ground: ValidationContext, name: str, threads: int) -> UserSums:
     """One metric of a model.
 
     Raises:
@@ -89,7 +100,7 @@ class Judge:
         self.folds = (train, validation, genres)
         self.params, self.threads = params, threads
         self.started = time.monotonic()
-        self.ground: Ground | None = None
+        self.ground: ValidationContext | None = None
         self.sums: list[UserSums] = []
         self.lines: list[dict[str, Any]] = []
 
@@ -100,7 +111,7 @@ class Judge:
             DataError: if the metric is not defined, with the reason.
         """
         metric = self.params["sweep_metric"]
-        self.ground = self.ground or ground_of(model, *self.folds, self.params)
+        self.ground = self.ground or validation_context(model, *self.folds, self.params)
         found = judged(model, self.ground, metric, self.threads)
         figure = figures(found)[metric]
         if figure.value is None:

@@ -109,7 +109,7 @@ def test_an_attempt_that_says_no_end_has_failed() -> None:
     ends = [(end.artifact, end.event, end.why) for end in journal.endings(events)]
     assert ends == [
         ("b", "worked", ["first run"]),
-        ("a", "failed", [journal.UNSAID]),
+        ("a", "failed", [journal.NO_EXIT_EVENT]),
         ("a", "restored", []),
-        ("c", "failed", [journal.UNSAID]),
+        ("c", "failed", [journal.NO_EXIT_EVENT]),
     ]

@@ -80,7 +80,7 @@ def test_an_attempt_that_fails_says_why_and_one_that_is_killed_is_ended_by_the_r
     kinds = [(checked(one).job.name, one["eventType"]) for one in events(run)]
     assert kinds == [("train_als", "START"), ("train_als", "FAIL"), ("evaluate", "START"), ("evaluate", "FAIL")]
     messages = [one["run"]["facets"]["errorMessage"]["message"] for one in events(run)[1::2]]
-    assert messages == ["no ratings", journal.UNSAID]
+    assert messages == ["no ratings", journal.NO_EXIT_EVENT]
     assert events(run)[2]["run"]["runId"] == events(run)[3]["run"]["runId"]
 
 

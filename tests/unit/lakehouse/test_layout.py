@@ -9,9 +9,9 @@ from reco_platform.lakehouse.layout import Lakehouse
 
 
 def test_a_receipt_lies_beside_what_it_stands_for() -> None:
-    house = Lakehouse("results/demo", "demo")
-    assert house.receipt("silver/ratings") == "results/demo/silver/ratings.receipt.json"
-    assert house.content("silver/ratings") == Path("results/demo/silver/ratings")
+    lakehouse = Lakehouse("results/demo", "demo")
+    assert lakehouse.receipt("silver/ratings") == "results/demo/silver/ratings.receipt.json"
+    assert lakehouse.content("silver/ratings") == Path("results/demo/silver/ratings")
 
 
 def test_bronze_and_reports_of_two_data_sets_never_meet() -> None:

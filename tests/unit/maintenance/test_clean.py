@@ -15,18 +15,18 @@ from reco_platform.pipeline import invocation
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Lakehouse:
+def lakehouse(tmp_path: Path) -> Lakehouse:
     """A lakehouse with a file in every place that the pipeline fills, and one of the user's own beside each layer."""
-    house = Lakehouse(str(tmp_path / "lake"), "small")
+    lakehouse = Lakehouse(str(tmp_path / "lake"), "small")
     for layer in (*layout.LAYERS, "runs"):
         for artifact in layout.made_in(layer, "small"):
             name = artifact if "." in artifact else f"{artifact}/deep/er/data"
-            write(house.folder / name, "0123456789")
+            write(lakehouse.folder / name, "0123456789")
             if "." not in artifact:
-                write(Path(house.receipt(artifact)), "{}")
+                write(Path(lakehouse.receipt(artifact)), "{}")
     for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
-        write(house.folder / name, "mine")
-    return house
+        write(lakehouse.folder / name, "mine")
+    return lakehouse
 
 
 def write(path: Path, text: str) -> None:
@@ -38,59 +38,61 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(house: Lakehouse) -> None:
-    found = clean.of_layers(house, (*layout.LAYERS, "runs"))
+def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(lakehouse: Lakehouse) -> None:
+    found = clean.of_layers(lakehouse, (*layout.LAYERS, "runs"))
     assert {"gold/interactions", "silver/ratings", "sweeps", "_logs"} <= {one.what for one in found}
     assert next(one.bytes for one in found if one.what == "silver/ratings") == 12, "the table's file and its receipt"
-    clean.remove(house, found)
-    root = house.folder
+    clean.remove(lakehouse, found)
+    root = lakehouse.folder
     assert files(root) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
     assert {path.name for path in root.iterdir()} == {"notes.txt", "gold", "bronze"}, "empty folders went"
-    assert clean.remove_root(house) == ["bronze", "gold", "notes.txt"]
+    assert clean.remove_root(lakehouse) == ["bronze", "gold", "notes.txt"]
 
 
-def test_one_layer_goes_alone(house: Lakehouse) -> None:
-    before = files(house.folder)
-    clean.remove(house, clean.of_layers(house, ("silver",)))
-    assert {name.split("/")[0] for name in before - files(house.folder)} == {"silver"}
+def test_one_layer_goes_alone(lakehouse: Lakehouse) -> None:
+    before = files(lakehouse.folder)
+    clean.remove(lakehouse, clean.of_layers(lakehouse, ("silver",)))
+    assert {name.split("/")[0] for name in before - files(lakehouse.folder)} == {"silver"}
 
 
-def test_an_emptied_lakehouse_goes_with_its_lock(house: Lakehouse) -> None:
+def test_an_emptied_lakehouse_goes_with_its_lock(lakehouse: Lakehouse) -> None:
     for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
-        (house.folder / name).unlink()
-        clean.remove_empty(house, (house.folder / name).parent)
-    with invocation.locked(house):
-        clean.remove(house, clean.of_layers(house, (*layout.LAYERS, "runs")))
-        assert clean.remove_root(house) == []
-    assert not house.folder.exists()
+        (lakehouse.folder / name).unlink()
+        clean.remove_empty(lakehouse, (lakehouse.folder / name).parent)
+    with invocation.locked(lakehouse):
+        clean.remove(lakehouse, clean.of_layers(lakehouse, (*layout.LAYERS, "runs")))
+        assert clean.remove_root(lakehouse) == []
+    assert not lakehouse.folder.exists()
 
 
-def test_symlinks_are_not_followed(house: Lakehouse, tmp_path: Path) -> None:
+def test_symlinks_are_not_followed(lakehouse: Lakehouse, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     write(outside / "table/data", "precious")
     write(outside / "gold/interactions/data", "precious")
-    inside = house.folder / "silver/ratings/deep/link"
+    inside = lakehouse.folder / "silver/ratings/deep/link"
     inside.symlink_to(outside)
-    table = house.folder / "silver/movies"
+    table = lakehouse.folder / "silver/movies"
     clean.remove_path(table)
     table.symlink_to(outside / "table")
-    clean.remove_path(house.folder / "gold")
-    (house.folder / "gold").symlink_to(outside / "gold")
-    found = clean.of_layers(house, ("silver", "gold"))
+    clean.remove_path(lakehouse.folder / "gold")
+    (lakehouse.folder / "gold").symlink_to(outside / "gold")
+    found = clean.of_layers(lakehouse, ("silver", "gold"))
     assert any("silver/movies" in one.what and "a symlink" in one.what for one in found)
     assert not any(one.what.startswith("gold/") for one in found), "it lies behind a symlink"
-    clean.remove(house, found)
+    clean.remove(lakehouse, found)
     assert files(outside) == {"table/data", "gold/interactions/data"}
-    assert (house.folder / "gold").is_symlink() and not (house.folder / "silver").exists()
+    assert (lakehouse.folder / "gold").is_symlink() and not (lakehouse.folder / "silver").exists()
     with pytest.raises(TableError, match="behind a symlink"):
-        clean.remove(house, [clean.removal("x", house.folder / "gold/interactions")])
+        clean.remove(lakehouse, [clean.removal("x", lakehouse.folder / "gold/interactions")])
 
 
-def test_a_lakehouse_that_is_itself_a_symlink_is_emptied_and_its_link_stays(house: Lakehouse, tmp_path: Path) -> None:
+def test_a_lakehouse_that_is_itself_a_symlink_is_emptied_and_its_link_stays(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
     link = Lakehouse(str(tmp_path / "link"), "small")
-    Path(link.root).symlink_to(house.root)
+    Path(link.root).symlink_to(lakehouse.root)
     clean.remove(link, clean.of_layers(link, (*layout.LAYERS, "runs")))
-    assert files(house.folder) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
+    assert files(lakehouse.folder) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
 
 
 @pytest.mark.parametrize("content", [{}, {"ratings.csv": "1"}, {"gold/interactions/data": "1"}, {"other.json": "{}"}])
@@ -109,13 +111,13 @@ def test_a_receipt_or_the_resolved_configuration_marks_a_lakehouse(tmp_path: Pat
     clean.refuse_foreign(Lakehouse(str(tmp_path), "small"))
 
 
-def test_a_held_lakehouse_is_refused_with_its_holder(house: Lakehouse) -> None:
-    lock = invocation.take_lock(house.folder)
+def test_a_held_lakehouse_is_refused_with_its_holder(lakehouse: Lakehouse) -> None:
+    lock = invocation.take_lock(lakehouse.folder)
     assert lock is not None
-    with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), invocation.locked(house):
+    with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), invocation.locked(lakehouse):
         raise AssertionError("it was held")
-    with invocation.locked(house):
-        assert invocation.take_lock(house.folder) is None
+    with invocation.locked(lakehouse):
+        assert invocation.take_lock(lakehouse.folder) is None
 
 
 @pytest.mark.parametrize(

@@ -21,120 +21,122 @@ from support.builders import publish, ratings_table, sorted_rows
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Lakehouse:
+def lakehouse(tmp_path: Path) -> Lakehouse:
     return Lakehouse(str(tmp_path / "lake"), "small")
 
 
-def remember(house: Lakehouse, name: str, receipt: Receipt, digest: str) -> Receipt:
+def remember(lakehouse: Lakehouse, name: str, receipt: Receipt, digest: str) -> Receipt:
     """Files a receipt in the memo; of a file its content too."""
-    memo = runner.memo_folder(MAKERS[name], house.folder, house.artifact(name))
+    memo = runner.memo_folder(MAKERS[name], lakehouse.folder, lakehouse.artifact(name))
     receipts.write_text(memo / f"{digest}.json", receipt.text())
     if receipt.kind == "file":
-        receipts.write_bytes(memo / f"{digest}.payload", (house.folder / receipt.path).read_bytes())
+        receipts.write_bytes(memo / f"{digest}.payload", (lakehouse.folder / receipt.path).read_bytes())
     receipts.write_text(memo / f"{runner.LAST}.json", receipt.text())
-    receipts.write_text(house.receipt(receipt.artifact), receipt.text())
+    receipts.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
     return receipt
 
 
-def ratings(house: Lakehouse, first_user: int) -> Receipt:
+def ratings(lakehouse: Lakehouse, first_user: int) -> Receipt:
     """A version of the ratings, remembered and current."""
-    table = replace(publish(house.folder, ratings_table(first_user)), made_from={"step": "silver_ratings"})
-    return remember(house, "ratings", table, f"r{first_user}")
+    table = replace(publish(lakehouse.folder, ratings_table(first_user)), made_from={"step": "silver_ratings"})
+    return remember(lakehouse, "ratings", table, f"r{first_user}")
 
 
-def run(house: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
+def run(lakehouse: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
     """A run of a model version: interactions, a model folder and metrics, remembered and current."""
     made = {"step": "interactions", "inputs": {"ratings": table.content}}
-    rows = publish(house.folder, ratings_table(10 * int(table.version or 0) + 500), path=layout.INTERACTIONS)
-    rows = remember(house, "interactions", replace(rows, made_from=made), f"i{version}")
+    rows = publish(lakehouse.folder, ratings_table(10 * int(table.version or 0) + 500), path=layout.INTERACTIONS)
+    rows = remember(lakehouse, "interactions", replace(rows, made_from=made), f"i{version}")
     path = layout.model(version)
-    staging = publishing.staging_folder(house.folder / path)
+    staging = publishing.staging_folder(lakehouse.folder / path)
     (staging / "factors.parquet").write_text(version, encoding="utf-8")
-    publishing.publish_folder(staging, house.folder / path, fingerprint=version, rows=1)
+    publishing.publish_folder(staging, lakehouse.folder / path, fingerprint=version, rows=1)
     made = {"step": "train_als", "inputs": {"interactions": rows.content}}
     facts = {"model_version": version}
     model = Receipt(layout.MODELS, "model", path, fingerprint=version, facts=facts, made_from=made)
-    model = remember(house, "model", model, f"m{version}")
+    model = remember(lakehouse, "model", model, f"m{version}")
     text = json.dumps({"model_version": version, "served_version": version, "execution_ts": moment})
-    receipts.write_text(house.folder / layout.run_metrics(version), text)
+    receipts.write_text(lakehouse.folder / layout.run_metrics(version), text)
     made = {"step": "run_metrics", "inputs": {"model": model.whole, "interactions": rows.whole}}
-    found = file_fingerprint.file_fingerprint(house.folder / layout.run_metrics(version))
+    found = file_fingerprint.file_fingerprint(lakehouse.folder / layout.run_metrics(version))
     metrics = Receipt(
         layout.RUN_METRICS, "file", layout.run_metrics(version), "json", fingerprint=found, facts=facts, made_from=made
     )
-    return remember(house, "run_metrics", metrics, f"x{version}")
+    return remember(lakehouse, "run_metrics", metrics, f"x{version}")
 
 
-def there(house: Lakehouse, pattern: str) -> list[str]:
-    return sorted(path.stem for path in house.folder.glob(pattern))
+def there(lakehouse: Lakehouse, pattern: str) -> list[str]:
+    return sorted(path.stem for path in lakehouse.folder.glob(pattern))
 
 
-def prune(house: Lakehouse, keep: int) -> retention.Plan:
-    plan = retention.plan(house, keep)
-    clean.remove(house, plan.removals)
+def prune(lakehouse: Lakehouse, keep: int) -> retention.Plan:
+    plan = retention.plan(lakehouse, keep)
+    clean.remove(lakehouse, plan.removals)
     return plan
 
 
-def test_the_newest_runs_stay_with_what_they_were_made_from(house: Lakehouse) -> None:
+def test_the_newest_runs_stay_with_what_they_were_made_from(lakehouse: Lakehouse) -> None:
     for number, day in ((1, "2020-01-01"), (2, "2020-01-03"), (3, "2020-01-02"), (4, "2020-01-04")):
-        run(house, f"v{number}", day, ratings(house, number))
-    before = {path: path.read_bytes() for path in house.folder.rglob("*") if path.is_file()}
-    plan = retention.plan(house, 2)
+        run(lakehouse, f"v{number}", day, ratings(lakehouse, number))
+    before = {path: path.read_bytes() for path in lakehouse.folder.rglob("*") if path.is_file()}
+    plan = retention.plan(lakehouse, 2)
     assert (plan.kept, plan.dropped) == (("v4", "v2"), ("v3", "v1"))
-    assert before == {path: path.read_bytes() for path in house.folder.rglob("*") if path.is_file()}, "only a plan"
-    prune(house, 2)
-    assert there(house, "gold/models/als/[!._]*") == ["v2", "v4"]
-    assert there(house, "gold/metrics/run_metrics_*.json") == ["run_metrics_v2", "run_metrics_v4"]
-    assert there(house, "silver/ratings/_memo/*.json") == ["last", "r2", "r3", "r4"], "r2 by its run, the newest two"
-    assert there(house, "gold/models/als/_memo/*.json") == ["last", "mv2", "mv4"]
-    assert there(house, "gold/metrics/_memo/run_metrics/*") == ["last", "xv2", "xv2", "xv4", "xv4"]
-    for path in house.folder.rglob("_memo/**/*.json"):
+    assert before == {path: path.read_bytes() for path in lakehouse.folder.rglob("*") if path.is_file()}, "only a plan"
+    prune(lakehouse, 2)
+    assert there(lakehouse, "gold/models/als/[!._]*") == ["v2", "v4"]
+    assert there(lakehouse, "gold/metrics/run_metrics_*.json") == ["run_metrics_v2", "run_metrics_v4"]
+    assert there(lakehouse, "silver/ratings/_memo/*.json") == ["last", "r2", "r3", "r4"], (
+        "r2 by its run, the newest two"
+    )
+    assert there(lakehouse, "gold/models/als/_memo/*.json") == ["last", "mv2", "mv4"]
+    assert there(lakehouse, "gold/metrics/_memo/run_metrics/*") == ["last", "xv2", "xv2", "xv4", "xv4"]
+    for path in lakehouse.folder.rglob("_memo/**/*.json"):
         receipt = receipts.read(path)
-        assert storage.problem(house.folder, receipt, thorough=True) is None, path
-    assert retention.plan(house, 2).removals == ()
+        assert storage.problem(lakehouse.folder, receipt, thorough=True) is None, path
+    assert retention.plan(lakehouse, 2).removals == ()
 
 
-def test_lists_of_popular_movies_stay_with_the_run_that_served_them(house: Lakehouse) -> None:
+def test_lists_of_popular_movies_stay_with_the_run_that_served_them(lakehouse: Lakehouse) -> None:
     for number in (1, 2, 3):
-        run(house, f"v{number}", f"2020-01-0{number}", ratings(house, number))
-        table = publish(Path(house.root), ratings_table(100 * number), path=layout.FALLBACK)
+        run(lakehouse, f"v{number}", f"2020-01-0{number}", ratings(lakehouse, number))
+        table = publish(Path(lakehouse.root), ratings_table(100 * number), path=layout.FALLBACK)
         facts = {"model_version": f"popular-90d-v{number}"}
-        remember(house, "fallback", replace(table, facts=facts, made_from={"step": "fallback"}), f"f{number}")
-    prune(house, 2)
-    assert there(house, "gold/recommendations_fallback/_memo/*.json") == ["f2", "f3", "last"]
-    assert there(house, "gold/recommendations_fallback/_manifests/*.json") == ["1", "2"]
+        remember(lakehouse, "fallback", replace(table, facts=facts, made_from={"step": "fallback"}), f"f{number}")
+    prune(lakehouse, 2)
+    assert there(lakehouse, "gold/recommendations_fallback/_memo/*.json") == ["f2", "f3", "last"]
+    assert there(lakehouse, "gold/recommendations_fallback/_manifests/*.json") == ["1", "2"]
 
 
-def test_the_current_version_stays_however_old_it_is(house: Lakehouse) -> None:
-    table = ratings(house, 1)
-    old = run(house, "v1", "2020-01-01", table)
-    model = receipts.read(house.receipt(layout.MODELS))
-    run(house, "v2", "2020-01-02", table)
+def test_the_current_version_stays_however_old_it_is(lakehouse: Lakehouse) -> None:
+    table = ratings(lakehouse, 1)
+    old = run(lakehouse, "v1", "2020-01-01", table)
+    model = receipts.read(lakehouse.receipt(layout.MODELS))
+    run(lakehouse, "v2", "2020-01-02", table)
     for receipt in (old, model):  # gone back to the first
-        receipts.write_text(house.receipt(receipt.artifact), receipt.text())
+        receipts.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
     for memo in (
-        house.folder / "gold/models/als/_memo/last.json",
-        house.folder / "gold/metrics/_memo/run_metrics/last.json",
+        lakehouse.folder / "gold/models/als/_memo/last.json",
+        lakehouse.folder / "gold/metrics/_memo/run_metrics/last.json",
     ):
         receipts.write_text(memo, (model if "models" in str(memo) else old).text())
-    plan = prune(house, 1)
+    plan = prune(lakehouse, 1)
     assert (plan.kept, plan.dropped) == (("v1",), ("v2",))
-    assert there(house, "gold/models/als/[!._]*") == ["v1"]
+    assert there(lakehouse, "gold/models/als/[!._]*") == ["v1"]
 
 
-def test_no_file_goes_that_a_kept_version_names_also_after_going_back(house: Lakehouse) -> None:
-    root = house.folder
-    first, second, third = ratings(house, 1), ratings(house, 2), ratings(house, 3)
+def test_no_file_goes_that_a_kept_version_names_also_after_going_back(lakehouse: Lakehouse) -> None:
+    root = lakehouse.folder
+    first, second, third = ratings(lakehouse, 1), ratings(lakehouse, 2), ratings(lakehouse, 3)
     publishing.restore_head(root, first)  # version 3, with the files of version 0
-    receipts.write_text(house.receipt("silver/ratings"), first.text())
-    memo = house.folder / "silver/ratings/_memo"
+    receipts.write_text(lakehouse.receipt("silver/ratings"), first.text())
+    memo = lakehouse.folder / "silver/ratings/_memo"
     receipts.write_text(memo / "last.json", first.text())
     receipts.write_text(memo / "again.json", replace(first, made_from={"step": "silver_ratings", "code": "x"}).text())
-    prune(house, 1)
-    assert there(house, "silver/ratings/_manifests/*.json") == ["0", "3"]
-    assert there(house, "silver/ratings/_memo/*.json") == ["again", "last", "r1"], "one content, two ways to it"
+    prune(lakehouse, 1)
+    assert there(lakehouse, "silver/ratings/_manifests/*.json") == ["0", "3"]
+    assert there(lakehouse, "silver/ratings/_memo/*.json") == ["again", "last", "r1"], "one content, two ways to it"
     assert storage.problem(root, first, thorough=True) is None
-    delta = DeltaTable(str(house.folder / "silver/ratings"))
+    delta = DeltaTable(str(lakehouse.folder / "silver/ratings"))
     assert sorted_rows(delta.to_pyarrow_table()) == sorted_rows(ratings_table(1))
     for gone in (second, third):
         assert "no longer holds" in str(storage.problem(root, gone))
@@ -144,52 +146,54 @@ def test_no_file_goes_that_a_kept_version_names_also_after_going_back(house: Lak
     assert storage.problem(root, first) is None
 
 
-def test_the_newest_version_stays_also_where_no_receipt_names_it(house: Lakehouse) -> None:
-    first = ratings(house, 1)
-    publish(house.folder, ratings_table(2))
-    publish(house.folder, ratings_table(3))
-    prune(house, 1)
-    assert there(house, "silver/ratings/_manifests/*.json") == ["0", "2"]
-    assert sorted_rows(DeltaTable(str(house.folder / "silver/ratings")).to_pyarrow_table()) == sorted_rows(
+def test_the_newest_version_stays_also_where_no_receipt_names_it(lakehouse: Lakehouse) -> None:
+    first = ratings(lakehouse, 1)
+    publish(lakehouse.folder, ratings_table(2))
+    publish(lakehouse.folder, ratings_table(3))
+    prune(lakehouse, 1)
+    assert there(lakehouse, "silver/ratings/_manifests/*.json") == ["0", "2"]
+    assert sorted_rows(DeltaTable(str(lakehouse.folder / "silver/ratings")).to_pyarrow_table()) == sorted_rows(
         ratings_table(3)
     )
-    assert storage.problem(house.folder, first) is None
+    assert storage.problem(lakehouse.folder, first) is None
 
 
-def test_rejected_rows_stay_with_the_tables_that_tell_of_them(house: Lakehouse) -> None:
-    root = house.folder
+def test_rejected_rows_stay_with_the_tables_that_tell_of_them(lakehouse: Lakehouse) -> None:
+    root = lakehouse.folder
     rejected = [publish(root, ratings_table(number), path=layout.quarantine("ratings")) for number in (11, 12, 13)]
-    table = ratings(house, 1)
-    remember(house, "ratings", replace(table, facts={"quarantine_fingerprint": rejected[0].fingerprint}), "r1")
-    prune(house, 1)
-    assert there(house, "silver/_quarantine/ratings/_manifests/*.json") == ["0", "2"], "that of the receipt, the newest"
+    table = ratings(lakehouse, 1)
+    remember(lakehouse, "ratings", replace(table, facts={"quarantine_fingerprint": rejected[0].fingerprint}), "r1")
+    prune(lakehouse, 1)
+    assert there(lakehouse, "silver/_quarantine/ratings/_manifests/*.json") == ["0", "2"], (
+        "that of the receipt, the newest"
+    )
 
 
-def test_an_entry_whose_content_is_lost_goes_so_that_it_is_rebuilt(house: Lakehouse) -> None:
-    ratings(house, 1)
-    second = ratings(house, 2)
-    victim = next((house.folder / "silver/ratings").rglob("part-00000*.parquet"))
+def test_an_entry_whose_content_is_lost_goes_so_that_it_is_rebuilt(lakehouse: Lakehouse) -> None:
+    ratings(lakehouse, 1)
+    second = ratings(lakehouse, 2)
+    victim = next((lakehouse.folder / "silver/ratings").rglob("part-00000*.parquet"))
     victim.unlink()
-    prune(house, 2)
-    assert there(house, "silver/ratings/_memo/*.json") == ["last", "r2"]
-    assert storage.problem(house.folder, second) is None
+    prune(lakehouse, 2)
+    assert there(lakehouse, "silver/ratings/_memo/*.json") == ["last", "r2"]
+    assert storage.problem(lakehouse.folder, second) is None
 
 
-def test_a_table_whose_log_or_manifests_are_damaged_is_left_alone(house: Lakehouse) -> None:
-    ratings(house, 1)
-    ratings(house, 2)
-    storage.manifest_path(house.folder / "silver/ratings", 1).write_text("{", encoding="utf-8")
-    assert not any(one.what.startswith("silver/ratings: version") for one in retention.plan(house, 1).removals)
+def test_a_table_whose_log_or_manifests_are_damaged_is_left_alone(lakehouse: Lakehouse) -> None:
+    ratings(lakehouse, 1)
+    ratings(lakehouse, 2)
+    storage.manifest_path(lakehouse.folder / "silver/ratings", 1).write_text("{", encoding="utf-8")
+    assert not any(one.what.startswith("silver/ratings: version") for one in retention.plan(lakehouse, 1).removals)
 
 
-def test_a_table_behind_a_symlink_is_left_alone(house: Lakehouse, tmp_path: Path) -> None:
-    ratings(house, 1)
-    ratings(house, 2)
+def test_a_table_behind_a_symlink_is_left_alone(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    ratings(lakehouse, 1)
+    ratings(lakehouse, 2)
     moved = tmp_path / "elsewhere"
-    (house.folder / "silver").rename(moved)
-    (house.folder / "silver").symlink_to(moved)
-    assert retention.plan(house, 1).removals == ()
+    (lakehouse.folder / "silver").rename(moved)
+    (lakehouse.folder / "silver").symlink_to(moved)
+    assert retention.plan(lakehouse, 1).removals == ()
 
 
-def test_an_empty_lakehouse_has_nothing_to_remove(house: Lakehouse) -> None:
-    assert retention.plan(house, 1) == retention.Plan((), (), ())
+def test_an_empty_lakehouse_has_nothing_to_remove(lakehouse: Lakehouse) -> None:
+    assert retention.plan(lakehouse, 1) == retention.Plan((), (), ())

@@ -18,7 +18,7 @@ from reco_platform.lakehouse import storage
 from reco_platform.reports import charts, rating_counts
 from reco_platform.reports.run_page import run_page
 from reco_platform.reports.sweep_page import sweep_page
-from reco_platform.reports.user_examples import shelves
+from reco_platform.reports.user_examples import user_examples
 from support import builders as helpers
 from support import page_facts as pagefacts
 
@@ -205,7 +205,7 @@ def test_a_shelf_has_what_was_known_and_what_was_said_later(tmp_path: Path) -> N
     movies = pa.table(
         {"movie_id": pa.array([10, 11, 12], pa.int32()), "title": ["A", "B", "C"], "genres": [["X"], [], ["Y"]]}
     )
-    (shelf,) = shelves(lists, opened, movies, ("train", "validation"), users=3, count=5)
+    (shelf,) = user_examples(lists, opened, movies, ("train", "validation"), users=3, count=5)
     assert (shelf.user_id, shelf.known) == (1, 2)
     assert [(one.title, one.score) for one in shelf.liked] == [("B", 4.5), ("A", 3.0)]
     assert [(one.title, one.genres, one.later) for one in shelf.recommended] == [
