@@ -23,7 +23,7 @@ from reco_platform.cleaning import csv_reader, native
 from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.rules import Cleaning
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config
 from reco_platform.core.errors import reported
 from reco_platform.evaluation import evaluate as evaluation
 from reco_platform.evaluation.dataset import rows_of
@@ -86,7 +86,7 @@ def cleaned(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa
 
 def folds(data: Data, changed: Mapping[str, Any]) -> tuple[pa.Table, pa.Table]:
     """The training and the test rows of a split."""
-    params = config.load(changed, {}).model_dump(mode="json")
+    params = load_config(changed, {}).model_dump(mode="json")
     fold = splitting.split(data.rows, params).fold
     table = data.rows.table(fold, 0, len(data.rows))
     names = np.array(table["fold"].to_pylist())
@@ -187,7 +187,7 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows])
 
 
-DEFAULTS = config.load({}, {})
+DEFAULTS = load_config({}, {})
 INTRODUCTION = """# Evaluation on real data
 <!-- Written by `make evaluate-docs`; do not edit. -->
 

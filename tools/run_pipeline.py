@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform.config import commands
-from reco_platform.config.model import Config, word_without_secrets
+from reco_platform.config.model import Config
+from reco_platform.config.secrets import redact_word
 from reco_platform.core.errors import ConfigError, RecoError, reported
 from reco_platform.lakehouse.layout import LAYERS
 from reco_platform.maintenance import clean, prune, validate
@@ -121,7 +122,7 @@ def run_target(arguments: argparse.Namespace) -> int:
         *(["--config", *pairs] if pairs else []),
     ]
     words = [str(Path(sys.executable).with_name("snakemake")), "--cores", arguments.cores, target, *given]
-    print(shlex.join(map(word_without_secrets, words)), flush=True)
+    print(shlex.join(map(redact_word, words)), flush=True)
     if not (arguments.run or os.environ.get("RUN_LOCAL") == "1"):
         print("[INFO] only printed; --run or RUN_LOCAL=1 runs it", flush=True)
         return 0

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from reco_platform.config import model as config
+from reco_platform.config.model import Config
 from reco_platform.core import os_limits
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import registry as datasets
@@ -120,7 +120,7 @@ def command_of(step: str, **params: Any) -> list[str]:
     if step == "bronze":
         return ["scripts/bronze.py", "--lakehouse", FOLDER.root, "--dataset", "small", "--dataset-path", "data"]
     one = STEPS[step]
-    inputs = input_artifacts(one, FOLDER, config.Config())
+    inputs = input_artifacts(one, FOLDER, Config())
     words = [f"scripts/{step}.py", "--lakehouse", FOLDER.root, "--dataset", "small", "--threads", "2"]
     makes = FOLDER.artifact(one.makes)
     words += ["--receipt", FOLDER.receipt(makes), "--params", json.dumps(params)]

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config
+from reco_platform.config.secrets import SECRET, redact_word
 from reco_platform.core.errors import DataError, EnvironmentProblemError, RecoError
 from reco_platform.datasets import registry as datasets
 from reco_platform.engine import journal
@@ -164,7 +165,7 @@ def sweep_data_of(file: Path) -> Path:
 
 
 READERS: dict[str, tuple[Callable[[Path], Any], Any]] = {
-    "config": (lambda path: config.load({}, {}, path), "is not YAML|unknown key"),
+    "config": (lambda path: load_config({}, {}, path), "is not YAML|unknown key"),
     "configfile": (lambda path: workflow.prepare(workflow.overrides([], [str(path)])), "is not YAML|unknown key"),
     "datasets": (datasets.load_registry, "is not YAML|expected"),
     "receipt": (receipts.read, "is not a receipt"),
@@ -319,7 +320,7 @@ def test_make_starts_mlflow_for_this_machine_alone() -> None:
 
 def test_what_spark_hides_is_what_the_project_hides() -> None:
     defaults = cluster.read_properties(Path(ROOT, cluster.DEFAULTS))
-    assert defaults["spark.redaction.regex"] == f"(?i){config.SECRET.pattern}|://[^ ]*(@|[?][^ ]*=)"
+    assert defaults["spark.redaction.regex"] == f"(?i){SECRET.pattern}|://[^ ]*(@|[?][^ ]*=)"
 
 
 @pytest.mark.parametrize(
@@ -336,10 +337,10 @@ def test_what_spark_hides_is_what_the_project_hides() -> None:
     ],
 )
 def test_no_word_of_a_command_line_shows_a_secret(word: str, shown: str) -> None:
-    assert config.word_without_secrets(word) == shown
+    assert redact_word(word) == shown
 
 
 def test_no_message_shows_the_secret_in_a_list() -> None:
     with pytest.raises(RecoError) as caught:
-        config.load({"mlflow_tracking_uri": ["http://me:hush@h"], "spark_conf": ["spark.x.token=hush"]}, {})
+        load_config({"mlflow_tracking_uri": ["http://me:hush@h"], "spark_conf": ["spark.x.token=hush"]}, {})
     assert "hush" not in str(caught.value)

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config
+from reco_platform.config.model import ENVIRONMENT
+from reco_platform.config.secrets import redact_value
 from support.project import QUICK, Project, Run, foreseen
 
 pytestmark = pytest.mark.pipeline
@@ -384,7 +386,7 @@ BY_VARIABLE_ALONE = {"rank": None, "max_iter": None, "tracking": None}
 
 
 def test_every_variable_has_a_good_and_a_bad_value_here() -> None:
-    assert GOOD.keys() == BAD.keys() == config.ENVIRONMENT.keys() - {"LAKEHOUSE_PATH"}
+    assert GOOD.keys() == BAD.keys() == ENVIRONMENT.keys() - {"LAKEHOUSE_PATH"}
 
 
 def test_variables_reach_the_tool(built: Project, tmp_path: Path) -> None:
@@ -413,7 +415,7 @@ def test_variables_reach_snakemake(built: Project, tmp_path: Path) -> None:
     run = built.snakemake("-n", "-p", env=env, **BY_VARIABLE_ALONE)
     assert run.code == 0, run.output
     keys = ("rank", "max_iter", "reg_param", "cold_start_strategy", "top_n", "storage_format")
-    values = config.load({}, GOOD).shaping()
+    values = load_config({}, GOOD).shaping()
     for key in (*keys, "mlflow_tracking_uri"):
         assert f"{json.dumps(key)}:{json.dumps(values[key])}" in run.output, key
     assert str(tmp_path / "lake/gold/interactions.receipt.json") in run.output
@@ -436,8 +438,8 @@ def test_a_bad_variable_is_named_and_nothing_runs(built: Project, way: str) -> N
     place = run({"LAKEHOUSE_PATH": "config/config.yaml"})
     assert [one.code for one in (several, lists, place)] == [2, 2, 2]
     for variable, value in BAD.items():
-        key = config.ENVIRONMENT[variable]
-        line = f"{key}={config.without_secrets(key, value)!r} (from environment variable {variable}) is not allowed: "
+        key = ENVIRONMENT[variable]
+        line = f"{key}={redact_value(key, value)!r} (from environment variable {variable}) is not allowed: "
         assert line in several.output
     assert "rank=10,50 (from environment variable ALS_RANK) is a list" in lists.output
     assert "lakehouse=config/config.yaml (from environment variable LAKEHOUSE_PATH): " in place.output

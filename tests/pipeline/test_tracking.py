@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.models.als.model import Side, model_fingerprint, read_model, write_side
 from reco_platform.pipeline.steps_table import STEPS, input_artifacts
@@ -88,7 +88,7 @@ def facts(project: Project, step: str) -> dict[str, Any]:
 def run_step(project: Project, name: str, address: str, fence: Callable[[], None] | None = None, **given: Any) -> Run:
     """One step's script by itself, which is quicker than a whole run."""
     step, lakehouse = STEPS[name], Lakehouse("results/small", "small")
-    asked = config.load({"dataset": "small", **given}, {})
+    asked = load_config({"dataset": "small", **given}, {})
     words = [
         word
         for read, artifact in input_artifacts(step, lakehouse, asked).items()

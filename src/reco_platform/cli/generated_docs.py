@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from reco_platform.config import model as config
 from reco_platform.config.model import Config
+from reco_platform.config.render import defaults_yaml, docs_table, env_example
 from reco_platform.core.errors import reported
 from reco_platform.engine import journal, run_summary
 from reco_platform.evaluation import metrics_file
@@ -73,14 +73,14 @@ def schema_text() -> str:
 def generated() -> dict[str, str]:
     """The text of every generated file by its path."""
     return {
-        "config/config.yaml": config.defaults_yaml(),
+        "config/config.yaml": defaults_yaml(),
         "config/config.schema.json": schema_text(),
         "docs/run_metrics.schema.json": json.dumps(metrics_file.schema(), indent=1) + "\n",
         "docs/run_event.schema.json": json.dumps(journal.Event.model_json_schema(), indent=1) + "\n",
         "docs/run_summary.schema.json": json.dumps(run_summary.Summary.model_json_schema(), indent=1) + "\n",
-        "docs/configuration.md": CONFIGURATION + config.docs_table(),
+        "docs/configuration.md": CONFIGURATION + docs_table(),
         "docs/contracts.md": contracts_page(),
-        ".env.example": config.env_example(),
+        ".env.example": env_example(),
     }
 
 

@@ -6,7 +6,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from reco_platform.config.model import Config, as_given, load, without_secrets
+from reco_platform.config.load import load_config
+from reco_platform.config.model import Config
+from reco_platform.config.secrets import redact_value
+from reco_platform.config.spark_conf import as_argument
 
 FORCE = "force_overwrite"
 
@@ -36,16 +39,16 @@ def differing(config: Config) -> dict[str, Any]:
 
     What nobody may see is hidden in them, so that a command that needs it fails by it instead of telling it.
     """
-    usual = load({}, {})
+    usual = load_config({}, {})
     values = {key: getattr(config, key) for key in Config.model_fields if key != FORCE}
-    return {key: without_secrets(key, value) for key, value in values.items() if value != getattr(usual, key)}
+    return {key: redact_value(key, value) for key, value in values.items() if value != getattr(usual, key)}
 
 
 def written(value: Any) -> str:
     """A value as `--config` takes it."""
     match value:
         case dict():
-            return str(as_given(value))
+            return str(as_argument(value))
         case list() | tuple():
             return ",".join(map(str, value))
         case bool():

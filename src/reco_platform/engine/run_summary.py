@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from reco_platform.config.model import word_without_secrets
+from reco_platform.config.secrets import redact_word
 from reco_platform.core import os_limits
 from reco_platform.engine import journal
 from reco_platform.engine.journal import Event
@@ -69,7 +69,7 @@ def path_of(run: Path) -> Path:
 
 def command(argv: Sequence[str]) -> str:
     """The command that was typed, to be pasted; without secrets."""
-    return shlex.join(["snakemake", *map(word_without_secrets, argv[1:])])
+    return shlex.join(["snakemake", *map(redact_word, argv[1:])])
 
 
 def write(run: Path, summary: Summary) -> None:

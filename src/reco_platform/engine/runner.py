@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from reco_platform.config import commands
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config
 from reco_platform.core import os_limits, parent_watch
 from reco_platform.core.errors import ConfigError, EnvironmentProblemError, RecoError, TableError
 from reco_platform.core.hashing import code_digest, code_parts, step_digest
@@ -250,7 +250,7 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
         raise ConfigError(f"--params is not JSON: {error}", f"{step.script} --help") from error
     code = given.pop("code", None) or code_digest(step.script, step.files)
     own = {key: given.pop(key) for key in step.own}
-    resolved = config.load(given, {})
+    resolved = load_config(given, {})
     values = resolved.model_dump(mode="json")
     params = {key: values[key] for key in step.keys} | own | {"code": code}
     receipt_path, artifact = Path(arguments.receipt), artifact_of(arguments)

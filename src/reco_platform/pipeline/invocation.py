@@ -15,7 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from reco_platform.config import model as config
+from reco_platform.config.secrets import redact_config, redact_value
+from reco_platform.config.spark_conf import as_argument
 from reco_platform.core import os_limits, parent_watch
 from reco_platform.core.errors import RecoError, TableError
 from reco_platform.core.hashing import SOURCE
@@ -140,7 +141,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.lakehouse.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
-    saved = json.dumps(workflow.config.shown() | axes, indent=1) + "\n"
+    saved = json.dumps(redact_config(workflow.config) | axes, indent=1) + "\n"
     receipts.write_text(workflow.lakehouse.records / "config.resolved.json", saved)
 
 
@@ -153,7 +154,7 @@ def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
     """What every script of this run finds in its environment: this Python, this project's code, this lakehouse."""
-    shown = {key: config.as_given(config.without_secrets(key, value)) for key, value in given.items()}
+    shown = {key: as_argument(redact_value(key, value)) for key, value in given.items()}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in shown.items())
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",

@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config, read_keys, source_of
+from reco_platform.config.model import Config
 from reco_platform.core.errors import ConfigError, RecoError
 from reco_platform.core.hashing import canonical, sha256
 from reco_platform.datasets import registry as datasets
@@ -44,7 +45,7 @@ class Workflow:
         sweep: where the target is one.
     """
 
-    config: config.Config
+    config: Config
     lakehouse: Lakehouse
     dataset: datasets.Dataset
     sweep: sweeps.Sweep | None = None
@@ -182,7 +183,7 @@ def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]
             raise ConfigError(f"--config {pair!r}: expected KEY=VALUE", "for example --config rank=20")
     found: dict[str, Any] = {}
     for file in files:
-        found |= config.read_keys(Path(file), "name a YAML file of keys", f"mend {file}: a line for each key")
+        found |= read_keys(Path(file), "name a YAML file of keys", f"mend {file}: a line for each key")
     return found | dict(pair.split("=", 1) for pair in pairs)
 
 
@@ -192,7 +193,7 @@ def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     Raises:
         RecoError: for anything in them that is not allowed.
     """
-    return resolved_to(config.load(given, environ), config.source_of("lakehouse", given, environ))
+    return resolved_to(load_config(given, environ), source_of("lakehouse", given, environ))
 
 
 def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
@@ -202,10 +203,10 @@ def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
         RecoError: for anything in them that is not allowed.
     """
     asked = sweeps.expand(given, environ)
-    return resolved_to(asked.base, config.source_of("lakehouse", given, environ), asked)
+    return resolved_to(asked.base, source_of("lakehouse", given, environ), asked)
 
 
-def resolved_to(resolved: config.Config, source: str, sweep: sweeps.Sweep | None = None) -> Workflow:
+def resolved_to(resolved: Config, source: str, sweep: sweeps.Sweep | None = None) -> Workflow:
     """The workflow of a configuration; `source` is where its lakehouse comes from, for the message."""
     dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
     datasets.tables(dataset)

@@ -9,8 +9,8 @@ from math import prod
 from random import Random
 from typing import Any
 
-from reco_platform.config import model as config
-from reco_platform.config.model import AXES, Config, Sources
+from reco_platform.config.load import Sources, environment_and_defaults, load_config, overrides_as_sources, validated
+from reco_platform.config.model import AXES, Config
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import canonical, short
 from reco_platform.models.als import engine as als_engine
@@ -96,10 +96,10 @@ def expand(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
     Raises:
         ConfigError: for a key or value that is not allowed, in whichever cell, or a grid above `max_trials`.
     """
-    elsewhere, axes = config.from_elsewhere(environ), axes_of(given)
+    elsewhere, axes = environment_and_defaults(environ), axes_of(given)
     fixed = {key: value for key, value in given.items() if key not in axes}
-    sources = {**elsewhere, **config.from_command_line(fixed)}
-    limits = config.validated({key: sources[key] for key in LIMITS if key in sources})
+    sources = {**elsewhere, **overrides_as_sources(fixed)}
+    limits = validated({key: sources[key] for key in LIMITS if key in sources})
     size = prod(map(len, axes.values()))
     cells = checked([cell_at(axes, number) for number in chosen(limits, size)], sources)
     fits = fits_of(cells)
@@ -154,7 +154,7 @@ def cell_at(axes: Mapping[str, Sequence[Any]], number: int) -> dict[str, Any]:
 
 
 def one_config(sources: Sources, values: Mapping[str, Any]) -> Config:
-    found = config.validated({**sources, **config.from_command_line(values)})
+    found = validated({**sources, **overrides_as_sources(values)})
     als_engine.choose(found.model_dump(), 0)
     return found
 
@@ -224,7 +224,7 @@ def fit_of(found: Config) -> Fit:
 def as_a_trial(found: Config, model: Mapping[str, Any]) -> Config:
     """The configuration as the script of a trial has it: with what shapes its model, and of the rest what judges it."""
     fit = fit_of(found.model_copy(update=dict(model)))
-    return config.load(fit.params, {})
+    return load_config(fit.params, {})
 
 
 # --- what is said before the jobs

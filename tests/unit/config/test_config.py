@@ -13,8 +13,12 @@ import pytest
 import yaml
 
 from reco_platform.cli import generated_docs
-from reco_platform.config import model as config
-from reco_platform.config.model import Config, load
+from reco_platform.config.load import load_config
+from reco_platform.config.messages import allowed
+from reco_platform.config.model import ENVIRONMENT, Config
+from reco_platform.config.patterns import MEANING
+from reco_platform.config.render import defaults_yaml, docs_table
+from reco_platform.config.secrets import redact_config
 from reco_platform.core.errors import ConfigError
 from reco_platform.pipeline.steps_table import STEPS
 
@@ -34,7 +38,7 @@ VALUES: dict[str, tuple[str, Any]] = {
 
 def problem(overrides: Mapping[Any, Any], environ: Mapping[str, str] | None = None) -> str:
     with pytest.raises(ConfigError) as caught:
-        load(overrides, environ or {})
+        load_config(overrides, environ or {})
     assert caught.value.hint
     return caught.value.what
 
@@ -49,8 +53,8 @@ def defaults_file(folder: Path, text: str) -> Path:
 
 
 def test_the_defaults_file_is_what_the_model_says(root: Path) -> None:
-    assert (root / "config" / "config.yaml").read_text(encoding="utf-8") == config.defaults_yaml()
-    assert load({}, {}) == DEFAULTS
+    assert (root / "config" / "config.yaml").read_text(encoding="utf-8") == defaults_yaml()
+    assert load_config({}, {}) == DEFAULTS
 
 
 def test_every_generated_file_is_as_the_code_says(root: Path) -> None:
@@ -59,15 +63,15 @@ def test_every_generated_file_is_as_the_code_says(root: Path) -> None:
 
 
 def test_the_defaults_file_names_every_key_with_what_it_allows() -> None:
-    text = config.defaults_yaml()
+    text = defaults_yaml()
     assert yaml.safe_load(text).keys() == Config.model_fields.keys()
-    assert all(config.allowed(key) in text for key in Config.model_fields)
+    assert all(allowed(key) in text for key in Config.model_fields)
 
 
 def test_the_docs_table_has_a_row_for_every_key_and_variable() -> None:
-    table = config.docs_table()
+    table = docs_table()
     assert all(f"| `{key}` |" in table for key in Config.model_fields)
-    assert all(f"`{variable}`" in table for variable in config.ENVIRONMENT)
+    assert all(f"`{variable}`" in table for variable in ENVIRONMENT)
     assert {row.count("|") - row.count("\\|") for row in table.splitlines()} == {6}
 
 
@@ -76,19 +80,19 @@ def test_the_docs_table_has_a_row_for_every_key_and_variable() -> None:
 
 def test_overrides_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     defaults = defaults_file(tmp_path, "rank: 11\nmax_iter: 12\ntop_n: 13\n")
-    found = load({"rank": 31}, {"ALS_RANK": "21", "ALS_MAX_ITER": "22"}, defaults)
+    found = load_config({"rank": 31}, {"ALS_RANK": "21", "ALS_MAX_ITER": "22"}, defaults)
     assert (found.rank, found.max_iter, found.top_n, found.seed) == (31, 22, 13, 42)
 
 
 def test_every_variable_has_a_value_to_try() -> None:
-    assert config.ENVIRONMENT.keys() == VALUES.keys()
+    assert ENVIRONMENT.keys() == VALUES.keys()
 
 
 @pytest.mark.parametrize("variable", VALUES)
 def test_each_environment_variable_sets_its_key(variable: str) -> None:
     text, expected = VALUES[variable]
-    key = config.ENVIRONMENT[variable]
-    found = load({}, {variable: text})
+    key = ENVIRONMENT[variable]
+    found = load_config({}, {variable: text})
     assert getattr(found, key) == expected
     assert found != DEFAULTS
     assert found.model_copy(update={key: getattr(DEFAULTS, key)}) == DEFAULTS
@@ -104,12 +108,12 @@ def in_bash(folder: Path, text: str) -> dict[str, str]:
 
 def test_the_example_of_an_env_file_loads_in_bash_and_holds_every_variable(root: Path, tmp_path: Path) -> None:
     example = (root / ".env.example").read_text(encoding="utf-8")
-    assert load({}, in_bash(tmp_path, example)) == DEFAULTS
+    assert load_config({}, in_bash(tmp_path, example)) == DEFAULTS
     everything = in_bash(tmp_path, re.sub(r"^#(?=[A-Z_]+=)", "", example, flags=re.MULTILINE))
-    assert config.ENVIRONMENT.keys() <= everything.keys()
-    assert load({}, everything) == DEFAULTS
+    assert ENVIRONMENT.keys() <= everything.keys()
+    assert load_config({}, everything) == DEFAULTS
     changed = example.replace("#ALS_RANK=50", "ALS_RANK=33").replace("#LAKEHOUSE_PATH=", "LAKEHOUSE_PATH='/my lake'")
-    found = load({}, in_bash(tmp_path, changed))
+    found = load_config({}, in_bash(tmp_path, changed))
     assert (found.rank, found.lakehouse) == (33, "/my lake")
 
 
@@ -118,11 +122,11 @@ def test_an_env_file_is_never_committed(root: Path) -> None:
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
-    assert load({}, dict.fromkeys(config.ENVIRONMENT, "")) == DEFAULTS
+    assert load_config({}, dict.fromkeys(ENVIRONMENT, "")) == DEFAULTS
 
 
 def test_other_variables_set_nothing() -> None:
-    assert load({}, {"RANK": "3", "rank": "3", "ALS_SEED": "3"}) == DEFAULTS
+    assert load_config({}, {"RANK": "3", "rank": "3", "ALS_SEED": "3"}) == DEFAULTS
 
 
 # --- values
@@ -149,7 +153,7 @@ def test_other_variables_set_nothing() -> None:
     ],
 )
 def test_values_are_coerced_to_the_type_of_their_key(key: str, given: Any, expected: Any) -> None:
-    found = getattr(load({key: given}, {}), key)
+    found = getattr(load_config({key: given}, {}), key)
     assert found == expected
     assert type(found) is type(expected)
 
@@ -180,7 +184,7 @@ def test_values_are_coerced_to_the_type_of_their_key(key: str, given: Any, expec
 )
 def test_a_value_of_another_type_is_refused_with_what_is_allowed(key: str, given: Any) -> None:
     text = problem({key: given})
-    assert text.startswith(f"{key}={given!r} (from --config or --configfile) is not allowed: {config.allowed(key)}")
+    assert text.startswith(f"{key}={given!r} (from --config or --configfile) is not allowed: {allowed(key)}")
 
 
 def bounds() -> list[tuple[str, Any]]:
@@ -225,7 +229,7 @@ def test_the_message_names_key_value_source_and_what_is_allowed(
 def test_a_wrong_value_in_the_file_names_the_file(tmp_path: Path) -> None:
     defaults = defaults_file(tmp_path, "rank: many\n")
     with pytest.raises(ConfigError, match=r"rank='many' \(from .*config\.yaml\) is not allowed: a whole number"):
-        load({}, {}, defaults)
+        load_config({}, {}, defaults)
 
 
 @pytest.mark.parametrize(
@@ -255,8 +259,8 @@ def test_a_misspelt_metric_is_answered_with_what_there_is_and_the_nearest(given:
 
 def test_no_message_shows_a_pattern() -> None:
     patterns = [option["pattern"] for option in options_of_keys() if "pattern" in option]
-    assert set(patterns) <= config.IN_WORDS.keys()
-    assert not any(pattern in config.allowed(key) for key in Config.model_fields for pattern in patterns)
+    assert set(patterns) <= MEANING.keys()
+    assert not any(pattern in allowed(key) for key in Config.model_fields for pattern in patterns)
 
 
 def options_of_keys() -> list[dict[str, Any]]:
@@ -287,7 +291,7 @@ def test_all_problems_are_reported_at_once() -> None:
 @pytest.mark.parametrize("given", [[10, 50], "10,50", [10]])
 def test_a_list_is_refused_with_a_pointer_to_sweeps(given: Any) -> None:
     with pytest.raises(ConfigError, match=r"is a list: this target takes one value") as caught:
-        load({"rank": given}, {})
+        load_config({"rank": given}, {})
     assert caught.value.hint is not None
     assert "sweep" in caught.value.hint
 
@@ -309,7 +313,7 @@ def test_a_damaged_defaults_file_is_named_with_the_way_back(tmp_path: Path, cont
     path = tmp_path / "config.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=expected) as caught:
-        load({}, {}, path)
+        load_config({}, {}, path)
     assert str(path) in caught.value.what
     assert caught.value.hint is not None
     assert "git checkout config/config.yaml" in caught.value.hint
@@ -318,7 +322,7 @@ def test_a_damaged_defaults_file_is_named_with_the_way_back(tmp_path: Path, cont
 @pytest.mark.parametrize("path", ["missing.yaml", "."])
 def test_a_missing_defaults_file_is_named_with_the_way_back(tmp_path: Path, path: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read") as caught:
-        load({}, {}, tmp_path / path)
+        load_config({}, {}, tmp_path / path)
     assert str(tmp_path / path) in caught.value.what
     assert caught.value.hint == "run from the project's root folder"
 
@@ -339,7 +343,7 @@ def test_a_missing_defaults_file_is_named_with_the_way_back(tmp_path: Path, path
     ],
 )
 def test_two_formats_and_two_data_sets_never_share_a_root(overrides: dict[str, Any], expected: str) -> None:
-    assert load(overrides, {}).root == expected
+    assert load_config(overrides, {}).root == expected
 
 
 @pytest.mark.parametrize(
@@ -357,11 +361,11 @@ def test_two_formats_and_two_data_sets_never_share_a_root(overrides: dict[str, A
 )
 def test_values_that_contradict_each_other_are_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        load(given, {})
+        load_config(given, {})
 
 
 def test_lengths_of_lists_are_sorted_and_dates_may_be_yaml_dates() -> None:
-    found = load(
+    found = load_config(
         {
             "evaluation_k": [20, 5, 5],
             "validation_from": datetime.date(2015, 1, 1),
@@ -385,7 +389,7 @@ def test_lengths_of_lists_are_sorted_and_dates_may_be_yaml_dates() -> None:
     ],
 )
 def test_settings_of_spark_come_as_a_mapping_as_json_or_as_pairs(given: Any) -> None:
-    assert load({"spark_conf": given}, {}).spark_conf == {"spark.a": "1", "spark.b.c": "x,y", "spark.on": "true"}
+    assert load_config({"spark_conf": given}, {}).spark_conf == {"spark.a": "1", "spark.b.c": "x,y", "spark.on": "true"}
 
 
 @pytest.mark.parametrize(
@@ -410,14 +414,15 @@ def test_no_message_and_no_file_shows_a_secret_of_spark() -> None:
     secret = {"spark.authenticate.secret": "hunter2", "spark.hadoop.fs.s3a.access.key": "hunter2"}
     said = problem({"spark_conf": {**secret, "spark.a": ["x"]}})
     assert "hunter2" not in said and "spark.authenticate.secret" in said
-    shown = load({"spark_conf": {**secret, "spark.jars.repositories": "https://me:hunter2@host/x"}}, {}).shown()
+    config = load_config({"spark_conf": {**secret, "spark.jars.repositories": "https://me:hunter2@host/x"}}, {})
+    shown = redact_config(config)
     assert "hunter2" not in str(shown)
     assert shown["spark_conf"]["spark.authenticate.secret"] == "***"
 
 
 @pytest.mark.parametrize("master", ["spark://a:7077", "spark://a:1,b-c.d:2", "yarn", "k8s://https://h:6443"])
 def test_a_cluster_is_named_by_its_master(master: str) -> None:
-    assert load({"spark_master": master}, {}).spark_master == master
+    assert load_config({"spark_master": master}, {}).spark_master == master
 
 
 @pytest.mark.parametrize("master", ["local[2]", "spark://a", "mesos://a:5050", "yarn-cluster", "spark://a:7077 --x"])

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config
+from reco_platform.config.secrets import redact_config
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.redaction import apart, redacted, secrets
 
@@ -39,14 +40,14 @@ def test_user_and_password_of_a_server_go_by_environment() -> None:
 
 def test_a_refused_address_is_named_without_its_password() -> None:
     with pytest.raises(ConfigError) as caught:
-        config.load({"mlflow_tracking_uri": "ftp://reco:hush@host"}, {})
+        load_config({"mlflow_tracking_uri": "ftp://reco:hush@host"}, {})
     assert "ftp://***@host" in str(caught.value) and "hush" not in str(caught.value)
 
 
 def test_parameters_of_steps_hold_a_digest_of_the_address_that_its_password_does_not_change() -> None:
     one, other, elsewhere = (
-        config.load({"mlflow_tracking_uri": uri}, {}) for uri in ("http://a:1@h", "http://b:2@h", "http://g")
+        load_config({"mlflow_tracking_uri": uri}, {}) for uri in ("http://a:1@h", "http://b:2@h", "http://g")
     )
     assert one.shaping() == other.shaping() != elsewhere.shaping()
-    assert config.load(one.shaping(), {}).mlflow_tracking_uri == one.shaping()["mlflow_tracking_uri"]
-    assert "a:1" not in json.dumps([one.shaping(), one.shown()])
+    assert load_config(one.shaping(), {}).mlflow_tracking_uri == one.shaping()["mlflow_tracking_uri"]
+    assert "a:1" not in json.dumps([one.shaping(), redact_config(one)])

@@ -127,7 +127,8 @@ def test_another_systems_presence_does_not_show() -> None:
 def test_another_process_with_other_kernels_gives_the_same_bits(root: Path) -> None:
     """OpenBLAS made to use the kernels of an older processor, which sum in another order."""
     code = (
-        "import numpy as np; from reco_platform.evaluation.bootstrap import resample; from reco_platform.evaluation.user_sums import *;"
+        "import numpy as np; from reco_platform.evaluation.bootstrap import resample;"
+        "from reco_platform.evaluation.user_sums import *;"
         "v = np.random.default_rng(1).uniform(0, 1, (3001, 3));"
         "s = means([Metric(n) for n in 'abc'], v, np.ones(3001, bool));"
         "print(resample({'x': s}, 100, 1)['x'].values.tobytes().hex())"

@@ -14,7 +14,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from reco_platform.config import model as config
+from reco_platform.config.load import load_config
+from reco_platform.config.model import Config
+from reco_platform.config.patterns import METRIC, RANKING_METRICS, RATING_METRICS
 from reco_platform.core import hashing
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.engine import runner
@@ -102,7 +104,7 @@ def test_a_sample_is_drawn_by_its_seed_without_repetition() -> None:
 def test_a_list_for_another_target_is_an_error_that_points_to_sweep() -> None:
     for given in ({"rank": "10,50"}, {"rank": [10, 50]}, {"min_item_ratings": "1,2"}):
         with pytest.raises(ConfigError, match=r"snakemake --cores 2 sweep") as caught:
-            config.load(given, {})
+            load_config(given, {})
         assert "is a list" in caught.value.what
 
 
@@ -242,15 +244,15 @@ def names_of_evaluation(task: Task) -> dict[str, Any]:
 
 def test_each_metric_is_the_evaluations_with_its_interval(tmp_path: Path) -> None:
     expected = names_of_evaluation(task_in(tmp_path))
-    assert all(re.match(config.METRIC, name) for name in expected)
+    assert all(re.match(METRIC, name) for name in expected)
     for name in ("rmse_all", "mae_warm_clipped", "ndcg@5", "genre_diversity@5"):
         last = trials.scored(task_in(tmp_path, sweep_metric=name))["scores"][-1]
         assert {key: last[key] for key in ("value", "low", "high")} == expected[name], name
 
 
 def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: Path) -> None:
-    names = [*config.RATING_METRICS, *(f"{name}@5" for name in config.RANKING_METRICS)]
-    assert all(re.match(config.METRIC, name) for name in names)
+    names = [*RATING_METRICS, *(f"{name}@5" for name in RANKING_METRICS)]
+    assert all(re.match(METRIC, name) for name in names)
     assert set(names) == set(names_of_evaluation(task_in(tmp_path)))
 
 
@@ -368,10 +370,10 @@ def test_trials_stand_from_best_to_worst_and_failed_ones_last_with_their_error()
 
 def test_the_best_is_a_config_file_with_its_data_folds_and_sweep() -> None:
     (line,) = leaderboard.ranked({"a": result("a", [0.9, 0.8, 0.85], patience=1, rank=8)}, [("a", 3)])
-    params = {key: getattr(config.Config(), key) for key in STEPS["leaderboard"].keys} | {"split": "random"}
+    params = {key: getattr(Config(), key) for key in STEPS["leaderboard"].keys} | {"split": "random"}
     found = yaml.safe_load(leaderboard.best_config(line, params, "mine", "s"))
     assert found == {"dataset": "mine", "split": "random", "rank": 8, "max_iter": 2, "chosen_by": "s"}
-    loaded = config.load(found, {})
+    loaded = load_config(found, {})
     assert (loaded.rank, loaded.max_iter, loaded.chosen_by) == (8, 2, "s")
 
 

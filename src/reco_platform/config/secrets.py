@@ -1,0 +1,50 @@
+"""Config values as people may read them: without the secrets that addresses and settings may hold."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from reco_platform.config.model import SECRET_KEYS, Config
+from reco_platform.config.spark_conf import SETTING_NAME, as_argument, parse_settings
+from reco_platform.core.redaction import redacted
+
+SECRET = re.compile(
+    "secret|passw|passphrase|[.]pass$|token|credential|(access|account|api|encryption|private)[._-]?key|[.]sas[.]",
+    re.IGNORECASE,
+)
+"""Names of settings whose values nobody may see: those that Spark and Hadoop know as such, and storage keys."""
+
+SECRET_PAIR = re.compile(rf"(?:^|(?<=\W)|(?<=-C))({'|'.join(sorted(SECRET_KEYS))})=(.*)", re.DOTALL)
+
+
+def redact_value(key: str, value: Any) -> Any:
+    """A key's value as people may read it: addresses without passwords, settings without secrets."""
+    if key not in SECRET_KEYS:
+        return value
+    if key != "spark_conf":
+        return redacted(str(value)) if value else None
+    try:
+        found = parse_settings(value or {})
+    except (ValueError, TypeError):
+        return "***"
+    return {name: redact_setting(name, str(each)) for name, each in found.items()}
+
+
+def redact_setting(name: str, value: str) -> str:
+    """A setting's value as people may read it; as in Spark, a word for a secret in it hides it whole."""
+    known = re.fullmatch(SETTING_NAME, name) is not None  # otherwise it may be a part of a secret with a comma
+    return redacted(value) if known and not SECRET.search(name) and not SECRET.search(value) else "***"
+
+
+def redact_word(word: str) -> str:
+    """A word of a command line as people may read it, KEY=VALUE or another."""
+    found = SECRET_PAIR.search(word)
+    if found is None:
+        return redacted(word) if "://" in word else word
+    return f"{word[: found.start(2)]}{as_argument(redact_value(*found.groups()))}"
+
+
+def redact_config(config: Config) -> dict[str, Any]:
+    """Every value by key as people may read it."""
+    return {key: redact_value(key, value) for key, value in config.model_dump().items()}
