@@ -13,8 +13,9 @@ from reco_platform.datasets import registry as datasets
 from reco_platform.engine.attempt import Attempt
 from reco_platform.engine.runner import add_place, failed, provenance, provenance_path
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
-from reco_platform.lakehouse.receipts import Receipt, write_text
+from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.store.atomic_write import write_text
 
 
 def main() -> int:

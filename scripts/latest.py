@@ -5,6 +5,7 @@ import os
 import sys
 
 from reco_platform.lakehouse import layout, receipts
+from reco_platform.store import atomic_write
 from reco_platform.store.paths import store_path
 
 
@@ -16,7 +17,7 @@ def main() -> int:
     parser.add_argument("--lakehouse", default=os.environ.get(layout.LAKEHOUSE, "."), help="root of the lakehouse")
     arguments = parser.parse_args()
     source = store_path(arguments.lakehouse) / receipts.read(arguments.receipt).path / arguments.file
-    receipts.write_bytes(arguments.target, source.read_bytes())
+    atomic_write.write_bytes(arguments.target, source.read_bytes())
     return 0
 
 

@@ -27,6 +27,7 @@ from reco_platform.core import network
 from reco_platform.core.errors import EnvironmentProblemError, reported
 from reco_platform.spark import cluster, session
 from reco_platform.spark.cluster import Loopback, Process
+from reco_platform.store.atomic_write import write_private
 
 HOST = "127.0.0.1"
 START_SECONDS = 90.0
@@ -67,7 +68,7 @@ def started(arguments: argparse.Namespace) -> Loopback:
     folder: Path = arguments.folder
     master_port, page = arguments.port, arguments.port + 3
     for port in (master_port, page):
-        if network.silence(HOST, port, cluster.CONNECT_SECONDS) is None:
+        if network.connection_error(HOST, port, cluster.CONNECT_SECONDS) is None:
             raise EnvironmentProblemError(
                 f"port {port} is taken by another program", f"make cluster ARGS='--port {master_port + 100}'"
             )
@@ -75,7 +76,7 @@ def started(arguments: argparse.Namespace) -> Loopback:
         f"spark://{HOST}:{master_port}", f"http://{HOST}:{page}", secrets.token_hex(8), arguments.workers, []
     )
     settings = found.settings(folder)
-    cluster.write_private(settings, cluster.properties_text(guarded()))
+    write_private(settings, cluster.properties_text(guarded()))
     try:
         add(found, folder, "master", ["--host", HOST, "--port", str(master_port), "--webui-port", str(page)])
         wait_for(found, 0, folder)

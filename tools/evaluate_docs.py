@@ -28,11 +28,11 @@ from reco_platform.core.errors import reported
 from reco_platform.evaluation import evaluate as evaluation
 from reco_platform.evaluation.dataset import rows_of
 from reco_platform.lakehouse import storage
-from reco_platform.lakehouse.receipts import write_text
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
 from reco_platform.reports.text_summary import interval
 from reco_platform.splits import interactions, splitting
+from reco_platform.store.atomic_write import write_text
 
 PAGE = Path("docs/evaluation.md")
 SPLITS = {

@@ -33,6 +33,7 @@ from reco_platform.core.errors import TableError
 from reco_platform.engine import cleanup, journal
 from reco_platform.lakehouse import publishing, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.store import atomic_write
 from support.project import Project, kill_group
 
 Report = Callable[[str], None]
@@ -405,7 +406,7 @@ def is_publishing(target: Path) -> bool:
     return (
         (target.parent / f"{publishing.STAGING}-{target.name}").exists()
         or (target / storage.MANIFESTS / f"{storage.PENDING}.json").exists()
-        or any(target.parent.glob(receipts.HALF_WRITTEN))
+        or any(target.parent.glob(atomic_write.TEMPORARY_FILES))
     )
 
 
@@ -496,7 +497,7 @@ def left_over(bench: Bench, before: set[str]) -> list[str]:
 
 
 def is_half_written(path: Path) -> bool:
-    return path.name.startswith((f"{publishing.STAGING}-", ".incoming")) or path.match(receipts.HALF_WRITTEN)
+    return path.name.startswith((f"{publishing.STAGING}-", ".incoming")) or path.match(atomic_write.TEMPORARY_FILES)
 
 
 def orphans(root: Path) -> list[str]:

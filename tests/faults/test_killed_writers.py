@@ -10,8 +10,9 @@ from pathlib import Path
 
 from reco_platform.core import parent_watch
 from reco_platform.engine import cleanup
-from reco_platform.lakehouse import publishing, receipts, storage
+from reco_platform.lakehouse import publishing, storage
 from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.store import atomic_write
 from support.builders import publish, ratings_table
 
 FIRST_COMMIT = """
@@ -37,7 +38,7 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
     table = tmp_path / "silver" / "ratings"
     assert storage.data_files(table), "it had moved its files already"
     lakehouse = Lakehouse(str(tmp_path), "small")
-    receipts.write_text(lakehouse.runs / cleanup.MARK, f"{tmp_path / 'gone'}\n")
+    atomic_write.write_text(lakehouse.runs / cleanup.MARK, f"{tmp_path / 'gone'}\n")
     cleanup.recover(lakehouse)
     assert publishing.foreign(table, "delta", "small") is None
     assert storage.data_files(table) == []
@@ -55,7 +56,7 @@ def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(
     half, whole = lakehouse.records / "silver" / ".movies.receipt.json.x.tmp", lakehouse.records / "silver" / "tags.csv"
     for file in (half, whole, scratch / "spark-1"):
         file.touch()
-    receipts.write_text(lakehouse.runs / cleanup.MARK, f"{scratch}\n{foreign}\n")
+    atomic_write.write_text(lakehouse.runs / cleanup.MARK, f"{scratch}\n{foreign}\n")
     cleanup.recover(lakehouse)
     assert (
         not scratch.exists() and not half.exists() and not (lakehouse.records / "silver" / "_staging-ratings").exists()

@@ -28,6 +28,7 @@ from reco_platform.datasets import registry as datasets
 from reco_platform.lakehouse import receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.steps_table import STEPS, input_artifacts
+from reco_platform.store import atomic_write
 from support.builders import publish, ratings_table
 from support.project import Project
 
@@ -56,10 +57,10 @@ def files(folder: Path) -> dict[Path, bytes]:
 
 
 def test_a_small_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
-    receipts.write_text(tmp_path / "run_metrics.json", "old")
+    atomic_write.write_text(tmp_path / "run_metrics.json", "old")
     before = files(tmp_path)
     with files_of_at_most(64 * KILOBYTE), pytest.raises(OSError, match="too large"):
-        receipts.write_text(tmp_path / "run_metrics.json", "x" * 100 * KILOBYTE)
+        atomic_write.write_text(tmp_path / "run_metrics.json", "x" * 100 * KILOBYTE)
     assert files(tmp_path) == before
 
 

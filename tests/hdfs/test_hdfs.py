@@ -14,7 +14,10 @@ from deltalake import DeltaTable
 
 from reco_platform.lakehouse import layout, publishing, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
-from reco_platform.store.paths import HdfsPath, StoreError, lease, store_path
+from reco_platform.store import atomic_write
+from reco_platform.store.hdfs import HdfsPath, StoreError
+from reco_platform.store.locks import hdfs_lease
+from reco_platform.store.paths import store_path
 from support import hdfs_server as hdfsserver
 from support.hdfs_server import Hdfs
 from support.project import Project, wait_for
@@ -132,7 +135,9 @@ def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finis
     said = "".join(lines) + rest
     assert run.returncode == 1
     # Where it dies in the middle of a call, that is what HDFS's client says.
-    assert re.search(rf"\[ERROR\] \w+: {hdfs.address}\S* (does not answer: Connection refused|HDFS says: )", said), said
+    assert re.search(rf"\[ERROR\] \w+: {hdfs.address}\S* (does not answer: Connection refused|HDFS reports: )", said), (
+        said
+    )
     assert "run the same command again" in said
     assert "Traceback" not in said
     assert took < 120, "HDFS's own client would have waited for three minutes a call"
@@ -154,7 +159,7 @@ def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finis
 def free(path: object) -> bool:
     assert isinstance(path, HdfsPath)
     try:
-        with lease(path):
+        with hdfs_lease(path):
             return True
     except (FileExistsError, StoreError):
         return False
@@ -163,7 +168,7 @@ def free(path: object) -> bool:
 def test_two_runs_from_two_machines_exclude_each_other(project: Project, hdfs: Hdfs) -> None:
     held = store_path(f"{lake(hdfs)}/.lock")
     assert isinstance(held, HdfsPath)
-    with lease(held):
+    with hdfs_lease(held):
         kept_out = project.snakemake(folder=records(hdfs).name, lakehouse=lake(hdfs))
     assert kept_out.code == 1
     assert "another run holds hdfs://" in kept_out.output and not kept_out.events
@@ -175,8 +180,8 @@ def test_a_path_of_hdfs_does_what_one_of_this_machine_does(folder: HdfsPath, tmp
         with pytest.raises(FileExistsError):
             (root / "a").mkdir()
         file = root / "a" / "ü 1.json"
-        receipts.write_text(file, "one")
-        receipts.write_text(file, "zwei")
+        atomic_write.write_text(file, "one")
+        atomic_write.write_text(file, "zwei")
         assert file.read_text(encoding="utf-8") == "zwei" and file.stat().st_size == 4
         assert [path.name for path in (root / "a").iterdir()] == ["ü 1.json"]
         assert [str(path.relative_to(root)) for path in root.rglob("*.json")] == ["a/ü 1.json"]
@@ -196,7 +201,7 @@ def test_a_copy_that_is_not_what_the_manifest_says_is_refused(folder: HdfsPath) 
     (folder / "t").mkdir()
     (folder / "t" / "f").write_bytes(b"other")
     manifest = storage.Manifest("0" * 16, 1, {"f": (5, 0, "ab" * 32)})
-    with pytest.raises(StoreError, match="came with sha256"):
+    with pytest.raises(StoreError, match="has sha256"):
         storage.on_this_machine(folder / "t", manifest)
 
 

@@ -54,7 +54,8 @@ class Hdfs:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            from reco_platform.store.paths import StoreError, store_path
+            from reco_platform.store.hdfs import StoreError
+            from reco_platform.store.paths import store_path
 
             with suppress(StoreError):
                 store_path(f"{self.address}/ready").write_bytes(b"yes")  # type: ignore[union-attr]

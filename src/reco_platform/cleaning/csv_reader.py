@@ -19,7 +19,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from reco_platform.core.errors import DataError
-from reco_platform.store.paths import StorePath, writable
+from reco_platform.store.paths import StorePath, arrow_sink
 
 BLOCK_BYTES = 16 << 20
 LONGEST_HEADER = 1 << 20
@@ -218,6 +218,6 @@ def extra_columns(path: Path, required: Sequence[str]) -> list[str]:
 
 def to_parquet(path: Path, required: Sequence[str], target: StorePath) -> None:
     """Writes what `records` gives into one Parquet file, for readers that share the work."""
-    with writable(target) as file, pq.ParquetWriter(file, schema(required), compression="lz4") as writer:
+    with arrow_sink(target) as file, pq.ParquetWriter(file, schema(required), compression="lz4") as writer:
         for batch in records(path, required):
             writer.write_batch(batch)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from reco_platform.fingerprint.spec import RowSums
 from reco_platform.lakehouse.contracts import Contract, violations
 from reco_platform.lakehouse.storage import data_files
-from reco_platform.store.paths import StorePath, below, readable
+from reco_platform.store.paths import StorePath, arrow_source, relative_path
 
 DUPLICATES = ("exact", "conflicting")
 
@@ -93,8 +93,8 @@ def check_sample(contract: Contract, staging: StorePath, *, size: int, seed: int
     random.Random(seed).shuffle(files)  # noqa: S311  # a sample, not a secret
     tables, rows = [], 0
     for path in files:
-        table = pq.read_table(readable(path), partitioning=None)
-        for part in below(path, staging).parts[:-1]:
+        table = pq.read_table(arrow_source(path), partitioning=None)
+        for part in relative_path(path, staging).parts[:-1]:
             name, _, value = part.partition("=")
             table = table.append_column(name, pa.array([int(value)] * len(table), pa.int32()))
         tables.append(table.select(contract.names).slice(0, size - rows))

@@ -13,7 +13,7 @@ from reco_platform.engine import journal, run_summary
 from reco_platform.evaluation import metrics_file
 from reco_platform.fingerprint.spec import arrow_type
 from reco_platform.lakehouse.contracts import CONTRACTS, Contract, Field
-from reco_platform.lakehouse.receipts import write_text
+from reco_platform.store.atomic_write import write_text
 
 WRITTEN = "Written by `make docs`; do not edit."
 

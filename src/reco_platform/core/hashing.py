@@ -18,7 +18,8 @@ PROJECT = SOURCE.parents[1]
 MACHINERY = frozenset(
     {
         "engine.attempt", "spark.cluster", "config.commands", "config.model", "core.hashing", "core.errors",
-        "engine.journal", "lakehouse.layout", "engine.openlineage", "store.paths", "lakehouse.receipts",
+        "engine.journal", "lakehouse.layout", "engine.openlineage", "store.paths", "store.hdfs", "store.atomic_write",
+        "store.locks", "lakehouse.receipts",
         "pipeline.steps_table", "engine.runner",
     }
 )  # fmt: skip

@@ -1,20 +1,14 @@
-"""Whether anybody listens at an address: asked before a client that would try for minutes."""
+"""Check that a TCP port accepts connections, before a client that would retry for minutes uses it."""
 
 from __future__ import annotations
 
 import socket
 
 
-def silence(host: str, port: int, seconds: float) -> str | None:
-    """Why nothing accepts a connection; None if something does.
-
-    Args:
-        host: name or address.
-        port: of TCP.
-        seconds: to wait at most.
-    """
+def connection_error(host: str, port: int, timeout: float) -> str | None:
+    """Why a TCP port accepts no connection within `timeout` seconds; None if it accepts one."""
     try:
-        socket.create_connection((host, port), seconds).close()
+        socket.create_connection((host, port), timeout).close()
     except OSError as error:
         return str(error.strerror or error)
     return None

@@ -9,8 +9,9 @@ from pathlib import Path
 from reco_platform.datasets import registry as datasets
 from reco_platform.lakehouse import publishing, storage
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
-from reco_platform.lakehouse.receipts import Receipt, write_text
-from reco_platform.store.paths import StorePath, move, remove_tree, sha256_file, side_by_side
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.store.atomic_write import write_text
+from reco_platform.store.paths import StorePath, move_file, remove_tree, run_in_parallel, sha256_file
 
 CACHE = Path(".cache/downloads")
 
@@ -34,7 +35,7 @@ def bring(dataset: datasets.Dataset, lakehouse: Lakehouse, report: Callable[[str
     else:
         staging = publishing.staging_folder(folder)
         datasets.acquire(dataset, staging, CACHE, report=report)
-        side_by_side(move, ((staging / f"{table}.csv", folder / f"{table}.csv") for table in wanted))
+        run_in_parallel(move_file, ((staging / f"{table}.csv", folder / f"{table}.csv") for table in wanted))
         remove_tree(staging)
     write_text(source, identity(dataset))
     return True

@@ -21,8 +21,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from reco_platform.core import parent_watch
-from reco_platform.lakehouse import publishing, receipts, storage
+from reco_platform.lakehouse import publishing, storage
 from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath, remove_tree
 
 MARK = ".unfinished"
@@ -45,7 +46,7 @@ def begin(lakehouse: Lakehouse, snakemakes: Sequence[str] = ()) -> Path:
     """
     mark = lakehouse.runs / MARK
     scratch = scratch_folder()
-    receipts.write_text(mark, "".join(f"{path}\n" for path in (scratch, *snakemakes)))
+    atomic_write.write_text(mark, "".join(f"{path}\n" for path in (scratch, *snakemakes)))
     return scratch
 
 
@@ -76,7 +77,7 @@ def recover(lakehouse: Lakehouse) -> None:
     for root in roots.values():
         for pending in [*root.rglob(f"{storage.PENDING}.json")]:
             publishing.clean_up(pending.parent.parent)
-        for path in [*root.rglob(receipts.HALF_WRITTEN), *root.rglob(f"{publishing.STAGING}-*")]:
+        for path in [*root.rglob(atomic_write.TEMPORARY_FILES), *root.rglob(f"{publishing.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

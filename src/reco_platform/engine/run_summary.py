@@ -16,7 +16,7 @@ from reco_platform.core import os_limits
 from reco_platform.engine import journal
 from reco_platform.engine.journal import Event
 from reco_platform.engine.log_tail import last_words
-from reco_platform.lakehouse.receipts import write_text
+from reco_platform.store.atomic_write import write_text
 
 SUFFIX = ".summary.json"
 UP_TO_DATE, NOT_RUN = "up to date", "not run"

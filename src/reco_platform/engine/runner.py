@@ -30,7 +30,7 @@ from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS, Step
 from reco_platform.spark import session
-from reco_platform.store import file_fingerprint
+from reco_platform.store import atomic_write, file_fingerprint
 from reco_platform.store.paths import StorePath
 
 # What Snakemake's main process tells every script of a run, besides where it works.
@@ -163,7 +163,7 @@ class Task:
     def publish_file(self, path: str, content: str, facts: dict[str, Any] | None = None) -> Receipt:
         """Writes a small file and gives its receipt."""
         target = self.root / path
-        receipts.write_text(target, content)
+        atomic_write.write_text(target, content)
         kind = target.suffix.lstrip(".")
         found = file_fingerprint.file_fingerprint(target)
         return Receipt(self.artifact, "file", path, kind, None, 0, "", found, facts or {})
@@ -410,11 +410,11 @@ def restore(task: Task) -> Receipt:
     receipt = receipts.read(memo_path(task))
     aside = aside_of(task, receipt)
     if aside and not file_fingerprint.holds_file(task.root / aside[0], aside[1]):
-        receipts.write_bytes(task.root / aside[0], payload_path(task).read_bytes())
+        atomic_write.write_bytes(task.root / aside[0], payload_path(task).read_bytes())
     if receipt.kind == "table":
         publishing.restore_head(task.root, receipt)
-    receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
-    receipts.write_text(task.receipt_path, receipt.text())
+    atomic_write.write_text(task.memo / f"{LAST}.json", receipt.text())
+    atomic_write.write_text(task.receipt_path, receipt.text())
     return receipt
 
 
@@ -422,10 +422,10 @@ def finish(task: Task, receipt: Receipt, started: float) -> Receipt:
     """Completes a receipt and writes it, its memo and its provenance."""
     complete = replace(receipt, made_from=task.made_from)
     side = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
-    receipts.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
+    atomic_write.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
     if complete.lasting:
         remember(task, complete)  # after its provenance, which no run that restores it can write
-    receipts.write_text(task.receipt_path, complete.text())
+    atomic_write.write_text(task.receipt_path, complete.text())
     task.say(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")
     return complete
 
@@ -434,9 +434,9 @@ def remember(task: Task, receipt: Receipt) -> None:
     """Files a receipt in the memo, with the small file that belongs to it."""
     aside = aside_of(task, receipt)
     if aside:
-        receipts.write_bytes(payload_path(task), (task.root / aside[0]).read_bytes())
-    receipts.write_text(memo_path(task), receipt.text())
-    receipts.write_text(task.memo / f"{LAST}.json", receipt.text())
+        atomic_write.write_bytes(payload_path(task), (task.root / aside[0]).read_bytes())
+    atomic_write.write_text(memo_path(task), receipt.text())
+    atomic_write.write_text(task.memo / f"{LAST}.json", receipt.text())
 
 
 def provenance_path(receipt: Path) -> Path:

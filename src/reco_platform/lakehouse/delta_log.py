@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.core.errors import RecoError
-from reco_platform.store.paths import StorePath, answered, readable
+from reco_platform.store.hdfs import call_store
+from reco_platform.store.paths import StorePath, arrow_source
 
 PARTITIONING_NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -53,7 +54,7 @@ def checkpoint_problem(log: StorePath) -> str | None:
 def log_files(folder: StorePath, version: int) -> set[str]:
     from deltalake import DeltaTable  # noqa: PLC0415  # 0.3 s that only opening needs
 
-    actions = pa.table(answered(folder, lambda: DeltaTable(str(folder), version=version).get_add_actions()))
+    actions = pa.table(call_store(folder, lambda: DeltaTable(str(folder), version=version).get_add_actions()))
     return {unquote(name) for name in actions["path"].to_pylist()}
 
 
@@ -78,7 +79,7 @@ def add_action(path: StorePath, name: str, entry: tuple[int, int, str], partitio
 
 def file_statistics(path: StorePath) -> dict[str, Any]:
     """Delta's statistics of one Parquet file from its footer: rows, and the range of each whole-number column."""
-    footer = pq.read_metadata(readable(path))
+    footer = pq.read_metadata(arrow_source(path))
     lows: dict[str, int] = {}
     highs: dict[str, int] = {}
     for group in range(footer.num_row_groups):

@@ -20,17 +20,17 @@ from reco_platform.core.errors import RecoError, TableError
 from reco_platform.core.hashing import sha256
 from reco_platform.core.os_limits import refused
 from reco_platform.lakehouse import delta_log, storage
-from reco_platform.lakehouse.receipts import Receipt, write_text
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.store.atomic_write import write_text
+from reco_platform.store.hdfs import HdfsPath, call_store
 from reco_platform.store.paths import (
-    HdfsPath,
     StorePath,
-    answered,
-    below,
-    copy,
-    move,
+    copy_file,
+    move_file,
+    relative_path,
     remove_tree,
+    run_in_parallel,
     sha256_file,
-    side_by_side,
 )
 
 STAGING = "_staging"
@@ -209,13 +209,13 @@ def commit_delta(
     head = delta_log.head_version(target)
     version = 0 if head is None else head + 1
     names = {
-        path: str(below(path, staging).parent / f"part-{version:05d}-{number:05d}.parquet")
+        path: str(relative_path(path, staging).parent / f"part-{version:05d}-{number:05d}.parquet")
         for number, path in enumerate(storage.data_files(staging))
     }
     manifest = manifest_of(names, fingerprint, rows, dataset)
     actions = [delta_log.add_action(path, name, manifest.files[name], partition_by) for path, name in names.items()]
     write_text(storage.manifest_path(target, storage.PENDING), manifest.text())
-    side_by_side(move, ((path, target / name) for path, name in names.items()))
+    run_in_parallel(move_file, ((path, target / name) for path, name in names.items()))
     write_text(storage.manifest_path(target, version), as_there(manifest, target).text())
     properties = CommitProperties(custom_metadata={"fingerprint": fingerprint, "rows": str(rows)})
     delta_schema = Schema.from_arrow(schema)
@@ -233,7 +233,7 @@ def commit_delta(
             )
 
     try:
-        answered(target, commit)
+        call_store(target, commit)
         between = storage.log_problem(target, version)
     except DeltaError as error:
         found = refused(error)
@@ -260,7 +260,7 @@ def as_there(manifest: storage.Manifest, folder: StorePath) -> storage.Manifest:
 
 def publish_folder(staging: Path, target: StorePath, *, fingerprint: str, rows: int, dataset: str = "") -> None:
     """Puts a staging folder in the place of `target` in one act; the memo of the old one is kept."""
-    names = {path: str(below(path, staging)) for path in storage.data_files(staging)}
+    names = {path: str(relative_path(path, staging)) for path in storage.data_files(staging)}
     for marker in [path for path in staging.rglob("*") if path.is_file() and path not in names]:
         marker.unlink()
     manifest = manifest_of(names, fingerprint, rows, dataset)
@@ -284,14 +284,14 @@ def publish_there(staging: Path, target: HdfsPath, manifest: storage.Manifest) -
     """
     new = beside(target)
     remove_tree(new)
-    side_by_side(move, ((staging / name, new / name) for name in manifest.files))
+    run_in_parallel(move_file, ((staging / name, new / name) for name in manifest.files))
     write_text(storage.manifest_path(new, manifest.fingerprint), as_there(manifest, new).text())
     old = aside(target)
     if target.exists():
         for path in (target / storage.MEMO).rglob("*"):
-            kept = new / storage.MEMO / below(path, target / storage.MEMO)
+            kept = new / storage.MEMO / relative_path(path, target / storage.MEMO)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            copy(path, kept)
+            copy_file(path, kept)
         target.rename(old)
     new.rename(target)
     remove_tree(old)
@@ -344,6 +344,6 @@ def restore_head(root: StorePath, receipt: Receipt) -> None:
         table.restore(version)
         return table.version()
 
-    head = answered(folder, restored)
+    head = call_store(folder, restored)
     old = storage.manifest_path(folder, version).read_text(encoding="utf-8")
     write_text(storage.manifest_path(folder, head), old)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -13,7 +11,7 @@ from typing import Any, Literal
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import canonical, sha256
 from reco_platform.lakehouse.layout import RECEIPT
-from reco_platform.store.paths import HdfsPath, StorePath
+from reco_platform.store.paths import StorePath
 
 Kind = Literal["table", "model", "folder", "file", "absent"]
 
@@ -125,38 +123,3 @@ def read(path: str | StorePath) -> Receipt:
             f"delete it and run again; it will be restored: {removing(path)}",
         )
     return receipt
-
-
-HALF_WRITTEN = ".*.tmp"
-"""What the files are called that a writer has not finished: one that is killed leaves such a file."""
-
-
-def write_text(path: str | StorePath, text: str) -> None:
-    """Writes a small file whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: str | StorePath, content: bytes) -> None:
-    """Writes a small file whole or not at all, on this machine with the permissions that the user's umask gives."""
-    if isinstance(path, HdfsPath):
-        path.write_bytes(content)
-        return
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~current_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def current_umask() -> int:
-    umask = os.umask(0o077)  # what another thread makes meanwhile is rather too private than open to all
-    os.umask(umask)
-    return umask

@@ -20,7 +20,7 @@ from reco_platform.core.hashing import sha256
 from reco_platform.lakehouse import delta_log
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import file_fingerprint
-from reco_platform.store.paths import StorePath, below, fetch, sha256_file, side_by_side
+from reco_platform.store.paths import StorePath, copy_to_local, relative_path, run_in_parallel, sha256_file
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -212,7 +212,7 @@ def path_of(root: StorePath, receipt: Receipt) -> Path:
         return path
     if receipt.kind == "file":
         here = CACHE / sha256(str(root))[:8] / receipt.path
-        fetch(path, here, None)  # whether it is as written, its fingerprint has told
+        copy_to_local(path, here, None)  # whether it is as written, its fingerprint has told
         return here
     manifest = read_manifest(path, manifest_key(receipt))
     assert manifest is not None  # noqa: S101  # problem() has read it
@@ -229,7 +229,7 @@ def on_this_machine(folder: StorePath, manifest: Manifest) -> Path:
         for name, (size, _, checksum) in manifest.files.items()
         if not (here / name).is_file() or (here / name).stat().st_size != size
     ]
-    side_by_side(fetch, missing)
+    run_in_parallel(copy_to_local, missing)
     return here
 
 
@@ -266,7 +266,7 @@ def data_files(folder: StorePath) -> list[StorePath]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(("_", ".")) for part in below(path, folder).parts)
+        if path.is_file() and not any(part.startswith(("_", ".")) for part in relative_path(path, folder).parts)
     )
 
 

@@ -20,7 +20,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance.clean import Removal, leads_out, removal
 from reco_platform.pipeline.explain import RESULTS
 from reco_platform.pipeline.steps_table import MAKERS, may_stand_for
-from reco_platform.store.paths import below
+from reco_platform.store.paths import relative_path
 
 OF_A_VERSION = ("run_metrics", "metrics_table", "gate", "tracking", "report")
 MODELS = (layout.MODELS, layout.REFITS, layout.PLAIN_MODELS)
@@ -227,7 +227,9 @@ def of_table(lakehouse: Lakehouse, artifact: str, named: set[int] | set[str]) ->
             drop.append(key)
         else:
             needed |= set(manifest.files)
-    files = [cast("Path", path) for path in storage.data_files(folder) if str(below(path, folder)) not in needed]
+    files = [
+        cast("Path", path) for path in storage.data_files(folder) if str(relative_path(path, folder)) not in needed
+    ]
     paths = [*(folder / storage.MANIFESTS / f"{version}.json" for version in drop), *files]
     if paths:
         many = "s" if len(drop) > 1 else ""

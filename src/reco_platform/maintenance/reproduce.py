@@ -19,6 +19,7 @@ from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import explain
 from reco_platform.pipeline.steps_table import MAKERS, may_stand_for
+from reco_platform.store import atomic_write
 
 PLACED = ("ratings", "movies")
 REBUILT = ("interactions", "model", "als_plain", "als_refit", "recommendations", "evaluation", "run_metrics")
@@ -97,7 +98,7 @@ def place(lakehouse: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> 
         rows=table.rows,
         dataset=there.dataset,
     )
-    receipts.write_text(there.receipt(table.artifact), replace(table, version=version).text())
+    atomic_write.write_text(there.receipt(table.artifact), replace(table, version=version).text())
 
 
 def rebuild(there: Lakehouse, chain: Mapping[str, Receipt], name: str) -> None:

@@ -29,7 +29,10 @@ from reco_platform.pipeline.steps_table import MAKERS, OF_SWEEPS, STEPS
 from reco_platform.pipeline.workflow import SILVER, SWEEP, SWEPT, Workflow, leave
 from reco_platform.reports import text_summary
 from reco_platform.spark import cluster, session
-from reco_platform.store.paths import HdfsPath, StoreError, lease, remove_tree, spoken
+from reco_platform.store import atomic_write
+from reco_platform.store.hdfs import HdfsPath, StoreError, hdfs_message
+from reco_platform.store.locks import hdfs_lease
+from reco_platform.store.paths import remove_tree
 from reco_platform.tracking import client as tracking
 from reco_platform.tuning import leaderboard
 
@@ -142,7 +145,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     environ[journal.VARIABLE] = str(journal.start(workflow.lakehouse.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(redact_config(workflow.config) | axes, indent=1) + "\n"
-    receipts.write_text(workflow.lakehouse.records / "config.resolved.json", saved)
+    atomic_write.write_text(workflow.lakehouse.records / "config.resolved.json", saved)
 
 
 def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:
@@ -232,10 +235,10 @@ def hold(root: HdfsPath, held: ExitStack) -> None:
         StoreError: where another process holds the lakehouse.
     """
     try:
-        held.enter_context(lease(root / LOCK))
+        held.enter_context(hdfs_lease(root / LOCK))
     except FileExistsError as error:
         raise StoreError(
-            f"another run holds {root}: HDFS says: {spoken(error)}",
+            f"another run holds {root}: HDFS reports: {hdfs_message(error)}",
             "wait for it to end, then run again; HDFS keeps the hold of a killed one for a minute",
         ) from error
 
@@ -321,7 +324,7 @@ def note_looks(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> Non
     if receipt.artifact.startswith("bronze/"):
         known, looks = staleness.described_beside(path), staleness.looks(workflow, receipt)
         if known.get("seen") != looks:
-            receipts.write_text(runner.provenance_path(path), json.dumps({**known, "seen": looks}, indent=1) + "\n")
+            atomic_write.write_text(runner.provenance_path(path), json.dumps({**known, "seen": looks}, indent=1) + "\n")
 
 
 def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:

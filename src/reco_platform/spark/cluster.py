@@ -11,7 +11,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.core.hashing import SOURCE, sha256
-from reco_platform.core.network import silence
-from reco_platform.lakehouse.receipts import write_bytes
+from reco_platform.core.network import connection_error
+from reco_platform.store.atomic_write import write_bytes, write_private
 
 if TYPE_CHECKING:
     from reco_platform.config.model import Config
@@ -143,15 +142,6 @@ def properties_text(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in sorted(escaped.items()))
 
 
-def write_private(path: Path, text: str) -> None:
-    """Writes a file whole, in a folder of its own, that its owner alone can read at any moment."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).replace(path)
-
-
 # --- the master
 
 
@@ -177,7 +167,7 @@ def require(master: str) -> None:
             "export HADOOP_CONF_DIR=/etc/hadoop/conf, or wherever yarn-site.xml lies",
         )
     addresses = [(host, int(port)) for host, port in ADDRESS.findall(master.partition("://")[2])]
-    silent = [(host, port, silence(host, port, CONNECT_SECONDS)) for host, port in addresses]
+    silent = [(host, port, connection_error(host, port, CONNECT_SECONDS)) for host, port in addresses]
     problems = [f"{host}:{port} {why}" for host, port, why in silent if why]
     if addresses and len(problems) == len(addresses):
         hint = "make cluster" if here(master) else "start it, or mend spark_master (docs/scale.md)"

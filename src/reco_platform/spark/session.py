@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.core.hashing import SOURCE
-from reco_platform.lakehouse.receipts import current_umask
 from reco_platform.spark import cluster
+from reco_platform.store.atomic_write import current_umask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -19,10 +19,11 @@ from reco_platform.engine.runner import ETL_ENGINE, QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publishing, quarantine, storage
-from reco_platform.lakehouse.receipts import Receipt, write_text
+from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.spark.session import spark_session, submitted
+from reco_platform.store.atomic_write import write_text
 from reco_platform.store.file_fingerprint import file_fingerprint
-from reco_platform.store.paths import StorePath, readable, remove_tree, writable
+from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, remove_tree
 
 
 def make(task: Task, cleaning: Cleaning) -> Receipt:
@@ -101,9 +102,9 @@ def publish_quarantine(task: Task, cleaning: Cleaning, staged: StorePath) -> str
     files = storage.data_files(staged)
     if not files:
         files = [staged / "part-00000.parquet"]
-        with writable(files[0]) as file:
+        with arrow_sink(files[0]) as file:
             pq.write_table(schema.empty_table(), file)
-    rows = pa.concat_tables([pq.read_table(readable(path)) for path in files]).cast(schema)
+    rows = pa.concat_tables([pq.read_table(arrow_source(path)) for path in files]).cast(schema)
     content = fingerprint(schema_hash(arrow_fields(schema)), arrow_sums(rows, schema.names))
     path = layout.quarantine(cleaning.contract.name)
     task.publish_rows(staged, path, schema, (), fingerprint=content, rows=len(rows))

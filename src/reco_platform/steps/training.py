@@ -17,7 +17,7 @@ from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training
 from reco_platform.models.als.training import Data, Trained, Watch, unwatched
 from reco_platform.spark.session import spark_session
-from reco_platform.store.paths import StorePath, writable
+from reco_platform.store.paths import StorePath, arrow_sink
 
 
 def chosen(task: Task) -> als_engine.Choice:
@@ -63,7 +63,7 @@ def fit(task: Task, rows: pa.Table, choice: als_engine.Choice, watch: Watch = un
         return in_threads(task, rows, watch)
     session = spark_session(task.step.name, task.log_level)
     with scratch(task) as folder:
-        with writable(folder / "ratings.parquet") as file:
+        with arrow_sink(folder / "ratings.parquet") as file:
             pq.write_table(rows.select(["user_id", "movie_id", "rating"]), file)
         ratings = session.read.parquet((folder / "ratings.parquet").absolute().as_uri())
         model, _ = als_spark.train(ratings, task.params, folder.absolute().as_uri())

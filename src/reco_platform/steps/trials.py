@@ -24,10 +24,11 @@ import pyarrow as pa
 from reco_platform.core.errors import RecoError
 from reco_platform.engine import journal, runner
 from reco_platform.engine.runner import Task
-from reco_platform.lakehouse import layout, receipts
+from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.spark import session
+from reco_platform.store import atomic_write
 from reco_platform.tuning import data as sweep_data
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def make(task: Task, argv: Sequence[str]) -> Receipt:
         **found,
         "seconds": round(time.monotonic() - started, 2),
     }
-    receipts.write_text(task.root / layout.trial_params(name), json.dumps(task.values, indent=1) + "\n")
+    atomic_write.write_text(task.root / layout.trial_params(name), json.dumps(task.values, indent=1) + "\n")
     facts = {key: value for key, value in result.items() if key in {"status", "error"}}
     if "error" in found:
         print(f"[ERROR] trial {name}: {found['error']}", file=sys.stderr, flush=True)
@@ -116,7 +117,7 @@ def fit(argv: Sequence[str]) -> int:
     except Exception as error:  # whatever it is: the others of the sweep go on
         traceback.print_exc()
         found = failure(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
-    receipts.write_text(os.environ[OUTPUT], json.dumps(found, allow_nan=False))
+    atomic_write.write_text(os.environ[OUTPUT], json.dumps(found, allow_nan=False))
     return 0
 
 

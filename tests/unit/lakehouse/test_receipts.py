@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -128,45 +124,3 @@ def test_the_identities_see_content_and_facts_and_nothing_else(
     other = replace(RECEIPT, **{name: OTHER[name]})
     assert (other.content != RECEIPT.content) == content_differs
     assert (other.whole != RECEIPT.whole) == whole_differs
-
-
-# --- writing
-
-
-def test_folders_are_made_and_old_content_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b.json"
-    receipts.write_text(path, "first café\r\n")
-    receipts.write_text(path, "second")
-    assert path.read_bytes() == b"second"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_the_permissions_are_those_of_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        receipts.write_text(tmp_path / "a.json", "x")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    target = tmp_path / "a.json"
-    target.mkdir()
-    (target / "kept").touch()
-    with pytest.raises(OSError, match=r"a\.json"):
-        receipts.write_text(target, "new")
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "kept"]
-
-
-def test_a_writer_killed_before_the_end_leaves_the_old_file(tmp_path: Path) -> None:
-    target = tmp_path / "a.json"
-    receipts.write_text(target, "old")
-    code = (
-        "import os, signal, sys; from reco_platform.lakehouse import receipts;"
-        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL);"
-        "receipts.write_text(sys.argv[1], 'new')"
-    )
-    run = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
-    assert run.returncode == -signal.SIGKILL
-    assert target.read_text(encoding="utf-8") == "old"

@@ -273,14 +273,14 @@ def test_a_program_that_commits_between_two_steps_of_a_writer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = publish(tmp_path, OLD)
-    moved = storage.side_by_side
+    moved = publishing.run_in_parallel
 
     def disturbed(work: object, items: object) -> object:
         table = DeltaTable(str(tmp_path / old.path))
         write_deltalake(table, table.to_pyarrow_table().slice(0, 1), mode="append")
         return moved(work, items)
 
-    monkeypatch.setattr(publishing, "side_by_side", disturbed)
+    monkeypatch.setattr(publishing, "run_in_parallel", disturbed)
     with pytest.raises(TableError, match=r"another program wrote to .* at the same time"):
         publish(tmp_path, NEW)
     monkeypatch.undo()

@@ -16,7 +16,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance import clean
 from reco_platform.maintenance import prune as retention
 from reco_platform.pipeline.steps_table import MAKERS
-from reco_platform.store import file_fingerprint
+from reco_platform.store import atomic_write, file_fingerprint
 from support.builders import publish, ratings_table, sorted_rows
 
 
@@ -28,11 +28,11 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
 def remember(lakehouse: Lakehouse, name: str, receipt: Receipt, digest: str) -> Receipt:
     """Files a receipt in the memo; of a file its content too."""
     memo = runner.memo_folder(MAKERS[name], lakehouse.folder, lakehouse.artifact(name))
-    receipts.write_text(memo / f"{digest}.json", receipt.text())
+    atomic_write.write_text(memo / f"{digest}.json", receipt.text())
     if receipt.kind == "file":
-        receipts.write_bytes(memo / f"{digest}.payload", (lakehouse.folder / receipt.path).read_bytes())
-    receipts.write_text(memo / f"{runner.LAST}.json", receipt.text())
-    receipts.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
+        atomic_write.write_bytes(memo / f"{digest}.payload", (lakehouse.folder / receipt.path).read_bytes())
+    atomic_write.write_text(memo / f"{runner.LAST}.json", receipt.text())
+    atomic_write.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
     return receipt
 
 
@@ -56,7 +56,7 @@ def run(lakehouse: Lakehouse, version: str, moment: str, table: Receipt) -> Rece
     model = Receipt(layout.MODELS, "model", path, fingerprint=version, facts=facts, made_from=made)
     model = remember(lakehouse, "model", model, f"m{version}")
     text = json.dumps({"model_version": version, "served_version": version, "execution_ts": moment})
-    receipts.write_text(lakehouse.folder / layout.run_metrics(version), text)
+    atomic_write.write_text(lakehouse.folder / layout.run_metrics(version), text)
     made = {"step": "run_metrics", "inputs": {"model": model.whole, "interactions": rows.whole}}
     found = file_fingerprint.file_fingerprint(lakehouse.folder / layout.run_metrics(version))
     metrics = Receipt(
@@ -113,12 +113,12 @@ def test_the_current_version_stays_however_old_it_is(lakehouse: Lakehouse) -> No
     model = receipts.read(lakehouse.receipt(layout.MODELS))
     run(lakehouse, "v2", "2020-01-02", table)
     for receipt in (old, model):  # gone back to the first
-        receipts.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
+        atomic_write.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
     for memo in (
         lakehouse.folder / "gold/models/als/_memo/last.json",
         lakehouse.folder / "gold/metrics/_memo/run_metrics/last.json",
     ):
-        receipts.write_text(memo, (model if "models" in str(memo) else old).text())
+        atomic_write.write_text(memo, (model if "models" in str(memo) else old).text())
     plan = prune(lakehouse, 1)
     assert (plan.kept, plan.dropped) == (("v1",), ("v2",))
     assert there(lakehouse, "gold/models/als/[!._]*") == ["v1"]
@@ -128,10 +128,12 @@ def test_no_file_goes_that_a_kept_version_names_also_after_going_back(lakehouse:
     root = lakehouse.folder
     first, second, third = ratings(lakehouse, 1), ratings(lakehouse, 2), ratings(lakehouse, 3)
     publishing.restore_head(root, first)  # version 3, with the files of version 0
-    receipts.write_text(lakehouse.receipt("silver/ratings"), first.text())
+    atomic_write.write_text(lakehouse.receipt("silver/ratings"), first.text())
     memo = lakehouse.folder / "silver/ratings/_memo"
-    receipts.write_text(memo / "last.json", first.text())
-    receipts.write_text(memo / "again.json", replace(first, made_from={"step": "silver_ratings", "code": "x"}).text())
+    atomic_write.write_text(memo / "last.json", first.text())
+    atomic_write.write_text(
+        memo / "again.json", replace(first, made_from={"step": "silver_ratings", "code": "x"}).text()
+    )
     prune(lakehouse, 1)
     assert there(lakehouse, "silver/ratings/_manifests/*.json") == ["0", "3"]
     assert there(lakehouse, "silver/ratings/_memo/*.json") == ["again", "last", "r1"], "one content, two ways to it"

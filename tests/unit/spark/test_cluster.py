@@ -20,6 +20,7 @@ from reco_platform.config.model import Config
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.spark import cluster, session
 from reco_platform.spark.cluster import Loopback, Process
+from reco_platform.store.atomic_write import write_private
 
 MASTER = "spark://10.0.0.1:7077"
 
@@ -97,7 +98,7 @@ def test_executors_of_a_standalone_master_are_counted_in_cores() -> None:
 def test_the_secret_of_this_machines_cluster_is_used_for_it_and_for_no_other(tmp_path: Path) -> None:
     here = Loopback("spark://127.0.0.1:7077", "http://127.0.0.1:7080", "0a1b", 2, [Process("master", 1, 2.5)])
     here.save(tmp_path)
-    cluster.write_private(here.settings(tmp_path), "spark.authenticate.secret=s3=cr#et\n")
+    write_private(here.settings(tmp_path), "spark.authenticate.secret=s3=cr#et\n")
     assert cluster.loopback(tmp_path) == here
     known, other = (cluster.settings(Config(spark_master=master), tmp_path) for master in (here.master, MASTER))
     assert known["spark.authenticate.secret"] == "s3=cr#et"
