@@ -8,6 +8,7 @@ from reco_platform.core.errors import RecoError
 from reco_platform.engine.runner import Task, run
 from reco_platform.lakehouse import layout, publishing
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.reports.sweep_page import sweep_page
 from reco_platform.tuning import leaderboard
 
@@ -25,7 +26,8 @@ def work(task: Task) -> Receipt:
         "axes": axes,
         "trials": lines,
     }
-    best = leaderboard.best_config(good[0], task.params, task.dataset, sweep) if good else ""
+    split_keys = STEPS["interactions"].keys
+    best = leaderboard.best_config(good[0], task.params, task.dataset, sweep, split_keys) if good else ""
     receipt = publish(task, found, leaderboard.table(lines, axes), best)
     failed = [line for line in lines if line["error"] is not None]
     if failed and (not good or not task.params["sweep_allow_failures"]):

@@ -47,17 +47,6 @@ RANKED = {"popular": "most popular", "popular_recent": "most popular lately", **
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What a training asks for, without its lines of progress."""
-
-    params: Mapping[str, Any]
-    threads: int
-
-    def log(self, text: str) -> None:
-        pass
-
-
-@dataclass(frozen=True)
 class Data:
     """A cleaned data set: its rating rows, and movie_id and genres of its movies."""
 
@@ -95,15 +84,13 @@ def folds(data: Data, changed: Mapping[str, Any]) -> tuple[pa.Table, pa.Table]:
 
 def trained(train: pa.Table, *, biased: bool, rank: int, reg_param: float, threads: int) -> Model:
     """The model that train_als would make of these rows."""
-    terms = Terms(DEFAULTS.model_dump(mode="json") | {"rank": rank, "reg_param": reg_param}, threads)
-    if biased:
-        return training.on_residuals(terms, train, training.natively).model
-    return training.natively(terms, train).model
+    params = DEFAULTS.model_dump(mode="json") | {"rank": rank, "reg_param": reg_param, "biased": biased}
+    return training.train(train, params, threads=threads, log=lambda line: None).model
 
 
 def judged(train: pa.Table, test: pa.Table, data: Data, threads: int, least: int = 1) -> dict[str, Any]:
     """The evaluation with the default parameters."""
-    kept = training.supported(train, 1, least)
+    kept = training.with_enough_ratings(train, 1, least)
     model, plain = (
         trained(kept, biased=biased, rank=DEFAULTS.rank, reg_param=DEFAULTS.reg_param, threads=threads)
         for biased in (True, False)

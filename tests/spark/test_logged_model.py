@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from reco_platform.models.als.model import Model, Side, write_model
-from reco_platform.models.als.training import MODEL_PARAMS
 from reco_platform.tracking import client as tracking
 from reco_platform.tracking import mlflow_worker
 
@@ -32,7 +31,7 @@ def test_the_logged_model_loads_in_spark_and_predicts_the_same(
     model, folder = Model(*sides), tmp_path / "als"
     folder.mkdir()
     (folder / "_memo").mkdir()
-    write_model(model, folder, MODEL_PARAMS)
+    write_model(model, folder)
     store = MlflowClient()
     run = store.create_run(store.create_experiment("one", (tmp_path / "artifacts").as_uri()))
     mlflow_worker.upload_model(store, run.info.run_id, str(folder))

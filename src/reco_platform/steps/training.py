@@ -1,8 +1,8 @@
-"""Training as a step: the model that config describes, on some of the folds, by the engine that suits."""
+"""The steps train_als and refit, and the fit of a trial: train by the engine that suits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,74 +15,72 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import engine as als_engine
 from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training
-from reco_platform.models.als.training import Data, Trained, Watch, unwatched
+from reco_platform.models.als.training import Callback, TrainedModel, TrainingStats, no_callback
 from reco_platform.spark.session import spark_session
+from reco_platform.steps.model_artifact import ModelFolder, publish, training_rows
 from reco_platform.store.paths import StorePath, arrow_sink
 
 
-def chosen(task: Task) -> als_engine.Choice:
+def chosen_engine(task: Task) -> als_engine.Choice:
     return als_engine.choose(task.params, task.inputs["interactions"].rows)
 
 
 def needs_spark(task: Task) -> bool:
-    return chosen(task).engine == "spark-ml"
+    return chosen_engine(task).engine == "spark-ml"
 
 
-def make(task: Task, folds: Collection[str], place: Callable[[str], str], **trial: Any) -> Receipt:
-    """Trains, saves, and gives the receipt.
+def make(task: Task, folds: Collection[str], folder: ModelFolder, **variant: Any) -> Receipt:
+    """Trains a model on some folds by the engine that suits, and publishes it.
 
     Args:
         task: with the input interactions.
-        folds: whose rows to train on.
-        place: the folder of a model version, relative to the lakehouse.
-        trial: what tells this model from another of the same parameters.
+        folds: names of the folds to train on.
+        folder: of the model version.
+        variant: distinguishes the model from others with the same parameters, such as refit=True.
     """
-    choice = chosen(task)
+    choice = chosen_engine(task)
     task.log(f"engine {choice.engine}: {choice.why}")
-    trained, data = (by_spark if choice.engine == "spark-ml" else natively)(task, folds)
-    return training.publish(task, trained, data, als_engine.shaping(task.params, choice.engine) | trial, place)
+    trained, stats = (train_by_spark if choice.engine == "spark-ml" else train_natively)(task, folds)
+    return publish(task, trained, stats, als_engine.shaping(task.params, choice.engine) | variant, folder)
 
 
-def natively(task: Task, folds: Collection[str]) -> tuple[Trained, Data]:
-    rows = training.rows_for(task, folds)
-    return in_threads(task, rows), training.data_of(rows)
+def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
+    rows = training_rows(task, folds)
+    trained = training.train(rows, task.params, threads=task.threads, log=task.log)
+    return trained, training.training_stats(rows)
 
 
-def by_spark(task: Task, folds: Collection[str]) -> tuple[Trained, Data]:
-    """Training by pyspark.ml, on files that executors read."""
+def train_by_spark(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
+    """Trains by pyspark.ml, on files that executors read."""
     session = spark_session(task.step.name, task.log_level)
-    with scratch(task) as folder:
+    with scratch_folder(task) as folder:
         rows = als_spark.interactions(session, task.open("interactions").uris, folds)
-        model, data = als_spark.train(rows, task.params, folder.absolute().as_uri())
-    return Trained(model, []), data
+        model, stats = als_spark.train(rows, task.params, folder.absolute().as_uri())
+    return TrainedModel(model, []), stats
 
 
-def fit(task: Task, rows: pa.Table, choice: als_engine.Choice, watch: Watch = unwatched) -> Trained:
-    """The model of ratings that are at hand, as those of a trial are: Spark gets them by a file, and shows its end."""
+def fit(task: Task, rows: pa.Table, choice: als_engine.Choice, callback: Callback = no_callback) -> TrainedModel:
+    """Trains on ratings that are in memory, as those of a trial are.
+
+    Spark reads them from a file, and the callback sees its final model only.
+    """
     if choice.engine == "native":
-        return in_threads(task, rows, watch)
+        return training.train(rows, task.params, threads=task.threads, log=task.log, callback=callback)
     session = spark_session(task.step.name, task.log_level)
-    with scratch(task) as folder:
+    with scratch_folder(task) as folder:
         with arrow_sink(folder / "ratings.parquet") as file:
             pq.write_table(rows.select(["user_id", "movie_id", "rating"]), file)
         ratings = session.read.parquet((folder / "ratings.parquet").absolute().as_uri())
         model, _ = als_spark.train(ratings, task.params, folder.absolute().as_uri())
-    look = watch(task.params["max_iter"], None, model)
-    if look.said:
-        task.log(f"iteration {task.params['max_iter']}{look.said}")
-    return Trained(model, [])
-
-
-def in_threads(task: Task, rows: pa.Table, watch: Watch = unwatched) -> Trained:
-    """Training by this process, on residuals if the model is biased."""
-    if task.params["biased"]:
-        return training.on_residuals(task, rows, training.natively, watch)
-    return training.natively(task, rows, watch)
+    result = callback(task.params["max_iter"], None, model)
+    if result.message:
+        task.log(f"iteration {task.params['max_iter']}{result.message}")
+    return TrainedModel(model, [])
 
 
 @contextmanager
-def scratch(task: Task) -> Iterator[StorePath]:
-    """A folder in the lakehouse, which executors see too; gone afterwards, or when the step runs again."""
+def scratch_folder(task: Task) -> Iterator[StorePath]:
+    """A folder in the lakehouse, which executors see too; removed afterwards, or when the step runs again."""
     target = task.root / task.artifact
     yield publishing.shared_folder(target)
     publishing.clean_up(target)

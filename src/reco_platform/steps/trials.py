@@ -130,7 +130,7 @@ def scored(task: Task) -> dict[str, Any]:
 
     folds = sweep_data.read(task.path("sweep_data"))
     least = task.params["min_user_ratings"], task.params["min_item_ratings"]
-    rows = training.supported(table_of(folds), *least)
+    rows = training.with_enough_ratings(table_of(folds), *least)
     train, validation = (rows_of(folds, fold) for fold in (folds.train, folds.validation))
     judge = Judge(train, validation, folds.genres, task.params, task.threads)
     chosen = als_engine.choose(task.params, len(rows))

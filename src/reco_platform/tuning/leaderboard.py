@@ -13,7 +13,6 @@ import yaml
 
 from reco_platform.config.model import AXES, Config
 from reco_platform.core.hashing import canonical, sha256
-from reco_platform.pipeline.steps_table import SPLIT
 from reco_platform.store import file_fingerprint
 
 RESULT, BEST = "leaderboard.json", "best.yaml"
@@ -89,19 +88,22 @@ def lines_for_people(found: Mapping[str, Any], most: int) -> list[str]:
     return [*lines, *([f"       and {left:,} more"] if left > 0 else [])]
 
 
-def best_config(line: Mapping[str, Any], params: Mapping[str, Any], dataset: str, sweep: str) -> str:
+def best_config(
+    line: Mapping[str, Any], params: Mapping[str, Any], dataset: str, sweep: str, split_keys: Sequence[str]
+) -> str:
     """A config file with the hyperparameters of a trial, on the data and folds that it was chosen by.
 
     Args:
-        line: of the trial.
-        params: of the step, of which the keys of the split count.
-        dataset: its name.
-        sweep: its name.
+        line: the trial's line of the leaderboard.
+        params: parameters of the step leaderboard.
+        dataset: name of the data set.
+        sweep: name of the sweep.
+        split_keys: the config keys of `params` that decide the folds.
     """
-    usual = Config.model_validate({})
-    split = {key: params[key] for key in SPLIT if params[key] != getattr(usual, key)}
-    wanted = {key: value for key, value in line["params"].items() if key in AXES}
-    values = {"dataset": dataset, **split, **wanted, "max_iter": line["iteration"], "chosen_by": sweep}
+    defaults = Config.model_validate({})
+    split = {key: params[key] for key in split_keys if params[key] != getattr(defaults, key)}
+    axes = {key: value for key, value in line["params"].items() if key in AXES}
+    values = {"dataset": dataset, **split, **axes, "max_iter": line["iteration"], "chosen_by": sweep}
     return (
         f"# The best trial of sweep {sweep}: {line['trial']}, {params['sweep_metric']} {line['value']}\n"
         "# on the validation fold. Build gold with it: snakemake --cores 2 gold --configfile THIS_FILE\n"

@@ -26,7 +26,7 @@ from reco_platform.evaluation.evaluate import ranked_of, rating_of, wanted_of
 from reco_platform.evaluation.user_sums import UserSums, figures, joined
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model
-from reco_platform.models.als.training import Look
+from reco_platform.models.als.training import CallbackResult
 from reco_platform.models.topn.exact import Seen
 
 
@@ -104,7 +104,7 @@ class Judge:
         self.sums: list[UserSums] = []
         self.lines: list[dict[str, Any]] = []
 
-    def watch(self, iteration: int, objective: float | None, model: Model) -> Look:
+    def watch(self, iteration: int, objective: float | None, model: Model) -> CallbackResult:
         """Scores a model; training is to end when `patience` iterations have brought no better score.
 
         Raises:
@@ -122,7 +122,7 @@ class Judge:
         self.lines.append({"iteration": iteration, "objective": loss, "value": figure.value, "seconds": seconds})
         patience = self.params["patience"]
         enough = patience is not None and len(self.lines) - 1 - self.best_place >= patience
-        return Look(f", {metric} {figure.value:.5f} on validation{', ends early' if enough else ''}", enough)
+        return CallbackResult(f", {metric} {figure.value:.5f} on validation{', ends early' if enough else ''}", enough)
 
     @property
     def smaller_is_better(self) -> bool:

@@ -14,7 +14,6 @@ from reco_platform.models.als import spark as spark_als
 from reco_platform.models.als.model import Model, Side, model_fingerprint, read_model, write_model
 from reco_platform.models.als.native import train
 from reco_platform.models.als.ratings import ratings
-from reco_platform.models.als.training import MODEL_PARAMS
 
 LARGEST_ID = 2**31 - 1
 
@@ -40,7 +39,7 @@ def trained(user: Any, movie: Any, value: Any, **settings: Any) -> Model:
 
 def written(model: Model, folder: Path) -> Path:
     folder.mkdir()
-    write_model(model, folder, MODEL_PARAMS)
+    write_model(model, folder)
     return folder
 
 

@@ -371,7 +371,7 @@ def test_trials_stand_from_best_to_worst_and_failed_ones_last_with_their_error()
 def test_the_best_is_a_config_file_with_its_data_folds_and_sweep() -> None:
     (line,) = leaderboard.ranked({"a": result("a", [0.9, 0.8, 0.85], patience=1, rank=8)}, [("a", 3)])
     params = {key: getattr(Config(), key) for key in STEPS["leaderboard"].keys} | {"split": "random"}
-    found = yaml.safe_load(leaderboard.best_config(line, params, "mine", "s"))
+    found = yaml.safe_load(leaderboard.best_config(line, params, "mine", "s", STEPS["interactions"].keys))
     assert found == {"dataset": "mine", "split": "random", "rank": 8, "max_iter": 2, "chosen_by": "s"}
     loaded = load_config(found, {})
     assert (loaded.rank, loaded.max_iter, loaded.chosen_by) == (8, 2, "s")

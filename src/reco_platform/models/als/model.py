@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,10 @@ DEFAULT_PARAMS = {
     "predictionCol": "prediction",
     "userCol": "user",
 }
-"""Spark's, which a saved model repeats."""
+"""Spark's defaults, which a saved model repeats."""
+
+MODEL_PARAMS = {"userCol": "user_id", "itemCol": "movie_id", "coldStartStrategy": "drop"}
+"""Spark's parameters of every saved model; their hash is part of its uid."""
 
 LARGEST_TABLE = 1 << 24
 """Ids below this are looked up in a table, others by bisection."""
@@ -104,20 +106,19 @@ def read_model(folder: Path) -> Model:
     return Model(read_side(folder / "userFactors"), read_side(folder / "itemFactors"))
 
 
-def write_model(model: Model, folder: Path, params: Mapping[str, Any]) -> None:
+def write_model(model: Model, folder: Path) -> None:
     """Writes a model as Spark 4.2 does, for `pyspark.ml.recommendation.ALSModel.load`; the same bytes every time.
 
     Args:
         model: what to write.
         folder: an existing folder.
-        params: Spark's parameters of the model, such as userCol, itemCol and coldStartStrategy; also hashed as its uid.
     """
     metadata = {
         "class": "org.apache.spark.ml.recommendation.ALSModel",
         "timestamp": 0,
         "sparkVersion": "4.2.0",
-        "uid": f"ALS_{short(params)}",
-        "paramMap": dict(params),
+        "uid": f"ALS_{short(MODEL_PARAMS)}",
+        "paramMap": MODEL_PARAMS,
         "defaultParamMap": DEFAULT_PARAMS,
         "rank": model.users.factors.shape[1],
     }

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.models.als.model import Model, Side, side_of
-from reco_platform.models.als.training import Data, nothing_left
+from reco_platform.models.als.training import TrainingStats, no_ratings_error
 from reco_platform.spark import cluster
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Terms:
         mean: what the biases start from; 0 if the model has none.
     """
 
-    data: Data
+    data: TrainingStats
     users: pa.Table
     movies: pa.Table
     mean: float
@@ -85,8 +85,8 @@ def interactions(spark: SparkSession, uris: list[str], folds: Collection[str]) -
     return spark.read.parquet(*uris).filter(f.col("fold").isin(*folds)).select("user_id", "movie_id", "rating")
 
 
-def train(ratings: DataFrame, params: Mapping[str, Any], checkpoints: str) -> tuple[Model, Data]:
-    """A model of ratings, on what biases leave of them if it is biased (see training.on_residuals).
+def train(ratings: DataFrame, params: Mapping[str, Any], checkpoints: str) -> tuple[Model, TrainingStats]:
+    """A model of ratings, on what biases leave of them if it is biased (see training.train).
 
     ALS-WR (Zhou et al. 2008): the regularisation of each row is scaled by its number of ratings.
 
@@ -145,7 +145,7 @@ def terms_of(ratings: DataFrame, params: Mapping[str, Any]) -> Terms:
     counts, sums = arrays(movies, "count", "units")
     total = int(counts.sum())
     if not total:
-        raise nothing_left(ratings.count(), *least)
+        raise no_ratings_error(ratings.count(), *least)
     mean = sum(sums.tolist()) / (total * RATING_UNIT)  # whole numbers of any size, and one rounding
     biased, damping = params["biased"], params["bias_damping"]
     of_movies = np.rint((sums / RATING_UNIT - counts * mean) / (counts + damping) * BIAS_UNIT) * biased
@@ -157,7 +157,7 @@ def terms_of(ratings: DataFrame, params: Mapping[str, Any]) -> Terms:
     counts, sums, left = arrays(users, "count", "units", "left")
     of_users = (sums / RATING_UNIT - counts * mean - left / BIAS_UNIT) / (counts + damping) * biased
     return Terms(
-        Data(total, mean),
+        TrainingStats(total, mean),
         pa.table({"user_id": users["user_id"], "user_bias": pa.array(of_users)}),
         pa.table({"movie_id": movies["movie_id"], "movie_bias": pa.array(of_movies / BIAS_UNIT)}),
         mean * biased,
@@ -165,7 +165,7 @@ def terms_of(ratings: DataFrame, params: Mapping[str, Any]) -> Terms:
 
 
 def supported(ratings: DataFrame, least_of_user: int, least_of_movie: int) -> DataFrame:
-    """The ratings of users and movies that have enough of them: see training.supported."""
+    """The ratings of users and movies that have enough of them: see training.with_enough_ratings."""
     rows = ratings
     for column, least in (("user_id", least_of_user), ("movie_id", least_of_movie)):
         if least > 1:

@@ -1,0 +1,59 @@
+"""Read the training ratings and publish a model: what all training steps share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from reco_platform.core.hashing import short
+from reco_platform.engine.runner import Task
+from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als import training
+from reco_platform.models.als.model import model_fingerprint, write_model
+from reco_platform.models.als.training import TrainedModel, TrainingStats
+from reco_platform.splits import interactions
+
+ModelFolder = Callable[[str], str]
+"""Gives the folder of a model version, relative to the lakehouse."""
+
+
+def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
+    """The interactions of some folds whose user and movie have enough ratings, sorted by user and movie."""
+    rows = interactions.read(task.open("interactions"), training.COLUMNS, folds, task.threads)
+    return training.with_enough_ratings(rows, task.params["min_user_ratings"], task.params["min_item_ratings"])
+
+
+def publish(
+    task: Task, trained: TrainedModel, stats: TrainingStats, shaping: Mapping[str, Any], folder: ModelFolder
+) -> Receipt:
+    """Saves a model under its version, `<hash of shaping>-<fingerprint of the data>`, and gives its receipt.
+
+    Args:
+        task: with the input interactions.
+        trained: the model to save.
+        stats: of its training ratings.
+        shaping: the parameters that decide the model.
+        folder: of the model version.
+    """
+    version = f"{short(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
+    path, model = folder(version), trained.model
+    staging = publishing.staging_folder(task.root / path)
+    write_model(model, staging)
+    content, users = model_fingerprint(staging), len(model.users.ids)
+    publishing.publish_folder(staging, task.root / path, fingerprint=content, rows=users)
+    facts = {
+        "model_version": version,
+        "engine": shaping["engine"],
+        "users": users,
+        "movies": len(model.movies.ids),
+        "ratings": stats.ratings,
+        "mean": stats.mean,
+        "biased": shaping["biased"],
+        "rank": shaping["rank"],
+        "width": model.users.factors.shape[1],
+        "objective": [float(f"{loss:.10g}") for loss in trained.objective],
+    }
+    return Receipt(task.artifact, "model", path, shaping["engine"], None, users, "", content, facts)
