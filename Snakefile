@@ -3,6 +3,7 @@
 import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+from reco_platform.core import project
 from reco_platform.engine import cleanup
 from reco_platform.pipeline import invocation, workflow as pipeline
 
@@ -17,6 +18,7 @@ else:
     invocation.join(FLOW, config)
 
 LOGS = FLOW.lakehouse.logs
+SCRIPTS = project.shown(project.file("scripts"))
 
 
 include: "rules/bronze.smk"

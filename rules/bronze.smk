@@ -23,4 +23,4 @@ rule bronze:
             else []
         ),
     shell:
-        "python scripts/bronze.py {params.path:q} --params {params.step:q} 2>&1 | tee -i {log:q}"
+        "python {SCRIPTS:q}/bronze.py {params.path:q} --params {params.step:q} 2>&1 | tee -i {log:q}"

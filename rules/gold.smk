@@ -17,7 +17,7 @@ rule interactions:
     params:
         step=FLOW.params("interactions"),
     shell:
-        "python scripts/interactions.py --threads {threads}"
+        "python {SCRIPTS:q}/interactions.py --threads {threads}"
         " --ratings {input.ratings:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -38,7 +38,7 @@ rule train_als:
     params:
         step=FLOW.params("train_als"),
     shell:
-        "python scripts/train_als.py --threads {threads}"
+        "python {SCRIPTS:q}/train_als.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -59,7 +59,7 @@ rule train_plain:
     params:
         step=FLOW.params("train_plain"),
     shell:
-        "python scripts/train_plain.py --threads {threads}"
+        "python {SCRIPTS:q}/train_plain.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -80,7 +80,7 @@ rule refit:
     params:
         step=FLOW.params("refit"),
     shell:
-        "python scripts/refit.py --threads {threads}"
+        "python {SCRIPTS:q}/refit.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -102,7 +102,7 @@ rule recommend:
     params:
         step=FLOW.params("recommend"),
     shell:
-        "python scripts/recommend.py --threads {threads}"
+        "python {SCRIPTS:q}/recommend.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
@@ -125,7 +125,7 @@ rule fallback:
     params:
         step=FLOW.params("fallback"),
     shell:
-        "python scripts/fallback.py --threads {threads}"
+        "python {SCRIPTS:q}/fallback.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
@@ -150,7 +150,7 @@ rule evaluate:
     params:
         step=FLOW.params("evaluate"),
     shell:
-        "python scripts/evaluate.py --threads {threads}"
+        "python {SCRIPTS:q}/evaluate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --plain-model {input.plain_model:q}"
@@ -178,7 +178,7 @@ rule run_metrics:
     params:
         step=FLOW.params("run_metrics"),
     shell:
-        "python scripts/run_metrics.py --threads {threads}"
+        "python {SCRIPTS:q}/run_metrics.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --served-model {input.served_model:q}"
@@ -209,7 +209,7 @@ rule metrics_table:
     params:
         step=FLOW.params("metrics_table"),
     shell:
-        "python scripts/metrics_table.py --threads {threads}"
+        "python {SCRIPTS:q}/metrics_table.py --threads {threads}"
         " --run-metrics {input.run_metrics:q}"
         " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
-        " && python scripts/latest.py {output.receipt:q} {output.table:q}"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.table:q}"

@@ -30,7 +30,7 @@ rule report:
     params:
         step=FLOW.params("report"),
     shell:
-        "python scripts/report.py --threads {threads}"
+        "python {SCRIPTS:q}/report.py --threads {threads}"
         " --etl-report {input.etl_report:q}"
         " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
@@ -40,4 +40,4 @@ rule report:
         " --run-metrics {input.run_metrics:q}"
         " --gate {input.gate:q}"
         " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
-        " && python scripts/latest.py {output.receipt:q} {output.page:q}"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.page:q}"

@@ -17,7 +17,7 @@ rule silver_ratings:
     params:
         step=FLOW.params("silver_ratings"),
     shell:
-        "python scripts/silver_ratings.py --threads {threads}"
+        "python {SCRIPTS:q}/silver_ratings.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -38,7 +38,7 @@ rule silver_movies:
     params:
         step=FLOW.params("silver_movies"),
     shell:
-        "python scripts/silver_movies.py --threads {threads}"
+        "python {SCRIPTS:q}/silver_movies.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -59,7 +59,7 @@ rule silver_tags:
     params:
         step=FLOW.params("silver_tags"),
     shell:
-        "python scripts/silver_tags.py --threads {threads}"
+        "python {SCRIPTS:q}/silver_tags.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -82,7 +82,7 @@ rule etl_report:
     params:
         step=FLOW.params("etl_report"),
     shell:
-        "python scripts/etl_report.py --threads {threads}"
+        "python {SCRIPTS:q}/etl_report.py --threads {threads}"
         " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"

@@ -20,7 +20,7 @@ rule sweep_data:
     params:
         step=FLOW.params("sweep_data"),
     shell:
-        "python scripts/sweep_data.py --threads {threads}"
+        "python {SCRIPTS:q}/sweep_data.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --movies {input.movies:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
@@ -42,7 +42,7 @@ rule trial:
     params:
         step=lambda wildcards: SWEEP.trial_params(wildcards.trial),
     shell:
-        "python scripts/trial.py --threads {threads}"
+        "python {SCRIPTS:q}/trial.py --threads {threads}"
         " --sweep-data {input.sweep_data:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -69,9 +69,9 @@ rule leaderboard:
     params:
         step=SWEEP.leaderboard_params,
     shell:
-        "python scripts/leaderboard.py"
+        "python {SCRIPTS:q}/leaderboard.py"
         " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
-        " && python scripts/latest.py {output.receipt:q} {output.page:q} --file report.html"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.page:q} --file report.html"
 
 
 rule track_sweep:
@@ -90,7 +90,7 @@ rule track_sweep:
     params:
         step=FLOW.params("track_sweep"),
     shell:
-        "python scripts/track_sweep.py"
+        "python {SCRIPTS:q}/track_sweep.py"
         " --leaderboard {input.leaderboard:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 

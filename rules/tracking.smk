@@ -18,7 +18,7 @@ rule gate:
     params:
         step=FLOW.params("gate"),
     shell:
-        "python scripts/gate.py --threads {threads}"
+        "python {SCRIPTS:q}/gate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
@@ -45,7 +45,7 @@ rule track:
     params:
         step=FLOW.params("track"),
     shell:
-        "python scripts/track.py --threads {threads}"
+        "python {SCRIPTS:q}/track.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --recommendations {input.recommendations:q}"

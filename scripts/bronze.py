@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reco_platform.core import parent_watch
+from reco_platform.core import parent_watch, project
 from reco_platform.datasets import bronze
 from reco_platform.datasets import registry as datasets
 from reco_platform.engine.attempt import Attempt
@@ -30,7 +30,7 @@ def main() -> int:
     parent_watch.install_signal_handlers()
     attempt.begin()
     try:
-        registry = datasets.load_registry(Path("config/datasets.yaml"))
+        registry = datasets.load_registry(project.file("config/datasets.yaml"))
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
         brought = bronze.bring(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
         described = {table: bronze.describe(dataset, lakehouse, table) for table in TABLES}

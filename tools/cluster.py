@@ -109,7 +109,7 @@ def add(found: Loopback, folder: Path, name: str, words: list[str]) -> None:
     role = name.partition("-")[0]
     command = [str(session.spark_home() / "bin" / "spark-class"), f"org.apache.spark.deploy.{role}.{role.capitalize()}"]
     settings = ["--properties-file", str(found.settings(folder).resolve())]
-    logging = f"-Dlog4j.configurationFile={session.LOGGING.resolve().as_uri()}"
+    logging = f"-Dlog4j.configurationFile={session.LOGGING.as_uri()}"
     environment = session.spark_environment() | {
         "SPARK_DAEMON_JAVA_OPTS": f"{logging} {JVM}",
         "SPARK_DAEMON_MEMORY": "512m",

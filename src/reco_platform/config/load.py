@@ -16,10 +16,11 @@ from reco_platform.config.messages import describe
 from reco_platform.config.model import AXES, ENVIRONMENT, Config
 from reco_platform.config.secrets import redact_value
 from reco_platform.config.spark_conf import setting_problem
+from reco_platform.core import project
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.redaction import redacted
 
-DEFAULTS_FILE = Path("config/config.yaml")
+DEFAULTS_FILE = project.file("config/config.yaml")
 
 RESERVED_SWEEP_NAMES = ("data", "trials")  # folders beside those of the sweeps
 
@@ -45,7 +46,7 @@ def load_config(
 
 def environment_and_defaults(environ: Mapping[str, str], defaults: Path = DEFAULTS_FILE) -> Sources:
     """Values of the environment, then of the defaults file."""
-    found = {key: (value, str(defaults)) for key, value in read_defaults(defaults).items()}
+    found = {key: (value, project.shown(defaults)) for key, value in read_defaults(defaults).items()}
     for variable, key in ENVIRONMENT.items():
         if environ.get(variable, "") != "":
             found[key] = (environ[variable], f"environment variable {variable}")
@@ -59,7 +60,7 @@ def overrides_as_sources(overrides: Mapping[str, Any]) -> Sources:
 def source_of(key: str, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """The name of where a key's value comes from."""
     sources = {**environment_and_defaults(environ), **overrides_as_sources(overrides)}
-    return sources[key][1] if key in sources else str(DEFAULTS_FILE)
+    return sources[key][1] if key in sources else project.shown(DEFAULTS_FILE)
 
 
 def read_defaults(path: Path) -> dict[str, Any]:
@@ -68,7 +69,8 @@ def read_defaults(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: if it is missing, is not YAML, or is not a mapping.
     """
-    return read_keys(path, "run from the project's root folder", "git checkout config/config.yaml")
+    restore = project.restore_command("config/config.yaml")
+    return read_keys(path, restore, restore)
 
 
 def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
@@ -85,11 +87,11 @@ def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"config file {path} cannot be read: {error.strerror}", if_missing) from error
+        raise ConfigError(f"config file {project.shown(path)} cannot be read: {error.strerror}", if_missing) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} is not YAML: {error}", if_damaged) from error
+        raise ConfigError(f"config file {project.shown(path)} is not YAML: {error}", if_damaged) from error
     if not isinstance(values, dict):
-        raise ConfigError(f"config file {path} holds no keys", if_damaged)
+        raise ConfigError(f"config file {project.shown(path)} holds no keys", if_damaged)
     return values
 
 

@@ -11,8 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).resolve().parents[1]
-PROJECT = SOURCE.parents[1]
+from reco_platform.core.project import ROOT
+
+PROJECT = ROOT
 
 # These decide when and where a step runs, never what it makes; a change in them leaves every result as it is.
 MACHINERY = frozenset(

@@ -27,6 +27,7 @@ from pydantic import (
     field_validator,
 )
 
+from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.datasets import synthetic
 from reco_platform.datasets.download import fetch
@@ -99,15 +100,18 @@ def load_registry(path: Path) -> dict[str, Dataset]:
     Raises:
         ConfigError: the file is missing or not YAML, or an entry has a wrong key or value (named in the message).
     """
+    shown = project.shown(path)
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})", "git checkout config/datasets.yaml") from error
+        raise ConfigError(
+            f"{shown}: cannot be read ({error.strerror})", project.restore_command("config/datasets.yaml")
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML: {error}", f"correct {path}") from error
+        raise ConfigError(f"{shown}: is not YAML: {error}", f"correct {shown}") from error
     if not isinstance(entries, dict):
-        raise ConfigError(f"{path}: expected dataset names with their entries", f"correct {path}")
-    return {str(name): _entry(path, str(name), entry) for name, entry in entries.items()}
+        raise ConfigError(f"{shown}: expected dataset names with their entries", f"correct {shown}")
+    return {str(name): _entry(shown, str(name), entry) for name, entry in entries.items()}
 
 
 def resolve(registry: dict[str, Dataset], name: str, dataset_path: str | None) -> Dataset:
@@ -197,7 +201,7 @@ def acquire(dataset: Dataset, destination: Path, cache: Path, *, report: Report)
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _entry(path: Path, name: str, entry: Any) -> Dataset:
+def _entry(path: str, name: str, entry: Any) -> Dataset:
     if not isinstance(entry, dict):
         raise ConfigError(f"{path}: {name}: expected keys and values, got {entry!r}", f"correct {path}")
     try:

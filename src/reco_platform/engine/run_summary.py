@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from reco_platform.config.secrets import redact_word
-from reco_platform.core import os_limits
+from reco_platform.core import os_limits, project
 from reco_platform.engine import journal
 from reco_platform.engine.journal import Event
 from reco_platform.engine.log_tail import last_words
@@ -132,12 +132,7 @@ def failure(run: Path, end: Event) -> Failure:
     if not hint:
         killed = end.why in ([journal.NO_EXIT_EVENT], [os_limits.JAVA_ENDED[0]])
         _, hint = os_limits.told_of(said) or ("", os_limits.KILLED if killed else "")
-    return Failure(step=end.step, artifact=end.artifact, why=end.why, log=shown(log), last_line=said, hint=hint)
-
-
-def shown(path: Path) -> str:
-    """A path as it can be opened from here: relative where that is shorter."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return Failure(step=end.step, artifact=end.artifact, why=end.why, log=project.shown(log), last_line=said, hint=hint)
 
 
 def failure_lines(summary: Summary, most: int = 5) -> list[str]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from reco_platform.config import commands
 from reco_platform.config.load import load_config
-from reco_platform.core import os_limits, parent_watch
+from reco_platform.core import os_limits, parent_watch, project
 from reco_platform.core.errors import ConfigError, EnvironmentProblemError, RecoError, TableError
 from reco_platform.core.hashing import code_digest, code_parts, step_digest
 from reco_platform.engine import journal
@@ -352,7 +352,8 @@ def failed(name: str, attempt: Attempt, error: BaseException) -> int:
 def spark_command(task: Task, arguments: Sequence[str], memory: str) -> list[str]:
     """The command by which a step goes on with Spark."""
     size = input_bytes(task)
-    return session.submit_command(task.step.script, arguments, threads=task.threads, memory=memory, input_bytes=size)
+    script = str(project.file(task.step.script))
+    return session.submit_command(script, arguments, threads=task.threads, memory=memory, input_bytes=size)
 
 
 def input_bytes(task: Task) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reco_platform.core import project
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import code_digest
 from reco_platform.engine import runner
@@ -114,7 +115,7 @@ def rebuild(there: Lakehouse, chain: Mapping[str, Receipt], name: str) -> None:
     """
     step, wanted = MAKERS[name], chain[name]
     command = [
-        sys.executable, step.script, "--lakehouse", there.root, "--dataset", there.dataset,
+        sys.executable, str(project.file(step.script)), "--lakehouse", there.root, "--dataset", there.dataset,
         "--receipt", there.receipt(wanted.artifact), "--params", json.dumps(wanted.made_from["params"]),
     ]  # fmt: skip
     for read in step.reads:

@@ -17,9 +17,8 @@ from typing import IO, Any
 
 from reco_platform.config.secrets import redact_config, redact_value
 from reco_platform.config.spark_conf import as_argument
-from reco_platform.core import os_limits, parent_watch
+from reco_platform.core import os_limits, parent_watch, project
 from reco_platform.core.errors import RecoError, TableError
-from reco_platform.core.hashing import SOURCE
 from reco_platform.datasets import download
 from reco_platform.engine import cleanup, journal, openlineage, run_summary, runner
 from reco_platform.lakehouse import layout, receipts, storage
@@ -161,7 +160,7 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in shown.items())
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}",
-        "PYTHONPATH": str(SOURCE.parent),
+        "PYTHONPATH": project.python_path(),
         layout.LAKEHOUSE: workflow.lakehouse.root,
         layout.DATASET: workflow.lakehouse.dataset,
         runner.MEMORY: workflow.config.driver_memory,

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from reco_platform.config.load import load_config, read_keys, source_of
 from reco_platform.config.model import Config
+from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, RecoError
 from reco_platform.core.hashing import canonical, sha256
 from reco_platform.datasets import registry as datasets
@@ -23,7 +24,7 @@ from reco_platform.pipeline.steps_table import MAKERS, STEPS, parameters, stands
 from reco_platform.store.paths import is_remote
 from reco_platform.tuning import sweeps
 
-REGISTRY = Path("config/datasets.yaml")
+REGISTRY = project.file("config/datasets.yaml")
 SWEEP = "sweep"
 SILVER = (*TABLES, "etl_report")
 GOLD = (

@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reco_platform.core import project
 from reco_platform.core.errors import EnvironmentProblemError
-from reco_platform.core.hashing import SOURCE, sha256
+from reco_platform.core.hashing import sha256
 from reco_platform.core.network import connection_error
 from reco_platform.store.atomic_write import write_bytes, write_private
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # What Snakemake's main process tells every script: the master, and the file with Spark's settings.
 MASTER, PROPERTIES = "RECO_SPARK_MASTER", "RECO_SPARK_PROPERTIES"
 
-DEFAULTS = Path("config/spark-defaults.conf")
+DEFAULTS = project.file("config/spark-defaults.conf")
 LOOPBACK = Path("results/cluster")
 PRIVATE = Path(".cache/spark")
 ARCHIVES = Path(".cache/archives")
@@ -181,8 +182,8 @@ def archive(folder: Path = ARCHIVES) -> Path:
     """A zip of this package for executors, made where it is not there yet: same code, same bytes, same name."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for path in sorted(SOURCE.rglob("*.py")):
-            member = zipfile.ZipInfo(str(path.relative_to(SOURCE.parent)), FIRST_ZIP_YEAR)
+        for path in sorted(project.PACKAGE.rglob("*.py")):
+            member = zipfile.ZipInfo(str(path.relative_to(project.PACKAGE.parent)), FIRST_ZIP_YEAR)
             bundle.writestr(member, path.read_bytes(), zipfile.ZIP_DEFLATED)
     target = folder / f"reco_platform-{hashlib.sha256(out.getvalue()).hexdigest()[:16]}.zip"
     if not target.is_file():

@@ -39,7 +39,7 @@ def options(folder: Path, port: int) -> str:
         "spark.history.fs.logDirectory": f"file://{folder.resolve()}",  # taken as it is: no %20
         "spark.history.ui.port": port,
         "spark.port.maxRetries": 0,  # or it would take the next port and not say so
-        "log4j.configurationFile": session.LOGGING.resolve().as_uri(),
+        "log4j.configurationFile": session.LOGGING.as_uri(),
     }
     return " ".join(f'"-D{key}={value}"' for key, value in settings.items())
 

@@ -8,13 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from reco_platform.core import project
 from reco_platform.core.errors import DataError, EnvironmentProblemError, reported
 from reco_platform.spark.session import find_java, spark_home
 from reco_platform.store.paths import sha256_file
 
 JARS = Path(".cache/jars")
-CHECKSUMS = Path("envs/jars.sha256")
-SETTINGS = Path("envs/ivysettings.xml")
+CHECKSUMS = project.file("envs/jars.sha256")
+SETTINGS = project.file("envs/ivysettings.xml")
 
 
 class Jar(NamedTuple):
@@ -57,7 +58,9 @@ def fetch(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
             came = download(one, Path(scratch))
             found = sha256_file(came)
             if found != digest:
-                raise DataError(f"{one.name} came with sha256 {found}, {checksums} says {digest}", "make setup")
+                raise DataError(
+                    f"{one.name} came with sha256 {found}, {project.shown(checksums)} says {digest}", "make setup"
+                )
             came.replace(jar)
     return sorted(folder / one.name for one in jars)
 

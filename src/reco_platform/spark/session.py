@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reco_platform.core import project
 from reco_platform.core.errors import EnvironmentProblemError
-from reco_platform.core.hashing import SOURCE
 from reco_platform.spark import cluster
 from reco_platform.store.atomic_write import current_umask
 
@@ -25,7 +25,7 @@ JAVA_VERSIONS = (17, 21)
 EVENT_LOGS = "RECO_SPARK_EVENTS"
 """Names the folder of Spark's event logs in a run that keeps them."""
 
-LOGGING = Path("config/log4j2.properties")
+LOGGING = project.file("config/log4j2.properties")
 JAVA_HINT = "install Java 17 or 21 (Debian, Ubuntu: apt install openjdk-17-jre-headless), or set JAVA_HOME to one"
 
 # Settings that may shape a result; they are code so that a change of one is seen.
@@ -123,7 +123,7 @@ def spark_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_HOME": str(spark_home()),
-        "PYTHONPATH": str(SOURCE.parent),
+        "PYTHONPATH": project.python_path(),
     }
     # Executors elsewhere have to reach this machine by an address that they can see.
     return kept | own | ({"SPARK_LOCAL_IP": "127.0.0.1"} if cluster.here(master_of(environ)) else {})
@@ -200,7 +200,7 @@ def java_options(input_bytes: int) -> list[str]:
     return [
         DEEP_STACK,
         "-XX:+ExitOnOutOfMemoryError",  # a Java without memory may otherwise go on without its threads, for ever
-        f"-Dlog4j.configurationFile={LOGGING.resolve().as_uri()}",
+        f"-Dlog4j.configurationFile={LOGGING.as_uri()}",
         f'"-Djava.io.tmpdir={tempfile.gettempdir()}"',  # Java knows no TMPDIR; Spark's own files lie there too
         "-XX:-UsePerfData",  # which lies in /tmp whatever one says, also after a kill
         *(LIGHT_JVM if input_bytes < LIGHT_BYTES else ()),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from reco_platform.core import project
 from reco_platform.core.errors import RecoError
 from reco_platform.engine import journal, runner
 from reco_platform.engine.runner import Task
@@ -70,7 +71,7 @@ def make(task: Task, argv: Sequence[str]) -> Receipt:
 
 def attempt(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
     """What the fit found, or how it failed."""
-    script, environment = task.step.script, dict(os.environ)
+    script, environment = str(project.file(task.step.script)), dict(os.environ)
     command = [sys.executable, script, *argv]
     if task.params["engine"] == "spark-ml":
         memory = os.environ.get(runner.MEMORY, "2g")

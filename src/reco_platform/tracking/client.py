@@ -17,7 +17,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
-from reco_platform.core.hashing import SOURCE
+from reco_platform.core import project
 from reco_platform.core.redaction import apart, redacted, secrets
 from reco_platform.tracking import mlflow_worker
 
@@ -143,7 +143,7 @@ class Session:
 
     def child_environment(self) -> dict[str, str]:
         uri, credentials = apart(self.uri)
-        own = {VARIABLE: uri, "MLFLOW_REGISTRY_URI": uri, "PYTHONPATH": str(SOURCE.parent)}
+        own = {VARIABLE: uri, "MLFLOW_REGISTRY_URI": uri, "PYTHONPATH": project.python_path()}
         return {**SETTINGS, **self.environ, **QUIET, **credentials, **own}
 
     def ask(self, verb: str, *, carry: int = 0, **request: Any) -> dict[str, Any]:

@@ -324,7 +324,7 @@ def test_a_missing_defaults_file_is_named_with_the_way_back(tmp_path: Path, path
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_config({}, {}, tmp_path / path)
     assert str(tmp_path / path) in caught.value.what
-    assert caught.value.hint == "run from the project's root folder"
+    assert caught.value.hint == "git checkout config/config.yaml"
 
 
 # --- the lakehouse

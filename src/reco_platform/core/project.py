@@ -1,0 +1,72 @@
+"""Where the project's own files are, and the commands that work on a run's folder.
+
+A run needs files besides Python modules: the Snakefile, rules, scripts, defaults. In a source checkout they lie beside
+`src`; in an installed package they lie in its folder `_project`. Every module finds them here, whatever the working
+directory. Results (`results/`) and caches (`.cache/`) are relative to the folder that a run works in.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sysconfig
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of the package `reco_platform`."""
+
+IS_CHECKOUT = PACKAGE.parent.name == "src" and (PACKAGE.parents[1] / "Snakefile").is_file()
+"""Whether the package is part of a source checkout, and not installed."""
+
+ROOT = PACKAGE.parents[1] if IS_CHECKOUT else PACKAGE / "_project"
+"""The folder of the Snakefile and of everything that is named relative to it."""
+
+WORKING_FOLDER = "RECO_DIR"
+"""Environment variable set by `reco`: the folder that it works in, where commands for people must name it; empty where
+they need not. Not set where people type `snakemake` in the checkout."""
+
+
+def file(name: str) -> Path:
+    """The absolute path of one of the project's files.
+
+    Args:
+        name: its path in a checkout, as `config/config.yaml` or `src/reco_platform/reports/templates/x.j2`.
+    """
+    source = "src/"
+    return PACKAGE.parent / name.removeprefix(source) if name.startswith(source) else ROOT / name
+
+
+def shown(path: str | Path) -> str:
+    """A path for people: relative to the working directory where it is below it."""
+    path = Path(path).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def restore_command(name: str) -> str:
+    """The command that restores one of the project's files."""
+    return f"git checkout {name}" if IS_CHECKOUT else "pip install --force-reinstall --no-deps reco-platform"
+
+
+def python_path() -> str:
+    """The value of PYTHONPATH with which another process imports this package; empty where none is needed.
+
+    A folder of installed packages is left out: on PYTHONPATH it would come before the standard library.
+    """
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    return "" if PACKAGE.parent in installed else str(PACKAGE.parent)
+
+
+def command(verb: str, *words: str) -> str:
+    """A command of `reco` to be pasted, on the folder that this run works in.
+
+    Args:
+        verb: such as `validate`.
+        words: options as they are typed; empty ones are left out.
+    """
+    folder = os.environ.get(WORKING_FOLDER)
+    return " ".join(filter(None, ["reco", verb, f"--dir {shlex.quote(folder)}" if folder else "", *words]))
+
+
+def is_typed_as_snakemake() -> bool:
+    """Whether people type `snakemake` for a run: in the root of a checkout."""
+    return IS_CHECKOUT and WORKING_FOLDER not in os.environ
