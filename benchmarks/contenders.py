@@ -18,7 +18,7 @@ from peers import environment, openblas
 
 from reco_platform.lakehouse import layout
 from reco_platform.models.als.model import read_model
-from reco_platform.spark import session
+from reco_platform.spark import java, submit
 
 SMALLEST_HEAP_GB, LARGEST_HEAP_GB = 4, 10
 CSV_BYTES_PER_HEAP_GB = 60_000_000
@@ -164,13 +164,13 @@ def straightforward(
         "spark.driver.extraJavaOptions": f"-Xss8m {java_options}",
     }
     command = [
-        session.spark_home() / "bin" / "spark-submit", "--master", f"local[{bench.cores}]",
+        java.spark_home() / "bin" / "spark-submit", "--master", f"local[{bench.cores}]",
         "--driver-memory", f"{heap}g",
         *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
         PROJECT / "benchmarks" / "straightforward.py", "--csv", bench.ratings_csv, "--out", out,
         *bench.options("rank", "iterations", "reg_param", "top_n"),
     ]  # fmt: skip
-    variables = session.spark_environment() | {
+    variables = submit.spark_environment() | {
         "SPARK_CONF_DIR": str(out / "conf"),  # empty: none of our own settings
         "OPENBLAS_NUM_THREADS": "1",
         **environment,

@@ -21,7 +21,7 @@ import common
 from common import RESULTS, Run, median, note, prepare_bronze, run, snakemake
 
 from reco_platform.lakehouse import layout
-from reco_platform.spark import session
+from reco_platform.spark import submit
 
 LARGEST_SHARE = 0.05
 LARGEST_EXTRA_SECONDS = 1.0
@@ -96,7 +96,7 @@ def etl(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> dict[st
             shutil.rmtree(lakehouse / "silver", ignore_errors=True)
             log = lakehouse.parent / "_logs" / f"{dataset}-{name}-{number}.log"
             command = silver_command(script, dataset, lakehouse, arguments)
-            return run(command, log=log, timeout=arguments.timeout, environment=session.spark_environment())
+            return run(command, log=log, timeout=arguments.timeout, environment=submit.spark_environment())
 
         return once
 
@@ -120,7 +120,7 @@ def silver_command(script: str, dataset: str, lakehouse: Path, arguments: argpar
     }
     flat = [part for option in options.items() for part in option]
     size = Path(lakehouse, f"bronze/movielens/{dataset}/ratings.csv").stat().st_size
-    return session.submit_command(script, flat, threads=arguments.cores, memory=arguments.memory, input_bytes=size)
+    return submit.submit_command(script, flat, threads=arguments.cores, memory=arguments.memory, input_bytes=size)
 
 
 def shares(found: Mapping[str, Any]) -> dict[str, float]:

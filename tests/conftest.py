@@ -15,7 +15,8 @@ import pytest
 
 from reco_platform.datasets import registry as datasets
 from reco_platform.datasets import synthetic
-from reco_platform.spark import session
+from reco_platform.spark import submit
+from reco_platform.spark.settings import RESULT_SETTINGS
 from support import mlflow_server as mlflowserver
 from support.builders import umask
 from support.project import BUILT_UMASK, Project, Run
@@ -82,7 +83,7 @@ def spark(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
 
     builder = SparkSession.builder.master("local[2]").appName("tests")
     settings = {
-        **session.RESULT_SETTINGS,
+        **RESULT_SETTINGS,
         "spark.driver.memory": "1g",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # quick for small data
         "spark.sql.shuffle.partitions": "2",
@@ -91,9 +92,9 @@ def spark(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
     for key, value in settings.items():
         builder = builder.config(key, value)
     with pytest.MonkeyPatch.context() as patch:
-        for name in session.FOREIGN:
+        for name in submit.USER_VARIABLES:
             patch.delenv(name, raising=False)
-        for name, value in session.spark_environment().items():
+        for name, value in submit.spark_environment().items():
             patch.setenv(name, value)
         patch.setenv("PYSPARK_SUBMIT_ARGS", "--properties-file config/spark-defaults.conf pyspark-shell")
         started = builder.getOrCreate()
@@ -140,5 +141,5 @@ def _product_settings(request: pytest.FixtureRequest) -> None:
     """Each test with Spark begins with the product's settings, whatever the one before has set."""
     if "spark" in request.fixturenames:
         started = request.getfixturevalue("spark")
-        for key, value in session.RESULT_SETTINGS.items():
+        for key, value in RESULT_SETTINGS.items():
             started.conf.set(key, value)

@@ -58,7 +58,7 @@ def check_java():
     sys.path.insert(0, "src")
     sys.dont_write_bytecode = True
     from reco_platform.core.errors import RecoError
-    from reco_platform.spark.session import find_java
+    from reco_platform.spark.java import find_java
 
     try:
         find_java()

@@ -25,8 +25,8 @@ import psutil  # type: ignore[import-untyped]
 
 from reco_platform.core import network
 from reco_platform.core.errors import EnvironmentProblemError, reported
-from reco_platform.spark import cluster, session
-from reco_platform.spark.cluster import Loopback, Process
+from reco_platform.spark import cluster, java, submit
+from reco_platform.spark.cluster import ClusterProcess, LocalCluster
 from reco_platform.store.atomic_write import write_private
 
 HOST = "127.0.0.1"
@@ -39,7 +39,9 @@ JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # they only keep books
 def parser() -> argparse.ArgumentParser:
     shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shape.add_argument("command", choices=("start", "stop", "status"))
-    shape.add_argument("--folder", type=Path, default=cluster.LOOPBACK, help="where logs, secret and process ids lie")
+    shape.add_argument(
+        "--folder", type=Path, default=cluster.LOCAL_CLUSTER_FOLDER, help="where logs, secret and process ids lie"
+    )
     shape.add_argument("--workers", type=int, default=2)
     shape.add_argument("--cores", type=int, default=1, help="cores of each worker")
     shape.add_argument("--memory", default="4g", help="memory that each worker may give to executors")
@@ -51,7 +53,7 @@ def start(arguments: argparse.Namespace) -> int:
     """Starts the cluster where it does not run as a whole."""
     folder: Path = arguments.folder
     with locked(folder):
-        known = cluster.loopback(folder)
+        known = cluster.read_local_cluster(folder)
         if known and all(running(known, process, folder) for process in known.processes):
             return said(known, "runs already", folder)
         if known:
@@ -59,7 +61,7 @@ def start(arguments: argparse.Namespace) -> int:
         return said(started(arguments), "started", folder)
 
 
-def started(arguments: argparse.Namespace) -> Loopback:
+def started(arguments: argparse.Namespace) -> LocalCluster:
     """A new cluster, its workers registered.
 
     Raises:
@@ -72,10 +74,10 @@ def started(arguments: argparse.Namespace) -> Loopback:
             raise EnvironmentProblemError(
                 f"port {port} is taken by another program", f"make cluster ARGS='--port {master_port + 100}'"
             )
-    found = Loopback(
+    found = LocalCluster(
         f"spark://{HOST}:{master_port}", f"http://{HOST}:{page}", secrets.token_hex(8), arguments.workers, []
     )
-    settings = found.settings(folder)
+    settings = found.properties_file(folder)
     write_private(settings, cluster.properties_text(guarded()))
     try:
         add(found, folder, "master", ["--host", HOST, "--port", str(master_port), "--webui-port", str(page)])
@@ -104,13 +106,13 @@ def guarded() -> dict[str, str]:
     }
 
 
-def add(found: Loopback, folder: Path, name: str, words: list[str]) -> None:
+def add(found: LocalCluster, folder: Path, name: str, words: list[str]) -> None:
     """Starts the master or a worker, apart from this process and its terminal."""
     role = name.partition("-")[0]
-    command = [str(session.spark_home() / "bin" / "spark-class"), f"org.apache.spark.deploy.{role}.{role.capitalize()}"]
-    settings = ["--properties-file", str(found.settings(folder).resolve())]
-    logging = f"-Dlog4j.configurationFile={session.LOGGING.as_uri()}"
-    environment = session.spark_environment() | {
+    command = [str(java.spark_home() / "bin" / "spark-class"), f"org.apache.spark.deploy.{role}.{role.capitalize()}"]
+    settings = ["--properties-file", str(found.properties_file(folder).resolve())]
+    logging = f"-Dlog4j.configurationFile={submit.LOG4J_FILE.as_uri()}"
+    environment = submit.spark_environment() | {
         "SPARK_DAEMON_JAVA_OPTS": f"{logging} {JVM}",
         "SPARK_DAEMON_MEMORY": "512m",
         "SPARK_LOCAL_DIRS": str((folder / "work").resolve()),  # what a killed executor leaves goes with the cluster
@@ -121,11 +123,11 @@ def add(found: Loopback, folder: Path, name: str, words: list[str]) -> None:
             [*command, *settings, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
             start_new_session=True, cwd=folder,
         )  # fmt: skip
-    found.processes.append(Process(name, process.pid, psutil.Process(process.pid).create_time()))
+    found.processes.append(ClusterProcess(name, process.pid, psutil.Process(process.pid).create_time()))
     found.save(folder)
 
 
-def wait_for(found: Loopback, workers: int, folder: Path) -> None:
+def wait_for(found: LocalCluster, workers: int, folder: Path) -> None:
     """Waits until the master answers and so many workers are registered.
 
     Raises:
@@ -141,13 +143,13 @@ def wait_for(found: Loopback, workers: int, folder: Path) -> None:
         time.sleep(0.1)
 
 
-def zombie(process: Process) -> bool:
+def zombie(process: ClusterProcess) -> bool:
     with contextlib.suppress(psutil.Error):
         return bool(psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
     return True
 
 
-def registered(found: Loopback) -> int:
+def registered(found: LocalCluster) -> int:
     """How many workers the master knows to be alive; -1 while it does not answer."""
     try:
         return int(facts(found)["aliveworkers"])
@@ -155,7 +157,7 @@ def registered(found: Loopback) -> int:
         return -1
 
 
-def facts(found: Loopback) -> dict[str, Any]:
+def facts(found: LocalCluster) -> dict[str, Any]:
     """What the master's page tells programs."""
     with urllib.request.urlopen(f"{found.ui}/json/", timeout=5) as answer:  # noqa: S310  # an address of this machine
         known: dict[str, Any] = json.load(answer)
@@ -167,7 +169,7 @@ def tail(log: Path) -> str:
     return "\n".join(f"    {line}" for line in lines[-5:])
 
 
-def said(found: Loopback, how: str, folder: Path) -> int:
+def said(found: LocalCluster, how: str, folder: Path) -> int:
     print(
         f"[cluster] {how}: {found.master}, {found.workers} workers, page {found.ui}\n"
         f"[cluster] logs in {folder}; end it with: make cluster-stop\n"
@@ -180,17 +182,17 @@ def said(found: Loopback, how: str, folder: Path) -> int:
 # --- ending it
 
 
-def running(found: Loopback, process: Process, folder: Path) -> psutil.Process | None:
+def running(found: LocalCluster, process: ClusterProcess, folder: Path) -> psutil.Process | None:
     """The process of the cluster, if the one that has its number now is still that: by its mark and its age."""
     try:
         candidate = psutil.Process(process.pid)
-        is_it = str(found.settings(folder).resolve()) in candidate.cmdline()
+        is_it = str(found.properties_file(folder).resolve()) in candidate.cmdline()
         return candidate if is_it and abs(candidate.create_time() - process.started) < CLOCKS else None
     except psutil.Error:
         return None
 
 
-def end(found: Loopback, folder: Path) -> list[str]:
+def end(found: LocalCluster, folder: Path) -> list[str]:
     """Ends the processes of a cluster and what they have started; the names of those that ran."""
     own = {process.name: alive for process in found.processes if (alive := running(found, process, folder))}
     every = [*own.values()]
@@ -218,7 +220,7 @@ def forget(folder: Path) -> None:
 def stop(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.folder
     with locked(folder):
-        known = cluster.loopback(folder)
+        known = cluster.read_local_cluster(folder)
         ended = end(known, folder) if known else []
         forget(folder)
     print(f"[cluster] ended: {', '.join(ended)}" if ended else "[cluster] none was running")
@@ -227,7 +229,7 @@ def stop(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Says what runs; 1 where the cluster is not whole."""
-    known = cluster.loopback(arguments.folder)
+    known = cluster.read_local_cluster(arguments.folder)
     if known is None:
         print("[cluster] none is running; start one with: make cluster")
         return 1

@@ -13,7 +13,7 @@ from reco_platform.core.errors import reported
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline import workflow
-from reco_platform.spark import jars, session
+from reco_platform.spark import jars, session, submit
 from reco_platform.store.paths import StorePath
 
 PLACES = {
@@ -40,13 +40,13 @@ def main() -> int:
     parser.add_argument("query", nargs="+", help="a statement of Spark SQL")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
     arguments = parser.parse_args()
-    if not session.submitted():
-        threads, large = os.cpu_count() or 1, session.LIGHT_BYTES
+    if not submit.in_spark_submit():
+        threads, large = os.cpu_count() or 1, submit.SMALL_INPUT_BYTES
         options = jars.delta_options()
-        command = session.submit_command(
+        command = submit.submit_command(
             "tools/sql.py", sys.argv[1:], threads=threads, memory="2g", input_bytes=large, options=options
         )
-        session.submit(command)
+        submit.exec_spark_submit(command)
     lakehouse = workflow.prepare(workflow.overrides(arguments.config)).lakehouse
     places = tables(lakehouse)
     spark = session.spark_session("sql", "error")

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from reco_platform.spark import cluster
-from reco_platform.spark.cluster import Loopback
+from reco_platform.spark.cluster import LocalCluster
 from support.listening import heard_only_here
 from support.project import Project, Run, wait_for
 
@@ -40,14 +40,14 @@ class Here:
     """A project and the cluster that it has started."""
 
     project: Project
-    known: Loopback
+    known: LocalCluster
 
     @property
     def asked(self) -> dict[str, Any]:
         return {**ASKED, "spark_master": self.known.master}
 
     def settings(self) -> dict[str, str]:
-        return cluster.read_properties(self.known.settings(self.project.path("results/cluster")))
+        return cluster.read_properties(self.known.properties_file(self.project.path("results/cluster")))
 
 
 def tool(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
@@ -94,11 +94,11 @@ def here(source: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     started = tool(project, *words)
     try:
         assert started.returncode == 0, started.stderr
-        known = cluster.loopback(project.path("results/cluster"))
+        known = cluster.read_local_cluster(project.path("results/cluster"))
         assert known is not None
         again = tool(project, *words)
         assert "runs already" in again.stdout
-        assert cluster.loopback(project.path("results/cluster")) == known
+        assert cluster.read_local_cluster(project.path("results/cluster")) == known
         yield Here(project, known)
     finally:
         workers = [process for process in psutil.process_iter() if str(project.root) in words_of(process)]
@@ -176,7 +176,7 @@ def test_a_wrong_secret_is_refused_and_shown_nowhere(here: Here, on_cluster: Run
     project.path("wrong.yaml").write_text(f"spark_conf:\n  spark.authenticate.secret: {secret}\n", encoding="utf-8")
     run = project.snakemake("silver", "--configfile", "wrong.yaml", folder=FOLDER, **here.asked)
     assert run.code == 1
-    assert f"[ERROR] silver_movies: the Spark master at {here.known.master} did not take this application" in run.output
+    assert f"[ERROR] silver_movies: the Spark master at {here.known.master} rejected this application" in run.output
     assert "spark.authenticate.secret" in run.output
     assert secret not in run.output
     holders = {path for path in project.root.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()}

@@ -170,7 +170,7 @@ READERS: dict[str, tuple[Callable[[Path], Any], Any]] = {
     "datasets": (datasets.load_registry, "is not YAML|expected"),
     "receipt": (receipts.read, "is not a receipt"),
     "journal": (journal.read, []),
-    "cluster": (lambda path: cluster.loopback(path.rename(path.with_name("cluster.json")).parent), None),
+    "cluster": (lambda path: cluster.read_local_cluster(path.rename(path.with_name("cluster.json")).parent), None),
     "sweep data": (lambda path: sweep_data.read(sweep_data_of(path)), r"is no array of numbers \(ValueError\)"),
     "model": (lambda path: model.difference(folder_of(path), "0123"), r"cannot be read (ArrowInvalid)"),
 }
@@ -267,22 +267,22 @@ def test_a_jar_with_one_bit_flipped_is_refused_and_fetched_anew(
 ) -> None:
     folder = tmp_path / "jars"
     folder.mkdir()
-    for path in jars.checked():
+    for path in jars.verified_jars():
         shutil.copy(path, folder)
-    victim = jars.checked(folder)[1]
+    victim = jars.verified_jars(folder)[1]
     good = victim.read_bytes()
     victim.write_bytes(bytes([good[0] ^ 1]) + good[1:])
-    with pytest.raises(EnvironmentProblemError, match=f"{victim.name} is not the one that was pinned") as caught:
-        jars.checked(folder)
+    with pytest.raises(EnvironmentProblemError, match=f"{victim.name} does not have the sha256") as caught:
+        jars.verified_jars(folder)
     assert caught.value.hint == ".venv/bin/python -m reco_platform.spark.jars"
     evil = Path(shutil.move(victim, tmp_path / "evil.jar"))
     for source in (evil, jars.JARS / victim.name):  # what Maven Central would send
-        monkeypatch.setattr(jars, "download", lambda one, into, it=source: Path(shutil.copy(it, into / one.name)))
+        monkeypatch.setattr(jars, "download_jar", lambda one, into, it=source: Path(shutil.copy(it, into / one.name)))
         if source == evil:
-            with pytest.raises(DataError, match=f"{victim.name} came with sha256"):
-                jars.fetch(folder)
+            with pytest.raises(DataError, match=f"{victim.name} has sha256"):
+                jars.download_jars(folder)
             assert not victim.exists()
-    assert jars.fetch(folder) == jars.checked(folder)
+    assert jars.download_jars(folder) == jars.verified_jars(folder)
 
 
 def test_each_rule_of_security_that_is_not_followed_says_why() -> None:
@@ -319,7 +319,7 @@ def test_make_starts_mlflow_for_this_machine_alone() -> None:
 
 
 def test_what_spark_hides_is_what_the_project_hides() -> None:
-    defaults = cluster.read_properties(Path(ROOT, cluster.DEFAULTS))
+    defaults = cluster.read_properties(Path(ROOT, cluster.DEFAULT_PROPERTIES))
     assert defaults["spark.redaction.regex"] == f"(?i){SECRET.pattern}|://[^ ]*(@|[?][^ ]*=)"
 
 

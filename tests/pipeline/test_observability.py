@@ -175,7 +175,7 @@ def test_sparks_history_server_shows_a_step_whose_event_log_was_kept(built: Proj
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         taken = built.tool("history", "--port", str(port))
-        assert taken.code == 1 and f"port {port} of 127.0.0.1 cannot be had" in taken.output
+        assert taken.code == 1 and f"port {port} of 127.0.0.1 cannot be used" in taken.output
     server = subprocess.Popen(
         [sys.executable, "tools/history.py", "--port", str(port), "--config", "lakehouse=results/small"],
         cwd=built.root, env=built.environment({"PYTHONPATH": "src"}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

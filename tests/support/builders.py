@@ -232,3 +232,14 @@ def publish(
 
 def sorted_rows(table: pa.Table) -> list[dict[str, Any]]:
     return sorted(table.select(RATINGS.names).to_pylist(), key=lambda row: (row["user_id"], row["movie_id"]))
+
+
+def java_home(folder: Path, release: str | None, says: str | None = None) -> Path:
+    """A folder that looks like a Java: with a release file, or with a program that prints its version."""
+    program = folder / "bin" / "java"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{says}\nEND\n", encoding="utf-8")
+    program.chmod(0o755)
+    if release is not None:
+        (folder / "release").write_text(release, encoding="utf-8")
+    return folder

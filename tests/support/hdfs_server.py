@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reco_platform.spark import jars, session
+from reco_platform.spark import jars, java, submit
 from support.mlflow_server import free_port
 from support.project import ROOT, wait_for
 
@@ -32,10 +32,10 @@ class Hdfs:
 
     def start(self, *options: str) -> None:
         """Starts it, with `-format` as an empty one, and waits until a file can be written."""
-        found = [*jars.fetch(ROOT / ".cache" / "jars-hdfs", ROOT / "envs" / "jars-hdfs.sha256")]
-        path = ":".join([*map(str, found), f"{session.spark_home()}/jars/*"])
+        found = [*jars.download_jars(ROOT / ".cache" / "jars-hdfs", ROOT / "envs" / "jars-hdfs.sha256")]
+        path = ":".join([*map(str, found), f"{java.spark_home()}/jars/*"])
         command = [
-            str(session.find_java() / "bin" / "java"), "-Xmx512m", "-XX:TieredStopAtLevel=1",
+            str(java.find_java() / "bin" / "java"), "-Xmx512m", "-XX:TieredStopAtLevel=1",
             f"-Dtest.build.data={self.folder}/data", "-cp", path, MAIN,
             "-nnport", str(self.port), "-datanodes", "1", *options,
         ]  # fmt: skip
@@ -43,7 +43,7 @@ class Hdfs:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=session.spark_environment(),
+                env=submit.spark_environment(),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform.datasets import synthetic
-from reco_platform.spark import session
+from reco_platform.spark import submit
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "rules", "scripts", "src", "config", "profiles", "tools", "envs", "docs")
@@ -95,7 +95,7 @@ class Project:
         self.path(name).write_text(text.replace(old, new), encoding="utf-8")
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if key not in session.FOREIGN}
+        kept = {key: value for key, value in os.environ.items() if key not in submit.USER_VARIABLES}
         return {**kept, **(extra or {})}
 
     def command(self, *words: str, cores: int = 2, **config: Any) -> list[str]:

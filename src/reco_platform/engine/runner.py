@@ -29,7 +29,7 @@ from reco_platform.lakehouse.contracts import Contract
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS, Step
-from reco_platform.spark import session
+from reco_platform.spark import submit
 from reco_platform.store import atomic_write, file_fingerprint
 from reco_platform.store.paths import StorePath
 
@@ -302,21 +302,23 @@ def run(
     attempt = Attempt(step, namespace.lakehouse, artifact_of(namespace), namespace.started)
     parent_watch.watch()
     parent_watch.install_signal_handlers()
-    if not session.submitted():
+    if not submit.in_spark_submit():
         attempt.begin()
     try:
         task = task_from(step, namespace)
         attempt = replace(attempt, code=task.params["code"], inputs=task.inputs)
         why = reasons(task)
         lost = memo_problem(task)
-        if lost is None and not session.submitted():
+        if lost is None and not submit.in_spark_submit():
             attempt.end("restored", why, [restore(task)])
             task.say(f"restored from memo in {time.time() - attempt.started:.1f} s, nothing to compute")
             return 0
         why += [lost] if lost and lost not in why else []
-        if needs_spark(task) and not session.submitted():
+        if needs_spark(task) and not submit.in_spark_submit():
             task.say(f"works: {'; '.join(why)}")
-            session.submit(spark_command(task, [*arguments, "--started", repr(attempt.started)], namespace.memory))
+            submit.exec_spark_submit(
+                spark_command(task, [*arguments, "--started", repr(attempt.started)], namespace.memory)
+            )
         receipt = finish(task, work(task), attempt.started)
         if receipt.failed:
             attempt.end("failed", [receipt.facts["error"]], [receipt])
@@ -338,7 +340,7 @@ def failed(name: str, attempt: Attempt, error: BaseException) -> int:
         why, said, code = str(stopped), f"{stopped}\n  -> {parent_watch.GO_ON}", stopped.exit_code
     else:
         found = error if isinstance(error, RecoError) else os_limits.refused(error)
-        if found is None and session.java_is_gone():
+        if found is None and submit.spark_java_exited():
             found = EnvironmentProblemError(*os_limits.JAVA_ENDED)
         if found is None:
             attempt.end("failed", [f"{type(error).__name__}: {error}"])
@@ -353,7 +355,7 @@ def spark_command(task: Task, arguments: Sequence[str], memory: str) -> list[str
     """The command by which a step goes on with Spark."""
     size = input_bytes(task)
     script = str(project.file(task.step.script))
-    return session.submit_command(script, arguments, threads=task.threads, memory=memory, input_bytes=size)
+    return submit.submit_command(script, arguments, threads=task.threads, memory=memory, input_bytes=size)
 
 
 def input_bytes(task: Task) -> int:

@@ -27,7 +27,7 @@ from reco_platform.pipeline import explain, staleness
 from reco_platform.pipeline.steps_table import MAKERS, OF_SWEEPS, STEPS
 from reco_platform.pipeline.workflow import SILVER, SWEEP, SWEPT, Workflow, leave
 from reco_platform.reports import text_summary
-from reco_platform.spark import cluster, session
+from reco_platform.spark import cluster, submit
 from reco_platform.store import atomic_write
 from reco_platform.store.hdfs import HdfsPath, StoreError, hdfs_message
 from reco_platform.store.locks import hdfs_lease
@@ -165,14 +165,16 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         layout.DATASET: workflow.lakehouse.dataset,
         runner.MEMORY: workflow.config.driver_memory,
         runner.LOG_LEVEL: workflow.config.log_level,
-        session.EVENT_LOGS: str(workflow.lakehouse.spark_events.resolve()) if workflow.config.spark_event_logs else "",
+        submit.EVENT_LOG_VARIABLE: str(workflow.lakehouse.spark_events.resolve())
+        if workflow.config.spark_event_logs
+        else "",
         runner.ETL_ENGINE: workflow.config.etl_engine,
         runner.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
         runner.OVERRIDES: f"--config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
         runner.TARGET: "sweep" if workflow.sweep else "gold",
         tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
-        **cluster.for_scripts(workflow.config),
+        **cluster.script_environment(workflow.config),
     }
 
 

@@ -1,4 +1,4 @@
-"""Spark's history server: what Spark's own pages showed of jobs that are over."""
+"""Spark's history server, which shows the pages of finished Spark jobs."""
 
 from __future__ import annotations
 
@@ -7,50 +7,52 @@ import socket
 from pathlib import Path
 
 from reco_platform.core.errors import EnvironmentProblemError, TableError
-from reco_platform.spark import session
+from reco_platform.spark.java import spark_home
+from reco_platform.spark.submit import LOG4J_FILE, spark_environment
 
-SERVER = "org.apache.spark.deploy.history.HistoryServer"
+SERVER_CLASS = "org.apache.spark.deploy.history.HistoryServer"
 HOST = "127.0.0.1"
 
 
 def serve(folder: Path, port: int) -> None:
-    """Goes on as the history server over a folder of event logs; does not return.
+    """Replaces this process by the history server over a folder of event logs; does not return.
 
     Raises:
-        TableError: if there are no event logs.
-        EnvironmentProblemError: if the port is taken, or there is no suitable Java.
+        TableError: there are no event logs.
+        EnvironmentProblemError: the port cannot be used, or there is no supported Java.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         raise TableError(
-            f"{folder} holds no event logs of Spark",
-            "steps that run with Spark leave them where asked to, such as: "
+            f"{folder} contains no event logs of Spark",
+            "run steps with Spark and keep their event logs: "
             "snakemake --cores 2 gold --config etl_engine=spark spark_event_logs=true",
         )
-    refuse_taken(port)
-    environment = session.spark_environment() | {"SPARK_HISTORY_OPTS": options(folder, port)}
-    print(f"[history] http://{HOST}:{port} shows {folder}; Ctrl-C ends it", flush=True)
-    program = str(session.spark_home() / "bin" / "spark-class")
-    os.execve(program, [program, SERVER], environment)  # noqa: S606  # no shell is wanted
+    check_port(port)
+    environment = spark_environment() | {"SPARK_HISTORY_OPTS": server_options(folder, port)}
+    print(f"[history] http://{HOST}:{port} shows {folder}; stop it with Ctrl-C", flush=True)
+    program = str(spark_home() / "bin" / "spark-class")
+    os.execve(program, [program, SERVER_CLASS], environment)  # noqa: S606  # no shell is wanted
 
 
-def options(folder: Path, port: int) -> str:
-    """The server's settings as options of its Java, each in quotes for a folder with spaces."""
+def server_options(folder: Path, port: int) -> str:
+    """The server's settings as options of its JVM, each in quotes because the folder may contain spaces."""
     settings = {
-        "spark.history.fs.logDirectory": f"file://{folder.resolve()}",  # taken as it is: no %20
+        "spark.history.fs.logDirectory": f"file://{folder.resolve()}",  # not as_uri(): the server does not decode %20
         "spark.history.ui.port": port,
-        "spark.port.maxRetries": 0,  # or it would take the next port and not say so
-        "log4j.configurationFile": session.LOGGING.as_uri(),
+        "spark.port.maxRetries": 0,  # otherwise it silently takes the next free port
+        "log4j.configurationFile": LOG4J_FILE.as_uri(),
     }
     return " ".join(f'"-D{key}={value}"' for key, value in settings.items())
 
 
-def refuse_taken(port: int) -> None:
+def check_port(port: int) -> None:
+    """Raises EnvironmentProblemError where the port is taken or out of range."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             raise EnvironmentProblemError(
-                f"port {port} of {HOST} cannot be had: {getattr(error, 'strerror', None) or error}",
-                'name another: make history ARGS="--port 18081"',
+                f"port {port} of {HOST} cannot be used: {getattr(error, 'strerror', None) or error}",
+                'choose another: make history ARGS="--port 18081"',
             ) from error

@@ -1,4 +1,7 @@
-"""Jars, fetched once by the Ivy that comes with pyspark, and checked against their sha256: Delta's for Spark."""
+"""Download the jars that Spark needs for Delta tables, and check them against their pinned sha256.
+
+The download is done by Ivy, which comes with pyspark.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from typing import NamedTuple
 
 from reco_platform.core import project
 from reco_platform.core.errors import DataError, EnvironmentProblemError, reported
-from reco_platform.spark.session import find_java, spark_home
+from reco_platform.spark.java import find_java, spark_home
 from reco_platform.store.paths import sha256_file
 
 JARS = Path(".cache/jars")
 CHECKSUMS = project.file("envs/jars.sha256")
-SETTINGS = project.file("envs/ivysettings.xml")
+IVY_SETTINGS = project.file("envs/ivysettings.xml")
 
 
 class Jar(NamedTuple):
-    """A jar of Maven Central by its coordinates."""
+    """The coordinates of a jar in Maven Central."""
 
     group: str
     artifact: str
@@ -30,84 +33,91 @@ class Jar(NamedTuple):
         return f"{self.artifact}-{self.version}.jar"
 
 
-def wanted(checksums: Path = CHECKSUMS) -> dict[Jar, str]:
-    """The sha256 of each jar; a line of the file is `sha256  group:artifact:version`."""
+def pinned_jars(checksums: Path = CHECKSUMS) -> dict[Jar, str]:
+    """The sha256 of each jar, from a file with lines `sha256  group:artifact:version`."""
     lines = checksums.read_text(encoding="utf-8").splitlines()
     return {Jar(*coordinates.split(":")): digest for digest, coordinates in (line.split() for line in lines if line)}
 
 
-def fetch(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
-    """The jars in a folder, each downloaded where it is not there yet; nothing is asked of the network otherwise.
+def download_jars(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
+    """Downloads the pinned jars that a folder does not have yet; uses no network where it has all of them.
 
     Args:
-        folder: where they go.
+        folder: where the jars are kept.
         checksums: which jars, with their sha256.
 
+    Returns:
+        The jars' paths.
+
     Raises:
-        DataError: if a jar cannot be had, or is not the one that was pinned.
-        EnvironmentProblemError: if there is no suitable Java.
+        DataError: a jar cannot be downloaded, or has another sha256.
+        EnvironmentProblemError: there is no supported Java.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jars = wanted(checksums)
-    for one, digest in jars.items():
-        jar = folder / one.name
-        if jar.is_file() and sha256_file(jar) == digest:
+    jars = pinned_jars(checksums)
+    for jar, digest in jars.items():
+        target = folder / jar.name
+        if target.is_file() and sha256_file(target) == digest:
             continue
-        print(f"[setup] downloading {one.name}", flush=True)
+        print(f"[setup] downloading {jar.name}", flush=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix="ivy-") as scratch:
-            came = download(one, Path(scratch))
-            found = sha256_file(came)
+            downloaded = download_jar(jar, Path(scratch))
+            found = sha256_file(downloaded)
             if found != digest:
                 raise DataError(
-                    f"{one.name} came with sha256 {found}, {project.shown(checksums)} says {digest}", "make setup"
+                    f"{jar.name} has sha256 {found}, but {project.shown(checksums)} lists {digest}", "make setup"
                 )
-            came.replace(jar)
-    return sorted(folder / one.name for one in jars)
+            downloaded.replace(target)
+    return sorted(folder / jar.name for jar in jars)
 
 
-def download(one: Jar, scratch: Path) -> Path:
-    """One jar by Ivy, with a home and a cache of its own: a half-filled cache of the user's changes nothing."""
+def download_jar(jar: Jar, scratch: Path) -> Path:
+    """Downloads one jar with a home and a cache of Ivy's own, so that the user's, perhaps damaged cache has no effect.
+
+    Raises:
+        DataError: the download failed.
+    """
     (ivy,) = (spark_home() / "jars").glob("ivy-*.jar")
     command = [
         str(find_java() / "bin" / "java"), f"-Duser.home={scratch}", "-jar", str(ivy),
-        "-settings", str(SETTINGS), "-cache", str(scratch / "cache"),
-        "-dependency", *one, "-notransitive", "-types", "jar",
+        "-settings", str(IVY_SETTINGS), "-cache", str(scratch / "cache"),
+        "-dependency", *jar, "-notransitive", "-types", "jar",
         "-retrieve", str(scratch / "[artifact]-[revision].[ext]"),
     ]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    jar = scratch / one.name
-    if not jar.is_file():
-        said = "\n    ".join((run.stdout + run.stderr).strip().splitlines()[-8:])
+    path = scratch / jar.name
+    if not path.is_file():
+        output = "\n    ".join((run.stdout + run.stderr).strip().splitlines()[-8:])
         raise DataError(
-            f"{':'.join(one)} cannot be downloaded from Maven Central; Ivy said\n    {said}",
-            f"make setup, with network; or put the file at {scratch.parent / one.name}",
+            f"{':'.join(jar)} cannot be downloaded from Maven Central; Ivy reports\n    {output}",
+            f"run make setup with network access, or put the file at {scratch.parent / jar.name}",
         )
-    return jar
+    return path
 
 
-def checked(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
-    """The jars that set-up has fetched, each compared with its sha256 before a JVM sees it.
+def verified_jars(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path]:
+    """The jars that set-up has downloaded, checked before a JVM loads them.
 
     Raises:
-        EnvironmentProblemError: if one is missing, or is not the one that was pinned.
+        EnvironmentProblemError: a jar is missing or has another sha256.
     """
-    jars = wanted(checksums)
-    for one, digest in jars.items():
-        jar = folder / one.name
-        if not jar.is_file() or sha256_file(jar) != digest:
-            what = "is not the one that was pinned: its sha256 differs" if jar.is_file() else "is missing"
-            raise EnvironmentProblemError(f"{jar} {what}", ".venv/bin/python -m reco_platform.spark.jars")
-    return sorted(folder / one.name for one in jars)
+    jars = pinned_jars(checksums)
+    for jar, digest in jars.items():
+        path = folder / jar.name
+        if not path.is_file() or sha256_file(path) != digest:
+            problem = f"does not have the sha256 in {project.shown(checksums)}" if path.is_file() else "is missing"
+            raise EnvironmentProblemError(f"{path} {problem}", ".venv/bin/python -m reco_platform.spark.jars")
+    return sorted(folder / jar.name for jar in jars)
 
 
 def delta_options() -> list[str]:
-    """Options of spark-submit for a session that reads and writes Delta tables; the pipeline's own jobs need none.
+    """Options of spark-submit for reading and writing Delta tables; the pipeline's own steps do not need them.
 
     Raises:
-        EnvironmentProblemError: if the jars are not there, or not those that were pinned.
+        EnvironmentProblemError: a jar is missing or has another sha256.
     """
     settings = {
-        "spark.jars": ",".join(str(jar.resolve()) for jar in checked()),
+        "spark.jars": ",".join(str(jar.resolve()) for jar in verified_jars()),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     }
@@ -116,7 +126,7 @@ def delta_options() -> list[str]:
 
 @reported
 def main() -> int:
-    fetch()
+    download_jars()
     return 0
 
 

@@ -20,7 +20,8 @@ from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publishing, quarantine, storage
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.spark.session import spark_session, submitted
+from reco_platform.spark.session import spark_session
+from reco_platform.spark.submit import in_spark_submit
 from reco_platform.store.atomic_write import write_text
 from reco_platform.store.file_fingerprint import file_fingerprint
 from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, remove_tree
@@ -39,7 +40,7 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
         facts = write_report(report_path, {"table": table, "absent": True, "passed": True})
         return Receipt(task.artifact, "absent", layout.silver(table), facts=facts)
     source = task.path("bronze")
-    by_spark = submitted()  # decided before: free memory may differ by now
+    by_spark = in_spark_submit()  # decided before: free memory may differ by now
     new_folder = publishing.shared_folder if by_spark else publishing.staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csv_reader.extra_columns(source, cleaning.source)

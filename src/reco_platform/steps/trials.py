@@ -28,7 +28,7 @@ from reco_platform.engine.runner import Task
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
-from reco_platform.spark import session
+from reco_platform.spark import submit
 from reco_platform.store import atomic_write
 from reco_platform.tuning import data as sweep_data
 
@@ -75,8 +75,8 @@ def attempt(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
     command = [sys.executable, script, *argv]
     if task.params["engine"] == "spark-ml":
         memory = os.environ.get(runner.MEMORY, "2g")
-        command = session.submit_command(script, argv, threads=task.threads, memory=memory, input_bytes=size)
-        environment = session.spark_environment()
+        command = submit.submit_command(script, argv, threads=task.threads, memory=memory, input_bytes=size)
+        environment = submit.spark_environment()
     with tempfile.TemporaryDirectory(prefix="trial-") as folder:
         output = Path(folder) / "result.json"
         environment |= {OUTPUT: str(output), journal.VARIABLE: ""}  # a thousand fits would drown the journal

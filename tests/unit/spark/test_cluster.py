@@ -18,8 +18,8 @@ import pytest
 
 from reco_platform.config.model import Config
 from reco_platform.core.errors import EnvironmentProblemError
-from reco_platform.spark import cluster, session
-from reco_platform.spark.cluster import Loopback, Process
+from reco_platform.spark import cluster, submit
+from reco_platform.spark.cluster import ClusterProcess, LocalCluster
 from reco_platform.store.atomic_write import write_private
 
 MASTER = "spark://10.0.0.1:7077"
@@ -41,21 +41,21 @@ def free_port() -> int:
 
 
 def test_a_run_without_a_cluster_has_the_projects_settings_and_leaves_no_file(tmp_path: Path) -> None:
-    told = cluster.for_scripts(Config(), tmp_path)
-    assert told == {cluster.MASTER: "", cluster.PROPERTIES: str(cluster.DEFAULTS)}
+    told = cluster.script_environment(Config(), tmp_path)
+    assert told == {cluster.MASTER_VARIABLE: "", cluster.PROPERTIES_VARIABLE: str(cluster.DEFAULT_PROPERTIES)}
     assert not list(tmp_path.iterdir())
 
 
 def test_settings_are_told_in_a_file_of_the_owner_alone(tmp_path: Path) -> None:
     asked = Config(spark_master="yarn", executor_memory="3g", spark_conf={"spark.yarn.queue": "a\\b c\nd"})
-    told = cluster.for_scripts(asked, tmp_path / "private")
-    path = Path(told[cluster.PROPERTIES])
-    assert told[cluster.MASTER] == "yarn"
+    told = cluster.script_environment(asked, tmp_path / "private")
+    path = Path(told[cluster.PROPERTIES_VARIABLE])
+    assert told[cluster.MASTER_VARIABLE] == "yarn"
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     lines = path.read_text("utf-8").splitlines()
     assert "spark.executor.memory=3g" in lines
     assert "spark.yarn.queue=a\\\\b c\\nd" in lines
-    cluster.for_scripts(Config(), tmp_path / "private")
+    cluster.script_environment(Config(), tmp_path / "private")
     assert not path.exists()
 
 
@@ -71,22 +71,22 @@ def test_settings_are_told_in_a_file_of_the_owner_alone(tmp_path: Path) -> None:
     ],
 )
 def test_executors_elsewhere_are_not_told_to_look_on_their_own_machine(master: str, own_address: bool) -> None:
-    found = cluster.settings(Config(spark_master=master))
+    found = cluster.spark_settings(Config(spark_master=master))
     assert ("spark.driver.host" in found, "spark.driver.bindAddress" in found) == (own_address, own_address)
     others = {name: value for name, value in os.environ.items() if name != "SPARK_LOCAL_IP"}  # other tests set it
-    variables = session.spark_environment({**others, cluster.MASTER: master})
+    variables = submit.spark_environment({**others, cluster.MASTER_VARIABLE: master})
     assert ("SPARK_LOCAL_IP" in variables) == own_address
 
 
 def test_executors_may_have_another_python_than_the_driver() -> None:
-    found = cluster.settings(Config(spark_master="yarn", spark_conf={"spark.pyspark.python": "./env/bin/python"}))
+    found = cluster.spark_settings(Config(spark_master="yarn", spark_conf={"spark.pyspark.python": "./env/bin/python"}))
     assert found["spark.pyspark.python"] == "./env/bin/python"
     assert found["spark.pyspark.driver.python"] == sys.executable
 
 
 def test_executors_of_a_standalone_master_are_counted_in_cores() -> None:
     def own(**asked: Any) -> dict[str, str]:
-        return cluster.own_settings(Config(**asked))
+        return cluster.user_settings(Config(**asked))
 
     both = {"spark.executor.instances": "3", "spark.executor.cores": "2"}
     assert own(spark_master="yarn", executor_instances=3, executor_cores=2) == both
@@ -96,24 +96,29 @@ def test_executors_of_a_standalone_master_are_counted_in_cores() -> None:
 
 
 def test_the_secret_of_this_machines_cluster_is_used_for_it_and_for_no_other(tmp_path: Path) -> None:
-    here = Loopback("spark://127.0.0.1:7077", "http://127.0.0.1:7080", "0a1b", 2, [Process("master", 1, 2.5)])
+    here = LocalCluster(
+        "spark://127.0.0.1:7077", "http://127.0.0.1:7080", "0a1b", 2, [ClusterProcess("master", 1, 2.5)]
+    )
     here.save(tmp_path)
-    write_private(here.settings(tmp_path), "spark.authenticate.secret=s3=cr#et\n")
-    assert cluster.loopback(tmp_path) == here
-    known, other = (cluster.settings(Config(spark_master=master), tmp_path) for master in (here.master, MASTER))
+    write_private(here.properties_file(tmp_path), "spark.authenticate.secret=s3=cr#et\n")
+    assert cluster.read_local_cluster(tmp_path) == here
+    known, other = (cluster.spark_settings(Config(spark_master=master), tmp_path) for master in (here.master, MASTER))
     assert known["spark.authenticate.secret"] == "s3=cr#et"
     assert "spark.authenticate.secret" not in other and "spark.authenticate" not in other
-    assert cluster.settings(Config(executor_cores=1), tmp_path)["spark.authenticate"] == "true"
+    assert cluster.spark_settings(Config(executor_cores=1), tmp_path)["spark.authenticate"] == "true"
     own = {"spark.authenticate.secret": "mine"}
     asked = Config(spark_master=here.master, spark_conf=own)
-    assert cluster.settings(asked, tmp_path).items() >= own.items()
+    assert cluster.spark_settings(asked, tmp_path).items() >= own.items()
 
 
 def test_the_command_line_names_the_master_and_no_setting_of_it(port: int) -> None:
-    environ = {cluster.MASTER: f"spark://127.0.0.1:{port}", cluster.PROPERTIES: ".cache/spark/x.properties"}
-    command = session.submit_command("scripts/x.py", [], threads=3, memory="1g", environ=environ)
-    assert command[command.index("--master") + 1] == environ[cluster.MASTER]
-    assert command[command.index("--properties-file") + 1] == environ[cluster.PROPERTIES]
+    environ = {
+        cluster.MASTER_VARIABLE: f"spark://127.0.0.1:{port}",
+        cluster.PROPERTIES_VARIABLE: ".cache/spark/x.properties",
+    }
+    command = submit.submit_command("scripts/x.py", [], threads=3, memory="1g", environ=environ)
+    assert command[command.index("--master") + 1] == environ[cluster.MASTER_VARIABLE]
+    assert command[command.index("--properties-file") + 1] == environ[cluster.PROPERTIES_VARIABLE]
 
 
 # --- the master
@@ -121,35 +126,35 @@ def test_the_command_line_names_the_master_and_no_setting_of_it(port: int) -> No
 
 def test_a_master_that_does_not_answer_is_named_with_the_command_that_starts_it(port: int) -> None:
     silent = free_port()
-    cluster.require(f"spark://127.0.0.1:{port}")
-    cluster.require(f"spark://127.0.0.1:{silent},127.0.0.1:{port}")  # one of two is enough
-    cluster.require("local-cluster[2,1,1024]")
+    cluster.check_master(f"spark://127.0.0.1:{port}")
+    cluster.check_master(f"spark://127.0.0.1:{silent},127.0.0.1:{port}")  # one of two is enough
+    cluster.check_master("local-cluster[2,1,1024]")
     with pytest.raises(
         EnvironmentProblemError, match=f"no Spark master answers at spark://127.0.0.1:{silent}"
     ) as caught:
-        cluster.require(f"spark://127.0.0.1:{silent}")
+        cluster.check_master(f"spark://127.0.0.1:{silent}")
     assert caught.value.hint == "make cluster"
     with pytest.raises(EnvironmentProblemError, match="no Spark master answers"):
-        cluster.require(f"k8s://https://127.0.0.1:{silent}")
+        cluster.check_master(f"k8s://https://127.0.0.1:{silent}")
 
 
 def test_yarn_needs_to_know_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HADOOP_CONF_DIR", raising=False)
     monkeypatch.delenv("YARN_CONF_DIR", raising=False)
     with pytest.raises(EnvironmentProblemError, match="HADOOP_CONF_DIR"):
-        cluster.require("yarn")
+        cluster.check_master("yarn")
     monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop/conf")
-    cluster.require("yarn")
+    cluster.check_master("yarn")
 
 
 # --- code
 
 
 def test_the_archive_is_the_same_bytes_every_time_and_can_be_imported(tmp_path: Path) -> None:
-    one, other = cluster.archive(tmp_path / "one"), cluster.archive(tmp_path / "other")
+    one, other = cluster.package_archive(tmp_path / "one"), cluster.package_archive(tmp_path / "other")
     assert (one.name, one.read_bytes()) == (other.name, other.read_bytes())
     before = one.stat().st_mtime_ns
-    assert cluster.archive(tmp_path / "one") == one
+    assert cluster.package_archive(tmp_path / "one") == one
     assert one.stat().st_mtime_ns == before
     assert "reco_platform/models/als/model.py" in zipfile.ZipFile(one).namelist()
     code = "import reco_platform.models.topn.exact as m; print(m.__file__)"
@@ -183,9 +188,9 @@ def sleeper() -> Iterator[psutil.Process]:
 def test_stopping_ends_no_process_that_merely_has_a_number_of_the_cluster(
     root: Path, tmp_path: Path, sleeper: psutil.Process
 ) -> None:
-    known = Loopback("spark://127.0.0.1:1", "http://127.0.0.1:4", "0a1b", 1, [])
-    known.processes.append(Process("master", sleeper.pid, sleeper.create_time()))
-    known.processes.append(Process("worker-1", 2**22 + 1, 0.0))
+    known = LocalCluster("spark://127.0.0.1:1", "http://127.0.0.1:4", "0a1b", 1, [])
+    known.processes.append(ClusterProcess("master", sleeper.pid, sleeper.create_time()))
+    known.processes.append(ClusterProcess("worker-1", 2**22 + 1, 0.0))
     known.save(tmp_path)
     stopped = tool(root, "stop", "--folder", str(tmp_path))
     assert (stopped.returncode, stopped.stdout) == (0, "[cluster] none was running\n")
@@ -194,14 +199,16 @@ def test_stopping_ends_no_process_that_merely_has_a_number_of_the_cluster(
 
 
 def test_a_process_of_the_right_name_and_another_age_is_not_the_clusters(root: Path, tmp_path: Path) -> None:
-    known = Loopback("spark://127.0.0.1:1", "http://127.0.0.1:4", "0a1b", 0, [])
-    marked = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", str(known.settings(tmp_path))])
+    known = LocalCluster("spark://127.0.0.1:1", "http://127.0.0.1:4", "0a1b", 0, [])
+    marked = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)", str(known.properties_file(tmp_path))]
+    )
     try:
-        known.processes.append(Process("master", marked.pid, psutil.Process(marked.pid).create_time() - 3600))
+        known.processes.append(ClusterProcess("master", marked.pid, psutil.Process(marked.pid).create_time() - 3600))
         known.save(tmp_path)
         tool(root, "stop", "--folder", str(tmp_path))
         assert marked.poll() is None
-        known.processes[0] = Process("master", marked.pid, psutil.Process(marked.pid).create_time())
+        known.processes[0] = ClusterProcess("master", marked.pid, psutil.Process(marked.pid).create_time())
         known.save(tmp_path)
         threading.Thread(target=marked.wait, daemon=True).start()  # as a shell does, so that it is gone when it ends
         assert tool(root, "stop", "--folder", str(tmp_path)).stdout == "[cluster] ended: master\n"
@@ -218,7 +225,7 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(root: Path, tmp_pat
 
 
 def test_a_file_that_names_no_cluster_is_none(tmp_path: Path) -> None:
-    assert cluster.loopback(tmp_path) is None
+    assert cluster.read_local_cluster(tmp_path) is None
     for text in ("", "[]", "{}", json.dumps({"master": "x"})):
         (tmp_path / "cluster.json").write_text(text, encoding="utf-8")
-        assert cluster.loopback(tmp_path) is None
+        assert cluster.read_local_cluster(tmp_path) is None

@@ -233,7 +233,7 @@ def check_memory(spark: SparkSession, ratings: int) -> None:
     Raises:
         EnvironmentProblemError: if it might.
     """
-    alone = cluster.in_one_process(spark.sparkContext.master)
+    alone = cluster.runs_in_driver(spark.sparkContext.master)
     setting, key = ("spark.driver.memory", "driver_memory") if alone else ("spark.executor.memory", "executor_memory")
     heap = bytes_of(spark.sparkContext.getConf().get(setting, "1g") or "1g")
     needed = SPARE_HEAP + HEAP_PER_RATING * ratings
