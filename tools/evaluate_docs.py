@@ -128,16 +128,16 @@ def rating_table(found: Mapping[str, Any], best: Mapping[str, float]) -> str:
         share = 1 - one["folds"]["cold_row_share"]
         cells = [interval(one["systems"][system]["rmse_warm_clipped"]) for system in RATED]
         rows.append([split, f"{share:.3f}", *cells, f"{best[split]:.4f}"])
-    return "## Rating error\n\nRMSE on the known rows, clipped to the scale.\n\n" + markdown(header, rows)
+    return f"## Rating error\n\n{RATING_CAPTION}\n\n{markdown(header, rows)}"
 
 
 def ranking_table(found: Mapping[str, Any]) -> str:
-    header = ["Split", "judged users", *RANKED.values()]
+    header = ["Split", "evaluated users", *RANKED.values()]
     rows = [
         [split, f"{one['folds']['ranked_users']:,}", *(interval(one["systems"][name]["ndcg@10"]) for name in RANKED)]
         for split, one in found.items()
     ]
-    return "## Ranking\n\nNDCG@10, relevant from 4.0 stars, all known movies but the seen ones as candidates.\n\n" + (
+    return "## Ranking\n\nNDCG@10, relevant from 4.0 stars, all known movies except seen ones as candidates.\n\n" + (
         markdown(header, rows)
     )
 
@@ -175,23 +175,26 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 DEFAULTS = load_config({}, {})
+RATING_CAPTION = (
+    "RMSE on the known rows (user and movie both have training ratings), clipped to the range of the training ratings."
+)
 INTRODUCTION = """# Evaluation on real data
 <!-- Written by `make evaluate-docs`; do not edit. -->
 
-{name}, with the default parameters. Brackets hold 95% intervals over 1,000 resamples of users.
-[metrics.md](metrics.md) defines every number; `run_metrics_<version>.json` of each run holds many more.
+{name}, with the default parameters. Brackets contain 95% intervals over 1,000 resamples of users.
+[metrics.md](metrics.md) defines every number; `run_metrics_<version>.json` of each run has many more.
 
     make evaluate-docs DATA=../shared/data/ml-latest-small"""
-CLOSING = """## What to read from this
+CLOSING = """## How to read this
 - A split by time leaves few rows that a model can know. Read the share of known rows beside every error.
-- With the same parameters, ALS on bias residuals errs less than plain ALS on every split; plain ALS errs more than
-  two averages on all three.
-- A low rating error is no good list: the most popular movies are a hard baseline for ranking, and ALS trained on
-  ratings alone loses to it here. The terminal and the report say so in every run.
-- `min_item_ratings` keeps movies with a rating or two, whose factors are little but chance, out of lists. It also
-  leaves fewer movies to be found, and fewer rows to be judged on: compare such figures with care.
+- With the same parameters, ALS on bias residuals has a smaller error than plain ALS on every split. Plain ALS has a
+  larger error than the biases alone on all three.
+- A small rating error does not make a good list. The most popular movies are a hard baseline for ranking, and ALS
+  trained on ratings alone loses to it here. The terminal and the report say so in every run.
+- `min_item_ratings` keeps movies with one or two ratings, whose factors are mostly chance, out of lists. It also
+  leaves fewer movies to find and fewer rows to evaluate on, so compare such figures with care.
 - A time split stops before the newest users and movies. Serve with `refit=true`: the model is evaluated as here, then
-  trained once more on all ratings, and the metrics say which version was judged and which is served."""
+  trained once more on all ratings, and the metrics name the evaluated and the served version."""
 
 
 @reported
