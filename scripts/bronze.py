@@ -26,7 +26,7 @@ def main() -> int:
     arguments = parser.parse_args()
     lakehouse, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
     attempt = Attempt(STEPS["bronze"], lakehouse.root, str(Path(lakehouse.bronze("ratings")).parent), started)
-    parent_watch.watch()
+    parent_watch.watch_run()
     parent_watch.install_signal_handlers()
     attempt.begin()
     try:

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from reco_platform.core.errors import EnvironmentProblemError, reported
+from reco_platform.core.errors import EnvironmentProblemError, report_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
@@ -202,7 +202,7 @@ def healthy(port: int) -> bool:
     return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
 
 
-@reported
+@report_errors
 def main() -> int:
     arguments = parser().parse_args()
     home = arguments.home.resolve()

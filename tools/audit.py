@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reco_platform.core.errors import DataError, EnvironmentProblemError, reported
+from reco_platform.core.errors import DataError, EnvironmentProblemError, report_errors
 
 LOCKS = ("envs/runtime.txt", "envs/dev.txt", "envs/airflow.txt")
 SECONDS = 10  # for each answer
@@ -68,7 +68,7 @@ def lines_of(package: dict[str, Any]) -> list[str]:
     ]
 
 
-@reported
+@report_errors
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="tools/audit.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

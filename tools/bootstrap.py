@@ -63,7 +63,7 @@ def check_java():
     try:
         find_java()
     except RecoError as error:
-        fail(error.what, error.hint)
+        fail(error.message, error.hint)
 
 
 def state(venv):

@@ -24,7 +24,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from reco_platform.core import network
-from reco_platform.core.errors import EnvironmentProblemError, reported
+from reco_platform.core.errors import EnvironmentProblemError, report_errors
 from reco_platform.spark import cluster, java, submit
 from reco_platform.spark.cluster import ClusterProcess, LocalCluster
 from reco_platform.store.atomic_write import write_private
@@ -254,7 +254,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-@reported
+@report_errors
 def main() -> int:
     arguments = parser().parse_args()
     return {"start": start, "stop": stop, "status": status}[arguments.command](arguments)

@@ -24,7 +24,7 @@ from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.config.load import load_config
-from reco_platform.core.errors import reported
+from reco_platform.core.errors import report_errors
 from reco_platform.evaluation import evaluate as evaluation
 from reco_platform.evaluation.dataset import rows_of
 from reco_platform.lakehouse import storage
@@ -197,7 +197,7 @@ CLOSING = """## How to read this
   trained once more on all ratings, and the metrics name the evaluated and the served version."""
 
 
-@reported
+@report_errors
 def main() -> int:
     shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shape.add_argument("--data", type=Path, required=True, help="folder with ratings.csv and movies.csv")

@@ -8,12 +8,12 @@ make history ARGS="--port 18081 --config dataset=ml-25m"
 import argparse
 import sys
 
-from reco_platform.core.errors import reported
+from reco_platform.core.errors import report_errors
 from reco_platform.pipeline import workflow
 from reco_platform.spark import history_server
 
 
-@reported
+@report_errors
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="tools/history.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from reco_platform.core.errors import EnvironmentProblemError, TableError, reported
-from reco_platform.core.redaction import redacted
+from reco_platform.core.errors import EnvironmentProblemError, TableError, report_errors
+from reco_platform.core.redaction import redact_uri
 from reco_platform.lakehouse.layout import MODELS
 from reco_platform.models.als.model import difference
 from reco_platform.pipeline import workflow
@@ -18,7 +18,7 @@ from reco_platform.tracking import mlflow_worker
 FILES = 8  # of a model's factors, or less
 
 
-@reported
+@report_errors
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/promote.py", description=__doc__)
     parser.add_argument("model_version", help="such as 6eab05d6-5d7885f9")
@@ -31,7 +31,7 @@ def main() -> int:
         with tracking.Session(environ) as store:
             print(promoted(store, asked.config.registered_model, arguments.model_version, here))
     except tracking.StoreProblemError as problem:
-        where = redacted(tracking.address(environ))
+        where = redact_uri(tracking.address(environ))
         raise EnvironmentProblemError(
             f"MLflow at {where}: {problem.reason} {problem.detail}".rstrip(), "nothing was changed; try again"
         ) from problem

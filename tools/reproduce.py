@@ -5,12 +5,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from reco_platform.core.errors import reported
+from reco_platform.core.errors import report_errors
 from reco_platform.maintenance import reproduce
 from reco_platform.pipeline import workflow
 
 
-@reported
+@report_errors
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/reproduce.py", description=__doc__)
     parser.add_argument("run", help="a model version, or the path of a run_metrics JSON file")

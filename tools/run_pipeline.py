@@ -14,7 +14,7 @@ from typing import Any
 from reco_platform.config import commands
 from reco_platform.config.model import Config
 from reco_platform.config.secrets import redact_word
-from reco_platform.core.errors import ConfigError, RecoError, reported
+from reco_platform.core.errors import ConfigError, RecoError, report_errors
 from reco_platform.lakehouse.layout import LAYERS
 from reco_platform.maintenance import clean, prune, validate
 from reco_platform.pipeline import explain, invocation, workflow
@@ -252,7 +252,7 @@ def run_completion(arguments: argparse.Namespace) -> int:
     return 0
 
 
-@reported
+@report_errors
 def main() -> int:
     arguments = parser().parse_args()
     found: int = arguments.run_command(arguments)

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from reco_platform.core.errors import reported
+from reco_platform.core.errors import report_errors
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline import workflow
@@ -34,7 +34,7 @@ def tables(lakehouse: Lakehouse) -> dict[str, StorePath]:
     }
 
 
-@reported
+@report_errors
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("query", nargs="+", help="a statement of Spark SQL")

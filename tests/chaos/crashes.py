@@ -451,7 +451,7 @@ def differences(bench: Bench, wanted: Undisturbed) -> list[str]:
         try:
             problem = storage.problem(lakehouse.path, receipts.read(bench.lakehouse / path), thorough=True)
         except TableError as error:
-            problem = error.what
+            problem = error.message
         problems += [problem] if problem else []
     return problems
 

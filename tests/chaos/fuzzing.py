@@ -115,7 +115,7 @@ def judged(made: FuzzedFile, folder: Path, judge: Callable[[Path], oracle.Found]
         with patch.object(csv_reader, "BLOCK_BYTES", made.block):
             outcome = natively(source, made.table, folder / "out", threads=1)
     except DataError as error:
-        difference = "" if expected is None else f"the product alone refuses: {error.what}"
+        difference = "" if expected is None else f"the product alone refuses: {error.message}"
         return Verdict({"refused": 1}, difference)
     except Exception as error:  # whatever it is, it should be a DataError
         return Verdict({}, f"the product fails with {type(error).__name__}: {error}")

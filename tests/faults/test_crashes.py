@@ -56,7 +56,7 @@ def test_a_step_whose_java_is_killed_says_so_in_words(bench: Bench) -> None:
     assert failure["why"] in ([os_limits.JAVA_ENDED[0]], [journal.NO_EXIT_EVENT]), (
         "the second where Python had not begun"
     )
-    assert "dmesg tells whether memory ran out" in failure["hint"]
+    assert "dmesg shows whether the machine ran out of memory" in failure["hint"]
 
 
 def test_a_killed_publication_of_parquet_is_put_right(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_connection_cut_at_any_byte_costs_no_byte(tmp_path: Path, size: int | 
                     fetch([url], cache, sha256=SHA, size=size, report=said.append, timeout=5.0)
                     break
                 except DataError as error:
-                    assert f"{url}: " in error.what
+                    assert f"{url}: " in error.message
                     assert not (cache / f"{SHA}.zip").exists()
                     assert size is None or first >= 60, "the first answer could only be continued"
         assert [path.name for path in cache.iterdir()] == [f"{SHA}.zip"], said
@@ -272,7 +272,7 @@ def test_what_is_no_file_is_named_with_a_command_that_can_be_pasted(tmp_path: Pa
         return
     with pytest.raises(DataError, match=r"\.csv is (no file|missing)") as caught:
         datasets.acquire(dataset, tmp_path / "bronze", tmp_path, report=quiet)
-    assert str(file) in caught.value.what
+    assert str(file) in caught.value.message
     assert caught.value.hint is not None
     command = caught.value.hint.partition(", then")[0]
     shown = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
@@ -389,7 +389,7 @@ def test_a_file_that_is_not_the_table_stops_the_step_before_anything_is_publishe
         csv_reader.header(source, ("userId",)) if content is None else silver.make(
             task_for(tmp_path, "ratings"), CLEANINGS["ratings"]
         )
-    assert said in caught.value.what
+    assert said in caught.value.message
     assert caught.value.hint
     assert open_table(tmp_path, before, "").read().num_rows == 1
 

@@ -67,18 +67,18 @@ def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(
 def test_a_step_ends_with_the_process_that_holds_its_lifeline_and_the_next_run_waits_for_it(tmp_path: Path) -> None:
     run = subprocess.Popen(
         [sys.executable, "-c", f"from pathlib import Path\nfrom reco_platform.core import parent_watch\n"
-         f"parent_watch.hold(Path({str(tmp_path)!r})); print('held', flush=True); input()"],
+         f"parent_watch.create_pipe(Path({str(tmp_path)!r})); print('held', flush=True); input()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert run.stdout and run.stdout.readline() == "held\n"
     step = subprocess.Popen(
-        [sys.executable, "-c", "import time\nfrom reco_platform.core import parent_watch\nparent_watch.watch()\n"
+        [sys.executable, "-c", "import time\nfrom reco_platform.core import parent_watch\nparent_watch.watch_run()\n"
          "print('watches', flush=True); time.sleep(600)"],
-        env={**os.environ, parent_watch.SCRATCH: str(tmp_path)},
+        env={**os.environ, parent_watch.SCRATCH_VARIABLE: str(tmp_path)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert step.stdout and step.stdout.readline() == "watches\n"
-    assert parent_watch.being_read(tmp_path / parent_watch.PIPE)
+    assert parent_watch.has_reader(tmp_path / parent_watch.PIPE)
     run.kill()
     parent_watch.wait_for_steps(tmp_path)
     assert "-> run the same command again" in step.communicate()[1]

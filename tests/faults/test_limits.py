@@ -69,7 +69,7 @@ def test_a_table_that_does_not_fit_leaves_the_old_one(tmp_path: Path, storage_fo
     old = publish(tmp_path, ratings_table(), storage_format)
     with files_of_at_most(KILOBYTE), pytest.raises(OSError) as caught:  # arrow's own words
         publish(tmp_path, ratings_table(first_user=7), storage_format)
-    assert os_limits.number_of(caught.value) == errno.EFBIG
+    assert os_limits.error_number(caught.value) == errno.EFBIG
     assert storage.problem(tmp_path, old, thorough=True) is None
     again = publish(tmp_path, ratings_table(first_user=7), storage_format)
     assert storage.problem(tmp_path, again, thorough=True) is None
@@ -86,32 +86,36 @@ def test_csv_files_that_do_not_fit_take_no_final_name(tmp_path: Path, registry: 
     [
         (OSError(errno.ENOSPC, "", "/data/x"), "/data/x: no space is left on the disk", "df -h '/data'"),
         (OSError(errno.EROFS, ""), "read-only", "lakehouse="),
-        (Exception("Generic error: Permission denied (os error 13)"), "may not be read or written", "ls -ld"),
+        (Exception("Generic error: Permission denied (os error 13)"), "no permission to read or write", "ls -ld"),
         (Exception("IOException: No space left on device"), "no space is left", "prune"),
         (Exception("Job aborted: java.lang.OutOfMemoryError: Java heap space"), "Java ran out", "driver_memory"),
-        (MemoryError(), "memory ran out", "--cores 1"),
-        (RuntimeError("can't start new thread"), "memory ran out", "--cores 1"),
+        (MemoryError(), "out of memory", "--cores 1"),
+        (RuntimeError("can't start new thread"), "out of memory", "--cores 1"),
         (
             Exception("TID 5) (10.0.0.7 executor 0): java.lang.OutOfMemoryError: Java heap space"),
-            "of an executor",
+            "an executor ran out of memory",
             "executor_memory",
         ),
         (Exception("ExecutorLostFailure (executor 1 exited) Reason: code 137"), "executors", "executor_memory"),
-        (Exception("SparkException: Python worker exited unexpectedly (crashed)"), "without a word", "--cores 1"),
+        (
+            Exception("SparkException: Python worker exited unexpectedly (crashed)"),
+            "without reporting a status",
+            "--cores 1",
+        ),
     ],
     ids=lambda value: str(value)[:30],
 )
 def test_each_limit_is_told_with_what_helps(error: Exception, what: str, hint: str) -> None:
-    found = os_limits.refused(error)
+    found = os_limits.resource_error(error)
     assert found is not None
     assert found.hint is not None
-    assert what in found.what
+    assert what in found.message
     assert hint in found.hint
 
 
 def test_what_is_no_limit_keeps_its_trace() -> None:
-    assert os_limits.refused(ValueError("a bug")) is None
-    assert os_limits.refused(FileNotFoundError(errno.ENOENT, "", "x")) is None
+    assert os_limits.resource_error(ValueError("a bug")) is None
+    assert os_limits.resource_error(FileNotFoundError(errno.ENOENT, "", "x")) is None
 
 
 # --- the real steps, as a person runs one by hand
@@ -180,7 +184,9 @@ def test_a_step_whose_files_do_not_fit_says_so_and_harms_nothing(built: Project,
     if step == "report":
         shutil.rmtree(built.lakehouse() / "reports/_memo")
     ran = by_hand(built, command_of(step, **WRITERS.get(step, {})), at_most(resource.RLIMIT_FSIZE, KILOBYTE // 4))
-    words = ("File too large", "df -h") if step == "bronze" else ("a file would be larger than is allowed", "ulimit -f")
+    words = (
+        ("File too large", "df -h") if step == "bronze" else ("a file would exceed the file size limit", "ulimit -f")
+    )
     assert told(ran, *words)
     assert unharmed(built, before)
 
@@ -194,7 +200,7 @@ def test_a_run_whose_files_do_not_fit_says_so_at_its_end(built: Project) -> None
     )  # fmt: skip
     assert ran.returncode == 1
     end = ran.stderr[ran.stderr.index("Failed: train_") :]
-    assert "a file would be larger than is allowed" in end
+    assert "a file would exceed the file size limit" in end
     assert "next     ulimit -f unlimited" in end
     assert built.gold().worked == set()
     assert unharmed(built, before)
@@ -249,7 +255,7 @@ def test_a_permission_lost_in_the_middle_is_named(built: Project) -> None:
         models.chmod(0o500)
         said += process.stdout.read()
     models.chmod(0o755)
-    assert told(subprocess.CompletedProcess(words, process.returncode, said), "may not be", "ls -ld")
+    assert told(subprocess.CompletedProcess(words, process.returncode, said), "no permission", "ls -ld")
     assert unharmed(built, before)
 
 
@@ -259,7 +265,7 @@ def test_too_few_open_files_and_too_small_a_heap_are_told_with_the_setting_that_
     few = by_hand(built, words, at_most(resource.RLIMIT_NOFILE, 10))
     assert told(few, "too many files are open", "ulimit -n")
     java = by_hand(built, [*words, "--memory", "200m"], lambda: None, {"RECO_ETL_ENGINE": "spark"})
-    assert told(java, "the memory of Spark's Java ran out", "driver_memory")
+    assert told(java, "Spark's Java ran out of memory", "driver_memory")
     assert unharmed(built, before)
 
 
@@ -274,7 +280,7 @@ def test_too_few_open_files_and_too_small_a_heap_are_told_with_the_setting_that_
         ),
         (
             "spark.executor.pyspark.memory: 700m", {"etl_engine": "spark"}, "silver_ratings",
-            ("memory ran out in a Python process of Spark", "--cores 1"),
+            ("a Python process of Spark ran out of memory", "--cores 1"),
         ),
     ],
     ids=["Java", "a Python worker"],

@@ -187,7 +187,7 @@ def test_no_file_from_outside_runs_a_program(tmp_path: Path, reader: str, kind: 
     try:
         assert read(file) == expected
     except RecoError as error:
-        assert re.search(expected, error.what) and error.hint
+        assert re.search(expected, error.message) and error.hint
     assert not mark.exists()
 
 

@@ -144,7 +144,7 @@ def test_a_step_that_is_killed_is_told_as_failed(built: Project) -> None:
         output, _ = process.communicate(timeout=120)
     assert f"train_als       failed        0.0 s  {journal.NO_EXIT_EVENT}" in output
     assert "Failed: train_als" in output and "says  [train_als] " in output
-    assert "next     dmesg tells whether memory ran out" in output
+    assert "next     dmesg shows whether the machine ran out of memory" in output
     assert summary(built)["failures"][0]["why"] == [journal.NO_EXIT_EVENT]
     events = [event["eventType"] for event in lineage(built) if event["job"]["name"] == "train_als"]
     assert events == ["START", "FAIL"]

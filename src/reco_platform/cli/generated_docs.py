@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reco_platform.config.model import Config
 from reco_platform.config.render import defaults_yaml, docs_table, env_example
-from reco_platform.core.errors import reported
+from reco_platform.core.errors import report_errors
 from reco_platform.engine import journal, run_summary
 from reco_platform.evaluation import metrics_file
 from reco_platform.fingerprint.spec import arrow_type
@@ -84,7 +84,7 @@ def generated() -> dict[str, str]:
     }
 
 
-@reported
+@report_errors
 def main() -> int:
     for path, text in generated().items():
         write_text(Path(path), text)

@@ -18,7 +18,7 @@ from reco_platform.config.secrets import redact_value
 from reco_platform.config.spark_conf import setting_problem
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError
-from reco_platform.core.redaction import redacted
+from reco_platform.core.redaction import redact_uri
 
 DEFAULTS_FILE = project.file("config/config.yaml")
 
@@ -160,7 +160,7 @@ def remote_lakehouse_problems(config: Config) -> list[str]:
         return []
     if not REMOTE.fullmatch(root):
         return [
-            f"lakehouse={redacted(root)!r} must be a folder, or an address hdfs://HOST:PORT/FOLDER of letters, "
+            f"lakehouse={redact_uri(root)!r} must be a folder, or an address hdfs://HOST:PORT/FOLDER of letters, "
             "digits, and . _ = -"
         ]
     if config.storage_format != "delta":

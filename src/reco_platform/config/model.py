@@ -21,7 +21,7 @@ from reco_platform.config.patterns import (
 )  # fmt: skip
 from reco_platform.config.spark_conf import parse_settings, setting_text
 from reco_platform.core.hashing import sha256
-from reco_platform.core.redaction import redacted
+from reco_platform.core.redaction import redact_uri
 
 MAX_LIST_LENGTH = 1000
 MAX_TRIALS = 2000  # their ids are one argument of a command
@@ -402,7 +402,7 @@ class Config(BaseModel):
         """Every value by key, as the parameters of steps hold it; a digest replaces the address of the MLflow store."""
         values = self.model_dump(mode="json")
         if self.mlflow_tracking_uri is not None:
-            values["mlflow_tracking_uri"] = f"sha256:{sha256(redacted(self.mlflow_tracking_uri))[:12]}"
+            values["mlflow_tracking_uri"] = f"sha256:{sha256(redact_uri(self.mlflow_tracking_uri))[:12]}"
         return values
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reco_platform.config.model import SECRET_KEYS, Config
 from reco_platform.config.spark_conf import SETTING_NAME, as_argument, parse_settings
-from reco_platform.core.redaction import redacted
+from reco_platform.core.redaction import redact_uri
 
 SECRET = re.compile(
     "secret|passw|passphrase|[.]pass$|token|credential|(access|account|api|encryption|private)[._-]?key|[.]sas[.]",
@@ -23,7 +23,7 @@ def redact_value(key: str, value: Any) -> Any:
     if key not in SECRET_KEYS:
         return value
     if key != "spark_conf":
-        return redacted(str(value)) if value else None
+        return redact_uri(str(value)) if value else None
     try:
         found = parse_settings(value or {})
     except (ValueError, TypeError):
@@ -34,14 +34,14 @@ def redact_value(key: str, value: Any) -> Any:
 def redact_setting(name: str, value: str) -> str:
     """A setting's value as people may read it; as in Spark, a word for a secret in it hides it whole."""
     known = re.fullmatch(SETTING_NAME, name) is not None  # otherwise it may be a part of a secret with a comma
-    return redacted(value) if known and not SECRET.search(name) and not SECRET.search(value) else "***"
+    return redact_uri(value) if known and not SECRET.search(name) and not SECRET.search(value) else "***"
 
 
 def redact_word(word: str) -> str:
     """A word of a command line as people may read it, KEY=VALUE or another."""
     found = SECRET_PAIR.search(word)
     if found is None:
-        return redacted(word) if "://" in word else word
+        return redact_uri(word) if "://" in word else word
     return f"{word[: found.start(2)]}{as_argument(redact_value(*found.groups()))}"
 
 

@@ -1,4 +1,4 @@
-"""Errors of the user's, not of the program's: what was wrong, where, and the next command to type."""
+"""Errors that the user can correct: what was wrong, where, and the next command to type."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable
 
 
 class RecoError(Exception):
-    """Something that the user can mend. Printed without a stack trace.
+    """An error that the user can correct; commands print it without a stack trace.
 
     Args:
-        what: what was wrong and where (file, line, key), and what was expected.
-        hint: the next thing to do, best as a command that can be pasted.
+        message: what was wrong and where (file, line, key), and what was expected.
+        hint: what to do next, if possible a command that can be pasted.
     """
 
     exit_code = 1
 
-    def __init__(self, what: str, hint: str | None = None) -> None:
-        self.what = what
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        self.message = message
         self.hint = hint
-        super().__init__(what if hint is None else f"{what}\n  -> {hint}")
+        super().__init__(message if hint is None else f"{message}\n  -> {hint}")
 
 
 class ConfigError(RecoError):
@@ -30,19 +30,22 @@ class ConfigError(RecoError):
 
 
 class DataError(RecoError):
-    """An input that cannot be read as what it claims to be, or that fails its contract."""
+    """An input that cannot be read, or that does not meet its contract."""
 
 
 class TableError(RecoError):
-    """A table, model or file of the lakehouse that is missing or is not what its receipt says."""
+    """A table, model or file of the lakehouse that is missing, or differs from its receipt."""
 
 
 class EnvironmentProblemError(RecoError):
-    """A missing or unsuitable program or package on this machine."""
+    """A program or package that is missing or unsuitable on this machine, or a resource that ran out."""
 
 
-def reported(main: Callable[[], int | None]) -> Callable[[], int]:
-    """Turns the errors above into a message on stderr and an exit code; others keep their stack trace."""
+def report_errors(main: Callable[[], int | None]) -> Callable[[], int]:
+    """Decorates a program's main function: a `RecoError` becomes a message on stderr and an exit code.
+
+    Other errors keep their stack trace.
+    """
 
     @functools.wraps(main)
     def run() -> int:

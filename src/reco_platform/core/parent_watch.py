@@ -1,7 +1,7 @@
-"""A step ends with the run that it belongs to, however that ends.
+"""Make a step exit when its run ends, however the run ends.
 
-The run holds the writing end of a named pipe, which the kernel closes with its process. A step that reads from the pipe
-is told so at once, without asking again and again, and without process ids, which may by then be another's.
+The run's main process holds the writing end of a named pipe, which the kernel closes when that process ends. A step
+reads from the pipe and is notified at once, without polling and without process ids, which the system may reuse.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from types import FrameType
 
 from reco_platform.core.errors import TableError
 
-SCRATCH = "RECO_SCRATCH"
-"""Names the folder for the temporary files of a run, which has the pipe in it."""
+SCRATCH_VARIABLE = "RECO_SCRATCH"
+"""Environment variable: the folder for a run's temporary files, which contains the pipe."""
 
 PIPE = "alive"
-PATIENCE = 60.0  # seconds in which a step that has lost its run is gone, a long write to a slow disk included
-BETWEEN_LOOKS = 0.05
-GO_ON = "run the same command again: what is finished stays"
+EXIT_SECONDS = 60.0  # within which a step that has lost its run exits, even during a long write to a slow disk
+POLL_SECONDS = 0.05
+RERUN_HINT = "run the same command again: finished results are kept"
 
 
 class Stopped(KeyboardInterrupt):
@@ -41,8 +41,8 @@ class Stopped(KeyboardInterrupt):
         return 128 + self.number
 
 
-def stopped_by(error: KeyboardInterrupt) -> Stopped:
-    """The signal behind an interrupt: pyspark has a handler of SIGINT of its own, which raises a plain one."""
+def as_stopped(error: KeyboardInterrupt) -> Stopped:
+    """The interrupt as `Stopped`: pyspark's own SIGINT handler raises a plain KeyboardInterrupt."""
     return error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
 
 
@@ -52,66 +52,66 @@ def install_signal_handlers() -> None:
     def stop(number: int) -> None:
         raise Stopped(number)
 
-    on_first((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop)
+    on_first_signal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop)
 
 
-def on_first(numbers: Sequence[signal.Signals], act: Callable[[int], None]) -> None:
-    """Calls `act` with the first of these signals; one that comes with it is passed over, a later one ends the process.
+def on_first_signal(numbers: Sequence[signal.Signals], act: Callable[[int], None]) -> None:
+    """Calls `act` with the first of these signals. A simultaneous one is ignored; a later one ends the process.
 
-    One that is ignored already stays so: as SIGHUP by nohup, that work may outlive its terminal.
+    A signal that is already ignored stays ignored, such as SIGHUP under nohup.
 
     Args:
-        numbers: of the signals.
+        numbers: the signals.
         act: may raise; it is called in the main thread.
     """
     acted = False
-    heeded = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
+    handled = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
 
     def handle(number: int, _: FrameType | None) -> None:
         nonlocal acted
         if acted:
             return
         acted = True
-        for each in heeded:
+        for each in handled:
             signal.signal(each, signal.SIG_DFL)
         act(number)
 
-    for each in heeded:
+    for each in handled:
         signal.signal(each, handle)
 
 
-# --- the run's side
+# --- in the run's main process
 
 
-def hold(folder: Path) -> int:
-    """Makes the pipe in a folder and holds it as long as this process lives; gives its descriptor."""
+def create_pipe(folder: Path) -> int:
+    """Creates the pipe in a folder and opens it for as long as this process lives; returns its descriptor."""
     path = folder / PIPE
     os.mkfifo(path, 0o600)
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK)  # not inherited by any child
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK)  # child processes do not inherit it
 
 
-def wait_for_steps(folder: Path, patience: float = PATIENCE) -> None:
-    """Waits until no step of a run that was killed is left.
+def wait_for_steps(folder: Path, timeout: float = EXIT_SECONDS) -> None:
+    """Waits until all steps of a killed run have exited.
 
     Args:
-        folder: of that run's temporary files.
-        patience: seconds.
+        folder: the killed run's temporary files.
+        timeout: seconds.
 
     Raises:
-        TableError: if one is still there after that.
+        TableError: a step is still running after that.
     """
-    last = time.monotonic() + patience
-    while being_read(folder / PIPE):
-        if time.monotonic() > last:
+    deadline = time.monotonic() + timeout
+    while has_reader(folder / PIPE):
+        if time.monotonic() > deadline:
             raise TableError(
-                f"a step of a run that was killed is still at work: it reads {folder / PIPE}",
-                f"see which process it is, end it, then run again: fuser -v {folder / PIPE}",
+                f"a step of a killed run is still running: it has {folder / PIPE} open",
+                f"find its process, end it, then run again: fuser -v {folder / PIPE}",
             )
-        time.sleep(BETWEEN_LOOKS)
+        time.sleep(POLL_SECONDS)
 
 
-def being_read(pipe: Path) -> bool:
-    """Whether a process has a pipe open to read."""
+def has_reader(pipe: Path) -> bool:
+    """Whether a process has the pipe open for reading."""
     try:
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     except OSError as error:
@@ -121,34 +121,34 @@ def being_read(pipe: Path) -> bool:
     return True
 
 
-# --- a step's side
+# --- in a step
 
 
-def watch(environ: Mapping[str, str] = os.environ) -> None:
-    """Sees to it that this process ends with its run, where it is part of one."""
-    folder = environ.get(SCRATCH)
+def watch_run(environ: Mapping[str, str] = os.environ) -> None:
+    """Makes this process exit when its run ends; does nothing where it is not part of a run."""
+    folder = environ.get(SCRATCH_VARIABLE)
     if not folder:
         return
     try:
         pipe = os.open(Path(folder) / PIPE, os.O_RDONLY | os.O_NONBLOCK)
-    except FileNotFoundError:  # Java took its time to start Python, and the run after has cleared up
-        end_with_run()
-    with suppress(BlockingIOError):  # which says that somebody holds the other end
+    except FileNotFoundError:  # Java started Python so late that the next run has removed this run's files
+        exit_with_run()
+    with suppress(BlockingIOError):  # means that the other end is open
         if os.read(pipe, 1) == b"":
-            end_with_run()
+            exit_with_run()
     threading.Thread(target=wait_for_end, args=(pipe,), daemon=True).start()
 
 
 def wait_for_end(pipe: int) -> None:
     poll = select.poll()
-    poll.register(pipe, 0)  # the other end's closing is told unasked
+    poll.register(pipe, 0)  # POLLHUP is reported without being requested
     poll.poll()
-    end_with_run()
+    exit_with_run()
 
 
-def end_with_run() -> None:
-    """Ends this process without any more work."""
+def exit_with_run() -> None:
+    """Ends this process without running anything else."""
     with suppress(OSError):
-        print(f"[ERROR] the run that this step belongs to was killed, so it ends too\n  -> {GO_ON}", file=sys.stderr)
+        print(f"[ERROR] the run of this step was killed, so the step exits too\n  -> {RERUN_HINT}", file=sys.stderr)
         sys.stderr.flush()
     os._exit(1)

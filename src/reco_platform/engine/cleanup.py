@@ -53,7 +53,7 @@ def begin(lakehouse: Lakehouse, snakemakes: Sequence[str] = ()) -> Path:
 def scratch_folder() -> Path:
     """A new folder for the temporary files of this run and its steps, removed at its end."""
     scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
-    parent_watch.hold(scratch)
+    parent_watch.create_pipe(scratch)
     tempfile.tempdir = str(scratch)  # Snakemake takes its jobs' TMPDIR from here
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     return scratch
@@ -122,12 +122,13 @@ def install_signal_handlers() -> None:
         name = signal.Signals(number).name
         with suppress(OSError):  # a terminal that has gone away
             print(
-                f"[ERROR] stopped by {name}: the steps under way are ended\n  -> {parent_watch.GO_ON}", file=sys.stderr
+                f"[ERROR] stopped by {name}: the steps under way are ended\n  -> {parent_watch.RERUN_HINT}",
+                file=sys.stderr,
             )
         threading.Thread(target=end_steps, daemon=True).start()
         raise KeyboardInterrupt
 
-    parent_watch.on_first((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop)
+    parent_watch.on_first_signal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop)
 
 
 def end_steps() -> None:

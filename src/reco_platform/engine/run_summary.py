@@ -131,7 +131,7 @@ def failure(run: Path, end: Event) -> Failure:
     said, hint = last_words(log)
     if not hint:
         killed = end.why in ([journal.NO_EXIT_EVENT], [os_limits.JAVA_ENDED[0]])
-        _, hint = os_limits.told_of(said) or ("", os_limits.KILLED if killed else "")
+        _, hint = os_limits.library_message(said) or ("", os_limits.KILLED_HINT if killed else "")
     return Failure(step=end.step, artifact=end.artifact, why=end.why, log=project.shown(log), last_line=said, hint=hint)
 
 

@@ -300,7 +300,7 @@ def run(
     arguments = list(sys.argv[1:] if argv is None else argv)
     namespace = parser(step, description).parse_args(arguments)
     attempt = Attempt(step, namespace.lakehouse, artifact_of(namespace), namespace.started)
-    parent_watch.watch()
+    parent_watch.watch_run()
     parent_watch.install_signal_handlers()
     if not submit.in_spark_submit():
         attempt.begin()
@@ -336,16 +336,16 @@ def failed(name: str, attempt: Attempt, error: BaseException) -> int:
         BaseException: the error itself, if it is none that a user can mend.
     """
     if isinstance(error, KeyboardInterrupt):
-        stopped = parent_watch.stopped_by(error)
-        why, said, code = str(stopped), f"{stopped}\n  -> {parent_watch.GO_ON}", stopped.exit_code
+        stopped = parent_watch.as_stopped(error)
+        why, said, code = str(stopped), f"{stopped}\n  -> {parent_watch.RERUN_HINT}", stopped.exit_code
     else:
-        found = error if isinstance(error, RecoError) else os_limits.refused(error)
+        found = error if isinstance(error, RecoError) else os_limits.resource_error(error)
         if found is None and submit.spark_java_exited():
             found = EnvironmentProblemError(*os_limits.JAVA_ENDED)
         if found is None:
             attempt.end("failed", [f"{type(error).__name__}: {error}"])
             raise error
-        why, said, code = found.what, str(found), found.exit_code
+        why, said, code = found.message, str(found), found.exit_code
     attempt.end("failed", [why])
     print(f"[ERROR] {name}: {said}", file=sys.stderr, flush=True)
     return code

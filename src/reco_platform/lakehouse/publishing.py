@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from reco_platform.core.errors import RecoError, TableError
 from reco_platform.core.hashing import sha256
-from reco_platform.core.os_limits import refused
+from reco_platform.core.os_limits import resource_error
 from reco_platform.lakehouse import delta_log, storage
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store.atomic_write import write_text
@@ -236,7 +236,7 @@ def commit_delta(
         call_store(target, commit)
         between = storage.log_problem(target, version)
     except DeltaError as error:
-        found = refused(error)
+        found = resource_error(error)
         if found:
             raise found from error
         between = delta_log.first_line(error)

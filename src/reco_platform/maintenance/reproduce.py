@@ -81,7 +81,7 @@ def place(lakehouse: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> 
             if table.format == "delta"
             else "a Parquet table keeps only its newest content; storage_format=delta keeps every version"
         )
-        raise TableError(f"the silver {name} of that run are gone: {error.what}", hint) from error
+        raise TableError(f"the silver {name} of that run are gone: {error.message}", hint) from error
     target = there.content(table.path)
     staging = publishing.staging_folder(target)
     for path in opened.files:

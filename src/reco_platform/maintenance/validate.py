@@ -251,7 +251,7 @@ def opened(lakehouse: Lakehouse, artifact: str, repairs: Repairs) -> tuple[Recei
     try:
         return receipts.read(lakehouse.receipt(artifact)), Finding("ok", artifact)
     except RecoError as error:
-        return None, Finding("error", f"{artifact}: {error.what}", repairs.run(artifact))
+        return None, Finding("error", f"{artifact}: {error.message}", repairs.run(artifact))
 
 
 def consistent(workflow: Workflow, repairs: Repairs) -> Iterator[Finding]:

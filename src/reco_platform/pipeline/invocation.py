@@ -80,7 +80,7 @@ def start(
     except RecoError as error:
         leave(error)
     except OSError as error:
-        found = os_limits.refused(error)
+        found = os_limits.resource_error(error)
         if found is None:
             raise
         leave(found)
@@ -139,7 +139,7 @@ def make_ready(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequenc
     cleanup.recover(workflow.lakehouse)  # first: a table half-made looks like one of another format
     staleness.refuse_foreign(workflow)
     scratch = cleanup.begin(workflow.lakehouse, snakemakes)
-    environ.update({**for_scripts(workflow, given, environ["PATH"]), parent_watch.SCRATCH: str(scratch)})
+    environ.update({**for_scripts(workflow, given, environ["PATH"]), parent_watch.SCRATCH_VARIABLE: str(scratch)})
     drop_stale(workflow)
     environ[journal.VARIABLE] = str(journal.start(workflow.lakehouse.runs).resolve())
     axes = workflow.sweep.axes if workflow.sweep else {}
@@ -151,7 +151,7 @@ def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ
     """Prepares a job that an executor plugin runs apart from the main process, and perhaps without its environment."""
     if layout.LAKEHOUSE not in environ:
         environ.update(for_scripts(workflow, given, environ["PATH"]))
-    environ[parent_watch.SCRATCH] = str(cleanup.scratch_folder())
+    environ[parent_watch.SCRATCH_VARIABLE] = str(cleanup.scratch_folder())
 
 
 def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict[str, str]:
@@ -259,7 +259,7 @@ def drop_stale(workflow: Workflow) -> None:
             receipt = receipts.read(path)
             found = staleness.stale(workflow, receipt, path)
         except TableError as error:
-            found = error.what
+            found = error.message
         if found:
             print(f"[stale] {path}: {found}", file=sys.stderr, flush=True)
             path.unlink()

@@ -140,7 +140,7 @@ def current(workflow: Workflow, artifact: str) -> tuple[Receipt | None, str | No
         receipt = receipts.read(path)
         return receipt, staleness.stale(workflow, receipt, path)
     except TableError as error:
-        return None, error.what
+        return None, error.message
 
 
 # --- the CSV files

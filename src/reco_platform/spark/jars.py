@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reco_platform.core import project
-from reco_platform.core.errors import DataError, EnvironmentProblemError, reported
+from reco_platform.core.errors import DataError, EnvironmentProblemError, report_errors
 from reco_platform.spark.java import find_java, spark_home
 from reco_platform.store.paths import sha256_file
 
@@ -124,7 +124,7 @@ def delta_options() -> list[str]:
     return [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
 
 
-@reported
+@report_errors
 def main() -> int:
     download_jars()
     return 0

@@ -112,7 +112,7 @@ def fit(argv: Sequence[str]) -> int:
         # Trials run side by side: their lines of progress tell which is which.
         found = scored(replace(task, step=replace(step, name=f"trial {id_of(task)}")))
     except RecoError as error:
-        found = failure(error.what)
+        found = failure(error.message)
     except MemoryError as error:
         found = failure(f"out of memory: {error}" if str(error) else "out of memory")
     except Exception as error:  # whatever it is: the others of the sweep go on

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform.core import project
-from reco_platform.core.redaction import apart, redacted, secrets
+from reco_platform.core.redaction import redact_uri, split_credentials, uri_secrets
 from reco_platform.tracking import mlflow_worker
 
 VARIABLE = "MLFLOW_TRACKING_URI"
@@ -101,7 +101,7 @@ def warning(problem: StoreProblemError, environ: Mapping[str, str] = os.environ)
     """What a person should know: where, what, and that nothing is lost."""
     detail = f"\n     {problem.detail}" if problem.detail else ""
     return (
-        f"[WARNING] not logged to MLflow at {redacted(address(environ))}: {problem.reason}{detail}\n"
+        f"[WARNING] not logged to MLflow at {redact_uri(address(environ))}: {problem.reason}{detail}\n"
         "  -> nothing else is lost, and the next run logs it; tracking=false does without"
     )
 
@@ -142,7 +142,7 @@ class Session:
         self.said.close()
 
     def child_environment(self) -> dict[str, str]:
-        uri, credentials = apart(self.uri)
+        uri, credentials = split_credentials(self.uri)
         own = {VARIABLE: uri, "MLFLOW_REGISTRY_URI": uri, "PYTHONPATH": project.python_path()}
         return {**SETTINGS, **self.environ, **QUIET, **credentials, **own}
 
@@ -187,7 +187,7 @@ class Session:
 
     def problem(self, reason: str, detail: str = "") -> StoreProblemError:
         given = [self.environ.get(name, "") for name in CREDENTIALS]
-        for secret in [*filter(None, given), *secrets(self.uri)]:
+        for secret in [*filter(None, given), *uri_secrets(self.uri)]:
             detail = detail.replace(secret, "***")
         return StoreProblemError(reason, " ".join(detail.split())[:400])
 

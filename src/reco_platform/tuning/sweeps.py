@@ -171,7 +171,7 @@ def checked(grid: Iterable[dict[str, Any]], sources: Sources) -> list[tuple[dict
         try:
             found = one_config(sources, values)
         except ConfigError as error:
-            problems.setdefault(error.what, values)
+            problems.setdefault(error.message, values)
             continue
         cells.append(({key: getattr(found, key) for key in values}, found))
     if problems:

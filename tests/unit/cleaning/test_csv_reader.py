@@ -34,7 +34,7 @@ def read(folder: Path, content: bytes) -> tuple[list[dict[str, Any]], list[str],
 def refusal(folder: Path, content: bytes) -> DataError:
     with pytest.raises(DataError) as caught:
         read(folder, content)
-    assert str(folder / "tags.csv") in caught.value.what
+    assert str(folder / "tags.csv") in caught.value.message
     assert caught.value.hint
     return caught.value
 
@@ -122,7 +122,7 @@ def test_lines_that_a_stray_quote_joined_count_one_by_one(tmp_path: Path, newlin
 def test_a_quote_that_is_never_closed_is_refused_with_its_line(tmp_path: Path, line: bytes) -> None:
     """It would swallow the rest of the file as one value."""
     content = HEADER + b"1,2,a,3\n" + line + b"\n" + b"1,2,b,3\n" * 5
-    assert "line 3: a quote is opened and never closed" in refusal(tmp_path, content).what
+    assert "line 3: a quote is opened and never closed" in refusal(tmp_path, content).message
 
 
 def test_a_malformed_line_that_is_not_utf_8_is_kept_like_any_other(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_records_across_blocks_are_all_there_in_order(tmp_path: Path, monkeypatc
     ids=range(15),
 )
 def test_a_file_that_is_not_the_table_is_refused_with_the_reason(tmp_path: Path, content: bytes, expected: str) -> None:
-    assert expected in refusal(tmp_path, content).what
+    assert expected in refusal(tmp_path, content).message
 
 
 def test_a_missing_file_is_named_with_the_columns_that_it_needs(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def problem(overrides: Mapping[Any, Any], environ: Mapping[str, str] | None = No
     with pytest.raises(ConfigError) as caught:
         load_config(overrides, environ or {})
     assert caught.value.hint
-    return caught.value.what
+    return caught.value.message
 
 
 def defaults_file(folder: Path, text: str) -> Path:
@@ -314,7 +314,7 @@ def test_a_damaged_defaults_file_is_named_with_the_way_back(tmp_path: Path, cont
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=expected) as caught:
         load_config({}, {}, path)
-    assert str(path) in caught.value.what
+    assert str(path) in caught.value.message
     assert caught.value.hint is not None
     assert "git checkout config/config.yaml" in caught.value.hint
 
@@ -323,7 +323,7 @@ def test_a_damaged_defaults_file_is_named_with_the_way_back(tmp_path: Path, cont
 def test_a_missing_defaults_file_is_named_with_the_way_back(tmp_path: Path, path: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_config({}, {}, tmp_path / path)
-    assert str(tmp_path / path) in caught.value.what
+    assert str(tmp_path / path) in caught.value.message
     assert caught.value.hint == "git checkout config/config.yaml"
 
 

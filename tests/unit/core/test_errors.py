@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from reco_platform.core.errors import ConfigError, DataError, EnvironmentProblemError, RecoError, TableError, reported
+from reco_platform.core.errors import (
+    ConfigError,
+    DataError,
+    EnvironmentProblemError,
+    RecoError,
+    TableError,
+    report_errors,
+)
 
 
 def test_the_text_holds_what_is_wrong_and_the_next_step() -> None:
     error = DataError("ratings.csv is empty", "put rows into it")
     assert str(error) == "ratings.csv is empty\n  -> put rows into it"
-    assert (error.what, error.hint) == ("ratings.csv is empty", "put rows into it")
+    assert (error.message, error.hint) == ("ratings.csv is empty", "put rows into it")
     assert str(DataError("ratings.csv is empty")) == "ratings.csv is empty"
 
 
@@ -23,7 +30,7 @@ def test_a_users_error_ends_with_its_message_and_code(
     def fails() -> None:
         raise kind("what", "hint")
 
-    assert reported(fails)() == code
+    assert report_errors(fails)() == code
     out, err = capsys.readouterr()
     assert (out, err) == ("", "[ERROR] what\n  -> hint\n")
 
@@ -33,9 +40,9 @@ def test_a_programs_own_error_keeps_its_stack_trace() -> None:
         raise KeyError("bug")
 
     with pytest.raises(KeyError):
-        reported(fails)()
+        report_errors(fails)()
 
 
 @pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (3, 3)])
 def test_what_a_main_returns_is_the_exit_code(result: int | None, code: int) -> None:
-    assert reported(lambda: result)() == code
+    assert report_errors(lambda: result)() == code

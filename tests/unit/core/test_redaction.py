@@ -9,7 +9,7 @@ import pytest
 from reco_platform.config.load import load_config
 from reco_platform.config.secrets import redact_config
 from reco_platform.core.errors import ConfigError
-from reco_platform.core.redaction import apart, redacted, secrets
+from reco_platform.core.redaction import redact_uri, split_credentials, uri_secrets
 
 
 @pytest.mark.parametrize(
@@ -23,19 +23,19 @@ from reco_platform.core.redaction import apart, redacted, secrets
     ],
 )
 def test_user_password_and_query_are_not_shown(address: str, shown: str) -> None:
-    assert redacted(address) == shown
-    assert not any(secret in shown for secret in secrets(address))
+    assert redact_uri(address) == shown
+    assert not any(secret in shown for secret in uri_secrets(address))
 
 
 def test_secrets_are_found_as_they_stand_and_decoded() -> None:
-    assert {"p%40ss", "p@ss", "reco"} <= set(secrets("https://reco:p%40ss@host"))
+    assert {"p%40ss", "p@ss", "reco"} <= set(uri_secrets("https://reco:p%40ss@host"))
 
 
 def test_user_and_password_of_a_server_go_by_environment() -> None:
-    address, variables = apart("https://reco:p%40ss@host:8080/path")
+    address, variables = split_credentials("https://reco:p%40ss@host:8080/path")
     assert address == "https://host:8080/path"
     assert variables == {"MLFLOW_TRACKING_USERNAME": "reco", "MLFLOW_TRACKING_PASSWORD": "p@ss"}
-    assert apart("postgresql://me:hush@host/db") == ("postgresql://me:hush@host/db", {})
+    assert split_credentials("postgresql://me:hush@host/db") == ("postgresql://me:hush@host/db", {})
 
 
 def test_a_refused_address_is_named_without_its_password() -> None:

@@ -40,7 +40,7 @@ def refusal(get: Get, *urls: str, sha: str = SHA, size: int | None = len(BODY)) 
     with pytest.raises(DataError) as caught:
         get(*urls, sha=sha, size=size)
     assert caught.value.hint
-    return caught.value.what
+    return caught.value.message
 
 
 # --- what arrives
@@ -117,9 +117,9 @@ def test_where_no_url_serves_each_ones_reason_is_told(get: Get, tmp_path: Path) 
         urls = [site.url(path) for path in ("/missing", "/wrong", "/empty")]
         with pytest.raises(DataError) as caught:
             get(*urls)
-    assert all(url in caught.value.what for url in urls)
-    assert "HTTP 404" in caught.value.what
-    assert f"its sha256 is {sha256(BODY[::-1])}, expected {SHA}" in caught.value.what
+    assert all(url in caught.value.message for url in urls)
+    assert "HTTP 404" in caught.value.message
+    assert f"its sha256 is {sha256(BODY[::-1])}, expected {SHA}" in caught.value.message
     assert caught.value.hint is not None
     assert f"save it as {tmp_path / 'cache' / SHA}.zip" in caught.value.hint
     assert not list((tmp_path / "cache").iterdir())

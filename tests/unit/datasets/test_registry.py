@@ -27,9 +27,9 @@ def registry_error(folder: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         datasets.load_registry(path)
-    assert str(path) in caught.value.what
+    assert str(path) in caught.value.message
     assert caught.value.hint
-    return caught.value.what
+    return caught.value.message
 
 
 # --- the registry
@@ -107,8 +107,8 @@ def test_a_missing_registry_is_named(tmp_path: Path) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest(registry: dict[str, Dataset], name: str, near: str) -> None:
     with pytest.raises(ConfigError) as caught:
         datasets.resolve(registry, name, None)
-    assert f"there is no {name!r}; nearest: {near}" in caught.value.what
-    assert all(known in caught.value.what for known in registry)
+    assert f"there is no {name!r}; nearest: {near}" in caught.value.message
+    assert all(known in caught.value.message for known in registry)
     assert caught.value.hint is not None
     assert f"set dataset to '{near}', or set dataset_path" in caught.value.hint
 
@@ -149,7 +149,7 @@ def test_a_missing_file_of_a_folder_is_named(tmp_path: Path, missing: str) -> No
     (source / f"{missing}.csv").unlink()
     with pytest.raises(DataError) as caught:
         datasets.acquire(DirectoryDataset(name="own", path=source), tmp_path / "bronze", tmp_path, report=quiet)
-    assert f"{source / missing}.csv is missing" in caught.value.what
+    assert f"{source / missing}.csv is missing" in caught.value.message
     assert caught.value.hint is not None
     assert "dataset_path" in caught.value.hint
     assert not (tmp_path / "bronze").exists()
@@ -268,9 +268,9 @@ def entry_for(site: Site, archive: bytes, **changes: Any) -> ArchiveDataset:
 def refusal(acquire: Acquire, archive: bytes, **changes: Any) -> str:
     with pytest.raises(DataError) as caught:
         acquire(archive, **changes)
-    assert "ml" in caught.value.what
+    assert "ml" in caught.value.message
     assert caught.value.hint
-    return caught.value.what
+    return caught.value.message
 
 
 def test_an_archive_is_downloaded_checked_and_unpacked(acquire: Acquire) -> None:

@@ -89,7 +89,7 @@ def test_a_file_that_is_no_receipt_is_named_with_the_way_out(tmp_path: Path, tex
     path.write_text(text, encoding="utf-8")
     with pytest.raises(TableError, match="is not a receipt") as caught:
         receipts.read(path)
-    assert str(path) in caught.value.what
+    assert str(path) in caught.value.message
     assert caught.value.hint is not None
     assert str(path) in caught.value.hint
 

@@ -40,8 +40,8 @@ def refusal(root: Path, receipt: Receipt) -> str:
     with pytest.raises(TableError) as caught:
         storage.open_table(root, receipt, REBUILD)
     assert caught.value.hint == f"rebuild it with: {REBUILD}"
-    assert str(root / receipt.path) in caught.value.what
-    return caught.value.what
+    assert str(root / receipt.path) in caught.value.message
+    return caught.value.message
 
 
 # --- publishing and opening

@@ -105,7 +105,7 @@ def test_a_list_for_another_target_is_an_error_that_points_to_sweep() -> None:
     for given in ({"rank": "10,50"}, {"rank": [10, 50]}, {"min_item_ratings": "1,2"}):
         with pytest.raises(ConfigError, match=r"snakemake --cores 2 sweep") as caught:
             load_config(given, {})
-        assert "is a list" in caught.value.what
+        assert "is a list" in caught.value.message
 
 
 def test_the_plan_says_size_cost_and_what_each_engine_does_with_max_iter() -> None:
