@@ -18,6 +18,7 @@ from peers import environment, openblas
 
 from reco_platform.lakehouse import layout
 from reco_platform.models.als.model import read_model
+from reco_platform.pipeline.steps_table import STEP_OF
 from reco_platform.spark import java, submit
 
 SMALLEST_HEAP_GB, LARGEST_HEAP_GB = 4, 10
@@ -109,7 +110,11 @@ def ours_demo(bench: Bench, number: int) -> Outcome:
 def our_stages(lakehouse: Path, dataset: str) -> dict[str, float]:
     """Seconds of each step: its work as it says itself, and, under "<step> job", from the start of its process."""
     paths = layout.Lakehouse(str(lakehouse), dataset)
-    places = {"interactions": layout.INTERACTIONS, "train_als": layout.MODELS, "recommend": layout.RECOMMENDATIONS}
+    places = {
+        "interactions": STEP_OF["interactions"].artifact,
+        "train_als": STEP_OF["model"].artifact,
+        "recommend": STEP_OF["recommendations"].artifact,
+    }
     stages = {}
     for step in OURS_STEPS:
         receipt = Path(paths.receipt(places.get(step, layout.silver("ratings"))))

@@ -18,18 +18,19 @@ import pyarrow.parquet as pq
 
 from reco_platform.lakehouse import layout, receipts, storage
 from reco_platform.models.als.model import Model, read_model
+from reco_platform.pipeline.steps_table import STEP_OF
 
 COLUMNS = ["user_id", "movie_id", "user_index", "movie_index", "rating", "fold"]
 
 
 def interactions(lakehouse: Path) -> pa.Table:
     """The interactions of a finished run, sorted by user and movie."""
-    receipt = receipts.read(layout.Lakehouse(str(lakehouse), "").receipt(layout.INTERACTIONS))
+    receipt = receipts.read(layout.Lakehouse(str(lakehouse), "").receipt(STEP_OF["interactions"].artifact))
     return storage.open_table(lakehouse, receipt, "snakemake gold").read(COLUMNS)
 
 
 def trained_model(lakehouse: Path) -> Model:
-    receipt = receipts.read(layout.Lakehouse(str(lakehouse), "").receipt(layout.MODELS))
+    receipt = receipts.read(layout.Lakehouse(str(lakehouse), "").receipt(STEP_OF["model"].artifact))
     return read_model(lakehouse / receipt.path)
 
 

@@ -25,6 +25,7 @@ from common import RESULTS, note
 from exchange import interactions
 
 from reco_platform.lakehouse import layout
+from reco_platform.pipeline.steps_table import STEP_OF
 
 HANDED_OUT = ("mapPartitions at ALS", "map at ALS")
 """Names of the stages that hand the ratings out to blocks: once, then by user and by movie."""
@@ -112,7 +113,7 @@ def trained(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> Pat
         "spark_conf": ",".join(f"spark.eventLog.{name}={value}" for name, value in settings.items()),
         **dict(pair.split("=", 1) for pair in arguments.config),
     }
-    target = layout.Lakehouse(str(lakehouse), dataset).receipt(layout.MODELS)
+    target = layout.Lakehouse(str(lakehouse), dataset).receipt(STEP_OF["model"].artifact)
     command = common.snakemake(target, cores=arguments.cores, **config)
     done = common.run(command, log=lakehouse.parent / "_logs" / "shuffle.log", timeout=arguments.timeout)
     logs = list(events.iterdir())

@@ -1,69 +1,8 @@
-"""The CSV files of a data set: generated, downloaded or copied into the lakehouse, and described by receipts."""
+"""Generates, downloads or copies the CSV files of a data set into the lakehouse, and writes their receipts."""
 
-import argparse
-import json
 import sys
-import time
-from pathlib import Path
-from typing import Any
 
-from reco_platform.core import parent_watch, project
-from reco_platform.datasets import bronze
-from reco_platform.datasets import registry as datasets
-from reco_platform.engine.attempt import Attempt
-from reco_platform.engine.runner import add_place, failed, provenance, provenance_path
-from reco_platform.lakehouse.layout import TABLES, Lakehouse
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.pipeline.steps_table import STEPS
-from reco_platform.store.atomic_write import write_text
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
-    add_place(parser)
-    parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
-    parser.add_argument("--params", default="{}", help="what the rule is filed under; only noted")
-    arguments = parser.parse_args()
-    lakehouse, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
-    attempt = Attempt(STEPS["bronze"], lakehouse.root, str(Path(lakehouse.bronze("ratings")).parent), started)
-    parent_watch.watch_run()
-    parent_watch.install_signal_handlers()
-    attempt.begin()
-    try:
-        registry = datasets.load_registry(project.file("config/datasets.yaml"))
-        dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
-        brought = bronze.bring(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
-        described = {table: bronze.describe(dataset, lakehouse, table) for table in TABLES}
-        changed = write_all(described, dataset, lakehouse, {**provenance(started), "params": arguments.params})
-    except BaseException as error:
-        return failed("bronze", attempt, error)
-    why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
-    attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
-    return 0
-
-
-def write_all(
-    described: dict[str, Receipt], dataset: datasets.Dataset, lakehouse: Lakehouse, how: dict[str, Any]
-) -> list[str]:
-    """Writes every table's receipt and provenance; gives the tables whose content is not what it was the last time."""
-    changed = []
-    for table, receipt in described.items():
-        memo = bronze.memo(lakehouse, table)
-        if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
-            changed.append(table)
-            write_text(memo, receipt.text())
-        if not receipt.facts.get("as_registered", True):
-            print(
-                f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {lakehouse.dataset}",
-                flush=True,
-            )
-        path = Path(lakehouse.receipt(receipt.artifact))
-        files = [lakehouse.content(receipt.path), datasets.source(dataset, table)]
-        looks = {str(file): bronze.seen(file) for file in files if file}
-        write_text(provenance_path(path), json.dumps({**how, "seen": looks}, indent=1) + "\n")
-        write_text(path, receipt.text())
-    return changed
-
+from reco_platform.steps.bronze import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,34 +1,10 @@
 """Judges the model on the test fold, beside the baselines: rating error, ranking, and what the lists are like."""
 
-import json
 import sys
 
-from reco_platform.engine.runner import Task, run
-from reco_platform.lakehouse import layout
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als.model import read_model
-from reco_platform.splits import interactions
-
-
-def work(task: Task) -> Receipt:
-    from reco_platform.evaluation import dataset as eval_dataset  # noqa: PLC0415
-    from reco_platform.evaluation import evaluate as evaluation  # noqa: PLC0415
-
-    folder = task.path("model")
-    model, plain = read_model(folder), task.path("plain_model")
-    folds = (interactions.TRAINING, (interactions.TEST,))
-    table = task.open("interactions")
-    train, test = map(eval_dataset.rows_of, interactions.read_parts(table, eval_dataset.COLUMNS, folds, task.threads))
-    found = evaluation.evaluate(
-        model,
-        None if plain == folder else read_model(plain),
-        train,
-        test,
-        genres=task.open("movies").read(["movie_id", "genres"]),
-        settings=evaluation.settings_from(task.params, task.threads),
-    )
-    return task.publish_file(layout.evaluation(folder.name), json.dumps(found, indent=1, allow_nan=False) + "\n")
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.evaluate import work
 
 if __name__ == "__main__":
-    sys.exit(run("evaluate", __doc__, work))
+    sys.exit(run(STEPS["evaluate"], __doc__, work))

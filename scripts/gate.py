@@ -1,98 +1,10 @@
 """Registers the model, and makes it champion if there is none or if it surely beats the present one."""
 
-import json
 import sys
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-from reco_platform.engine.runner import Task, git_commit, run
-from reco_platform.lakehouse import layout, storage
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als.model import difference, read_model
-from reco_platform.tracking import client as tracking
-from reco_platform.tracking.champion_gate import Decision, judged, without_comparing, without_factors
-
-MODEL_FILES = 10  # of a registered model, with what MLflow adds to the factors
-OFF = "tracking is off: tracking=false"
-
-
-def work(task: Task) -> Receipt:
-    version = task.path("model").name
-    if not task.params["tracking"]:
-        return publish(task, Decision(version, "untracked", OFF), {})
-    try:
-        return publish(task, decide(task), {"tracked": True})
-    except tracking.StoreProblemError as problem:
-        task.log(tracking.warning(problem))
-        return publish(task, Decision(version, "untracked", problem.reason), {"tracked": False})
-
-
-def publish(task: Task, decision: Decision, facts: dict[str, Any]) -> Receipt:
-    task.log(f"{decision.state}: {decision.reason}")
-    text = json.dumps(decision.plain(), indent=1, allow_nan=False) + "\n"
-    facts = {"model_version": decision.model_version, "state": decision.state, **facts}
-    return task.publish_file(layout.gate(decision.model_version), text, facts)
-
-
-def decide(task: Task) -> Decision:
-    """The decision, entered in the store; that of an earlier time where this very model was judged before.
-
-    Raises:
-        StoreProblemError: the store cannot be asked.
-    """
-    name, ours = task.params["registered_model"], tags_of(task)
-    folder, size = task.path("model"), storage.content_bytes(task.root, task.inputs["model"])
-    with tracking.Session() as store, tempfile.TemporaryDirectory(prefix="champion-") as scratch:
-        seen = store.ask("look", name=name, model_version=ours["model_version"], fingerprint=ours["model"])
-        champion, before = seen["champion"], seen["decision"]
-        if before and before["metric"] in {None, task.params["gate_metric"]}:
-            return Decision(**before)
-        decision = without_comparing(ours, champion)
-        if decision is None:
-            found = store.ask("fetch", carry=size, name=name, number=champion["number"], into=scratch)
-            decision = compared(task, ours, champion, found["folder"])
-        store.ask(
-            "enter",
-            carry=2 * size + MODEL_FILES * tracking.FILE_BYTES,
-            name=name,
-            factors=str(folder.resolve()),
-            tags=ours,
-            decision=decision.plain(),
-            champion=champion["number"] if champion else None,
-        )
-    return decision
-
-
-def tags_of(task: Task) -> dict[str, str]:
-    """What tells a registered model from others."""
-    return {
-        "model_version": task.path("model").name,
-        "dataset": task.dataset,
-        "interactions": task.inputs["interactions"].fingerprint,
-        "model": task.inputs["model"].fingerprint,
-        "git_commit": git_commit() or "unknown",
-    }
-
-
-def compared(task: Task, ours: Mapping[str, str], champion: Mapping[str, str], folder: str | None) -> Decision:
-    """The decision against a champion whose factors lie in a folder; None where the store no longer has them."""
-    from reco_platform.evaluation import dataset as eval_dataset  # noqa: PLC0415
-    from reco_platform.evaluation import model_difference  # noqa: PLC0415
-    from reco_platform.splits import interactions  # noqa: PLC0415  # a restore needs no compiled code
-
-    factors = Path(folder) if folder else None
-    problem = difference(factors, champion["model"])
-    if problem or factors is None:
-        return without_factors(ours, champion, str(problem))
-    folds = (interactions.TRAINING, (interactions.TEST,))
-    parts = interactions.read_parts(task.open("interactions"), eval_dataset.COLUMNS, folds, task.threads)
-    train, test = map(eval_dataset.rows_of, parts)
-    model, other = read_model(task.path("model")), read_model(factors)
-    found = model_difference.difference(model, other, train, test, task.params)
-    return judged(ours, champion, task.params["gate_metric"], found)
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.gate import work
 
 if __name__ == "__main__":
-    sys.exit(run("gate", __doc__, work))
+    sys.exit(run(STEPS["gate"], __doc__, work))

@@ -1,60 +1,10 @@
 """Silver ratings ready for training: one row a (user, movie), dense indexes, and a fold as config `split` says."""
 
-from __future__ import annotations
-
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
-from reco_platform.engine.runner import Task, run
-from reco_platform.fingerprint.arrow import arrow_sums
-from reco_platform.fingerprint.spec import RowSums, fingerprint
-from reco_platform.lakehouse import layout, publishing
-from reco_platform.lakehouse.contracts import INTERACTIONS
-from reco_platform.lakehouse.receipts import Receipt
-
-if TYPE_CHECKING:
-    from reco_platform.splits.splitting import FoldNumbers, Rows
-
-FILE_ROWS = 1 << 21
-TIME_COLUMN = "rating_ts"  # nearly all values differ: a dictionary would be built in vain
-
-
-def work(task: Task) -> Receipt:
-    from reco_platform.splits import splitting  # noqa: PLC0415  # a restore needs no compiled code
-
-    ratings = task.open("ratings").read(["user_id", "movie_id", "rating", "rating_ts"])
-    rows = splitting.latest(ratings, task.threads)
-    del ratings
-    split = splitting.split(rows, task.params)
-    facts = splitting.facts(rows, split)
-    staging = publishing.staging_folder(task.root / layout.INTERACTIONS)
-    content = fingerprint(INTERACTIONS.schema_hash, write(rows, split.fold, staging, task.threads))
-    return task.publish(staging, INTERACTIONS, layout.INTERACTIONS, fingerprint=content, rows=len(rows), facts=facts)
-
-
-def write(rows: Rows, fold: FoldNumbers, staging: Path, threads: int) -> RowSums:
-    """Writes files of FILE_ROWS rows, which do not depend on the threads, and sums the hashes of their rows."""
-
-    def write_file(first: int) -> RowSums:
-        table = rows.table(fold, first, min(first + FILE_ROWS, len(rows)))
-        pq.write_table(
-            table,
-            staging / f"part-{first // FILE_ROWS:05d}.parquet",
-            compression="zstd",
-            row_group_size=FILE_ROWS // 2,
-            use_dictionary=[name for name in INTERACTIONS.names if name != TIME_COLUMN],
-            column_encoding={TIME_COLUMN: "DELTA_BINARY_PACKED"},
-            store_schema=False,  # or the fold would be read as a dictionary, where the contract says text
-        )
-        return arrow_sums(table, INTERACTIONS.names)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(write_file, range(0, len(rows), FILE_ROWS)), RowSums(0, 0, 0))
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.interactions import work
 
 if __name__ == "__main__":
-    sys.exit(run("interactions", __doc__, work))
+    sys.exit(run(STEPS["interactions"], __doc__, work))

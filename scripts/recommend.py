@@ -1,56 +1,10 @@
 """The top N movies of every user whom the served model knows, as a table."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
 
-from reco_platform.engine.runner import Task, run
-from reco_platform.lakehouse.contracts import RECOMMENDATIONS
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als.model import Model, read_model
-from reco_platform.spark.session import spark_session
-from reco_platform.steps import recommendations
-
-if TYPE_CHECKING:
-    from reco_platform.models.topn.exact import TopN
-
-
-def work(task: Task) -> Receipt:
-    folder = task.path("served_model")
-    model = read_model(folder)
-    table = recommendations.table_of(model.users.ids, best_of_all(task, model), folder.name)
-    return recommendations.publish(task, RECOMMENDATIONS, table, folder.name)
-
-
-def needs_spark(task: Task) -> bool:
-    """A model that took a cluster has its lists made there too."""
-    return task.inputs["served_model"].format == "spark-ml"
-
-
-def best_of_all(task: Task, model: Model) -> TopN:
-    """The lists of every user, without what the user has seen if config says so."""
-    from reco_platform.models.topn import exact as topn  # noqa: PLC0415  # a restore needs no compiled code
-
-    if needs_spark(task):
-        return best_by_spark(task, model)
-    rows = recommendations.known_rows(task, ["user_id", "movie_id"]).slice(
-        0, None if task.params["exclude_seen"] else 0
-    )
-    seen = topn.seen_rows(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
-    return topn.top_n(model, task.params["top_n"], seen, task.threads)
-
-
-def best_by_spark(task: Task, model: Model) -> TopN:
-    """The same from tasks of Spark, which read factors and interactions themselves."""
-    from reco_platform.models.als import spark as als_spark  # noqa: PLC0415
-    from reco_platform.models.topn import spark as topn_spark  # noqa: PLC0415
-
-    session = spark_session("recommend", task.log_level)
-    users = session.read.parquet(f"{task.uri('served_model')}/userFactors")
-    seen = als_spark.interactions(session, task.open("interactions").uris, recommendations.known_folds(task))
-    return topn_spark.top_n_by_spark(users, model, task.params["top_n"], seen if task.params["exclude_seen"] else None)
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.recommend import needs_spark, work
 
 if __name__ == "__main__":
-    sys.exit(run("recommend", __doc__, work, needs_spark))
+    sys.exit(run(STEPS["recommend"], __doc__, work, needs_spark))

@@ -2,16 +2,10 @@
 
 import sys
 
-from reco_platform.engine.runner import Task, run
-from reco_platform.lakehouse import layout
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.splits import interactions
-from reco_platform.steps import training
-
-
-def work(task: Task) -> Receipt:
-    return training.make(task, interactions.ALL, layout.als_refit, refit=True)
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.refit import work
+from reco_platform.steps.training import needs_spark
 
 if __name__ == "__main__":
-    sys.exit(run("refit", __doc__, work, training.needs_spark))
+    sys.exit(run(STEPS["refit"], __doc__, work, needs_spark))

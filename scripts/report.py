@@ -2,43 +2,9 @@
 
 import sys
 
-from reco_platform.core.hashing import COMPUTING, code_parts
-from reco_platform.engine.runner import Task, run
-from reco_platform.lakehouse import layout
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.reports import rating_counts, run_page, text_summary, user_examples
-from reco_platform.splits import interactions
-
-USERS, COUNT = 4, 8
-
-
-def work(task: Task) -> Receipt:
-    metrics = text_summary.read_json(task.path("run_metrics"))
-    facts = run_page.RunFacts(
-        metrics=metrics,
-        etl=text_summary.read_json(task.path("etl_report")),
-        counts=rating_counts.count(task.open("ratings")),
-        user_examples=user_examples.user_examples(
-            task.open("recommendations").read(["user_id", "recommendations"]),
-            task.open("interactions"),
-            task.open("movies").read(["movie_id", "title", "genres"]),
-            interactions.ALL if metrics["refit"] else interactions.TRAINING,
-            users=USERS,
-            count=COUNT,
-        ),
-        inputs=task.inputs,
-        packages=packages(task),
-        gate=text_summary.read_json(task.path("gate")),
-    )
-    version = metrics["model_version"]
-    return task.publish_file(layout.report(version), run_page.run_page(facts), {"model_version": version})
-
-
-def packages(task: Task) -> dict[str, str]:
-    """The versions of the packages that compute the page; they are part of the step's digest."""
-    parts = code_parts(task.step.script, task.step.files)
-    return {name: version for name, version in sorted(parts.items()) if name in COMPUTING}
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.report import work
 
 if __name__ == "__main__":
-    sys.exit(run("report", __doc__, work))
+    sys.exit(run(STEPS["report"], __doc__, work))

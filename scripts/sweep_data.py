@@ -2,31 +2,9 @@
 
 import sys
 
-from reco_platform.core.errors import DataError
-from reco_platform.engine.runner import Task, run
-from reco_platform.lakehouse import layout, publishing
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.splits import interactions
-from reco_platform.tuning import data as sweep_data
-
-COLUMNS = ("user_id", "movie_id", "rating", "rating_ts")
-
-
-def work(task: Task) -> Receipt:
-    folds = ((interactions.TRAIN,), (interactions.VALIDATION,))
-    train, validation = interactions.read_parts(task.open("interactions"), COLUMNS, folds, task.threads)
-    if not (len(train) and len(validation)):
-        raise DataError(
-            f"the train fold has {len(train):,} ratings, the validation fold {len(validation):,}: a sweep needs both",
-            "set another test_fraction or validation_fraction",
-        )
-    movies = task.open("movies").read(["movie_id", "genres"])
-    staging = publishing.staging_folder(task.root / layout.SWEEP_DATA)
-    found = sweep_data.write(sweep_data.collected(train, validation, movies), staging)
-    publishing.publish_folder(staging, task.root / layout.SWEEP_DATA, fingerprint=found, rows=len(train))
-    facts = {"train_count": len(train), "validation_count": len(validation)}
-    return Receipt(task.artifact, "folder", layout.SWEEP_DATA, "npy", None, len(train), "", found, facts)
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.sweep_data import work
 
 if __name__ == "__main__":
-    sys.exit(run("sweep_data", __doc__, work))
+    sys.exit(run(STEPS["sweep_data"], __doc__, work))

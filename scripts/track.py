@@ -1,55 +1,10 @@
 """Logs the run to MLflow: parameters, metrics, the data set, and everything that was written down about it."""
 
-from __future__ import annotations
-
-import json
 import sys
-from functools import partial
-from typing import Any
 
-from reco_platform.engine.runner import Task, run
-from reco_platform.lakehouse import layout
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.reports import text_summary
-from reco_platform.steps.tracking_payload import dataset_of, files_of, metrics_of, params_of, tags_of
-from reco_platform.tracking import client as tracking
-
-
-def work(task: Task) -> Receipt:
-    gate = text_summary.read_json(task.path("gate"))
-    if gate["state"] == "untracked":  # the gate has warned
-        return publish(task, {"tracked": False, "reason": gate["reason"]})
-    return publish(task, tracking.told(partial(log, task), task.log))
-
-
-def publish(task: Task, facts: dict[str, Any]) -> Receipt:
-    version = task.inputs["model"].facts["model_version"]
-    facts = {"model_version": version, **facts}
-    return task.publish_file(layout.tracking(version), json.dumps(facts, indent=1) + "\n", facts)
-
-
-def log(task: Task) -> None:
-    """Brings the one run of this model version up to date.
-
-    Raises:
-        StoreProblemError: the store cannot be told.
-    """
-    metrics = text_summary.read_json(task.path("run_metrics"))
-    files = files_of(task)
-    with tracking.Session() as store:
-        done = store.ask(
-            "log",
-            carry=tracking.weight([path for path, _ in files]),
-            model_version=metrics["model_version"],
-            params=params_of(task.values, metrics),
-            metrics=metrics_of(metrics),
-            curve={"objective": metrics["training"]["objective"]},
-            tags=tags_of(task, metrics),
-            dataset=dataset_of(task, metrics),
-            files=[[str(path), folder] for path, folder in files],
-        )
-    task.log(f"logged as run {done['run_id']}")
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.track import work
 
 if __name__ == "__main__":
-    sys.exit(run("track", __doc__, work))
+    sys.exit(run(STEPS["track"], __doc__, work))

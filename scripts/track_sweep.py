@@ -1,47 +1,10 @@
 """Logs a sweep to MLflow: a parent run with one nested run a trial."""
 
-import json
 import sys
-from functools import partial
-from typing import Any
 
-from reco_platform.engine.runner import Task, git_commit, run
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.reports import text_summary
-from reco_platform.steps.tracking_payload import trials_of
-from reco_platform.tracking import client as tracking
-
-
-def work(task: Task) -> Receipt:
-    return publish(task, tracking.told(partial(log, task), task.log))
-
-
-def publish(task: Task, facts: dict[str, Any]) -> Receipt:
-    facts = {"sweep": task.path("leaderboard").name, **facts}
-    return task.publish_file(f"{task.artifact}.json", json.dumps(facts, indent=1) + "\n", facts)
-
-
-def log(task: Task) -> None:
-    """Brings the sweep's runs up to date.
-
-    Raises:
-        StoreProblemError: the store cannot be told.
-    """
-    folder = task.path("leaderboard")
-    found = text_summary.read_json(folder / "leaderboard.json")
-    files = [path for name in ("leaderboard.csv", "leaderboard.json", "best.yaml") if (path := folder / name).is_file()]
-    with tracking.Session() as store:
-        done = store.ask(
-            "sweep",
-            carry=tracking.weight(files) + tracking.FILE_BYTES * len(found["trials"]),
-            name=found["sweep"],
-            dataset=found["dataset"],
-            tags={"metric": found["metric"], "git_commit": git_commit() or "unknown"},
-            trials=trials_of(found),
-            files=[[str(path), ""] for path in files],
-        )
-    task.log(f"logged as run {done['run_id']}")
-
+from reco_platform.engine.runner import run
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.track_sweep import work
 
 if __name__ == "__main__":
-    sys.exit(run("track_sweep", __doc__, work))
+    sys.exit(run(STEPS["track_sweep"], __doc__, work))

@@ -3,7 +3,8 @@
 import sys
 
 from reco_platform.engine.runner import run
-from reco_platform.steps import plain_training
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps.train_plain import work
 
 if __name__ == "__main__":
-    sys.exit(run("train_plain", __doc__, plain_training.make))
+    sys.exit(run(STEPS["train_plain"], __doc__, work))

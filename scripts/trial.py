@@ -4,9 +4,10 @@ import os
 import sys
 
 from reco_platform.engine.runner import run
-from reco_platform.steps import trials
+from reco_platform.pipeline.steps_table import STEPS
+from reco_platform.steps import trial
 
 if __name__ == "__main__":
-    if trials.OUTPUT in os.environ:
-        sys.exit(trials.fit(sys.argv[1:]))
-    sys.exit(run("trial", __doc__, lambda task: trials.make(task, sys.argv[1:])))
+    if trial.OUTPUT in os.environ:
+        sys.exit(trial.fit(sys.argv[1:]))
+    sys.exit(run(STEPS["trial"], __doc__, lambda task: trial.run_fit(task, sys.argv[1:])))

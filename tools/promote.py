@@ -9,9 +9,9 @@ from typing import Any
 
 from reco_platform.core.errors import EnvironmentProblemError, TableError, report_errors
 from reco_platform.core.redaction import redact_uri
-from reco_platform.lakehouse.layout import MODELS
 from reco_platform.models.als.model import difference
 from reco_platform.pipeline import workflow
+from reco_platform.pipeline.steps_table import STEP_OF
 from reco_platform.tracking import client as tracking
 from reco_platform.tracking import mlflow_worker
 
@@ -26,7 +26,7 @@ def main() -> int:
     arguments = parser.parse_args()
     asked = workflow.prepare(workflow.overrides(arguments.config))
     environ = {**os.environ, tracking.VARIABLE: asked.config.mlflow_tracking_uri or ""}
-    here = f"{asked.lakehouse.root}/{MODELS}/{arguments.model_version}"
+    here = f"{asked.lakehouse.root}/{STEP_OF['model'].artifact}/{arguments.model_version}"
     try:
         with tracking.Session(environ) as store:
             print(promoted(store, asked.config.registered_model, arguments.model_version, here))

@@ -15,10 +15,10 @@ from reco_platform.config import commands
 from reco_platform.config.model import Config
 from reco_platform.config.secrets import redact_word
 from reco_platform.core.errors import ConfigError, RecoError, report_errors
-from reco_platform.lakehouse.layout import LAYERS
 from reco_platform.maintenance import clean, prune, validate
 from reco_platform.pipeline import explain, invocation, workflow
 from reco_platform.pipeline import plan as status
+from reco_platform.pipeline.steps_table import LAYERS
 from reco_platform.pipeline.workflow import Workflow
 
 TARGETS = {"etl": "silver", "train": "gold", "sweep": "sweep"}

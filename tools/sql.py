@@ -13,13 +13,14 @@ from reco_platform.core.errors import report_errors
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline import workflow
+from reco_platform.pipeline.steps_table import STEP_OF
 from reco_platform.spark import jars, session, submit
 from reco_platform.store.paths import StorePath
 
 PLACES = {
     **{table: layout.silver(table) for table in layout.TABLES},
-    "interactions": layout.INTERACTIONS,
-    "recommendations_als": layout.RECOMMENDATIONS,
+    "interactions": STEP_OF["interactions"].artifact,
+    "recommendations_als": STEP_OF["recommendations"].artifact,
 }
 
 

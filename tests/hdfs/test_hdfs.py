@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from reco_platform.lakehouse import layout, publishing, receipts, storage
+from reco_platform.lakehouse import publishing, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.pipeline.steps_table import STEP_OF
 from reco_platform.store import atomic_write
 from reco_platform.store.hdfs import HdfsPath, StoreError
 from reco_platform.store.locks import hdfs_lease
@@ -109,9 +110,9 @@ def test_versions_validation_and_damage_work_as_in_a_folder(project: Project, hd
 def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project, hdfs: Hdfs) -> None:
     by_spark = {"etl_engine": "spark", "engine": "spark-ml", "lakehouse": f"{hdfs.address}/by_spark"}
     lakehouse = Lakehouse(by_spark["lakehouse"], "small")
-    there = project.gold(lakehouse.receipt(layout.MODELS), folder=lakehouse.records.name, **by_spark)
+    there = project.gold(lakehouse.receipt(STEP_OF["model"].artifact), folder=lakehouse.records.name, **by_spark)
     assert {"silver_ratings", "train_als"} <= there.worked
-    project.gold(Lakehouse("results/small", "small").receipt(layout.MODELS), engine="spark-ml")
+    project.gold(Lakehouse("results/small", "small").receipt(STEP_OF["model"].artifact), engine="spark-ml")
     here, found = contents(project.receipts()), contents(project.receipts(lakehouse.records.name))
     assert "gold/models/als.receipt.json" in found
     assert {name: here[name] for name in found} == found

@@ -22,7 +22,7 @@ import pytest
 from reco_platform.config.load import load_config
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.models.als.model import Side, model_fingerprint, read_model, write_side
-from reco_platform.pipeline.steps_table import STEPS, input_artifacts
+from reco_platform.pipeline.steps_table import STEPS, artifact_of, input_artifacts
 from reco_platform.tracking.mlflow_worker import EXPERIMENT
 from support import mlflow_server as servers
 from support.project import Project, Run
@@ -96,7 +96,7 @@ def run_step(project: Project, name: str, address: str, fence: Callable[[], None
     ]
     command = [
         sys.executable, step.script, "--lakehouse", lakehouse.root, "--dataset", lakehouse.dataset, *words,
-        "--receipt", lakehouse.receipt(lakehouse.artifact(step.makes)), "--params", json.dumps(given),
+        "--receipt", lakehouse.receipt(artifact_of(step.makes, lakehouse.dataset)), "--params", json.dumps(given),
     ]  # fmt: skip
     environment = project.environment({"PYTHONPATH": "src", URI: address})
     ran = subprocess.run(

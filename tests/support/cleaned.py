@@ -15,7 +15,7 @@ from reco_platform.cleaning import csv_reader, movies, native, quality, ratings,
 from reco_platform.cleaning import spark as silver_spark
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.config.model import Config
-from reco_platform.engine.runner import Task
+from reco_platform.engine.task import Task
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from reco_platform.engine import journal, openlineage
+from reco_platform.engine.step import Step
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.pipeline.steps_table import Step
 
 Outcome = Literal["worked", "restored", "failed"]
 

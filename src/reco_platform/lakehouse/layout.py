@@ -1,4 +1,4 @@
-"""Where everything lies in a lakehouse: the one place that knows a path."""
+"""Paths in a lakehouse that belong to no step alone; paths of results are in the table of steps."""
 
 from __future__ import annotations
 
@@ -78,16 +78,8 @@ class Lakehouse:
     def bronze(self, table: str) -> str:
         return f"bronze/movielens/{self.dataset}/{table}"
 
-    def artifact(self, name: str) -> str:
-        """Where a step's result lies, by the name under which others read it."""
-        return self.etl_report if name == "etl_report" else ARTIFACTS[name]
-
     def quality_report(self, table: str) -> str:
         return f"silver/_reports/quality_{table}_{self.dataset}.json"
-
-    @property
-    def etl_report(self) -> str:
-        return f"silver/_reports/etl_bronze_to_silver_report_{self.dataset}"
 
 
 def silver(table: str) -> str:
@@ -98,70 +90,9 @@ def quarantine(table: str) -> str:
     return f"silver/_quarantine/{table}"
 
 
-INTERACTIONS = "gold/interactions"
-MODELS = "gold/models/als"
-REFITS = "gold/models/als_refit"
-PLAIN_MODELS = "gold/baselines/als_plain"
-RECOMMENDATIONS = "gold/recommendations_als"
-FALLBACK = "gold/recommendations_fallback"
-EVALUATION = "gold/metrics/_evaluation/evaluation"
-RUN_METRICS = "gold/metrics/run_metrics"
-METRICS_TABLE = "gold/metrics/_table/run_metrics"
-GATE = "gold/metrics/_gate/gate"
-TRACKING = "gold/metrics/_tracking/tracking"
-REPORT = "reports/report"
 SWEEPS = "sweeps"
 TRIALS = "sweeps/trials/"
 SWEEP_DATA = "sweeps/data"
-
-ARTIFACTS = {
-    **{table: silver(table) for table in TABLES},
-    "interactions": INTERACTIONS,
-    "model": MODELS,
-    "als_refit": REFITS,
-    "als_plain": PLAIN_MODELS,
-    "recommendations": RECOMMENDATIONS,
-    "fallback": FALLBACK,
-    "evaluation": EVALUATION,
-    "run_metrics": RUN_METRICS,
-    "metrics_table": METRICS_TABLE,
-    "gate": GATE,
-    "report": REPORT,
-    "sweep_data": SWEEP_DATA,
-    "tracking": TRACKING,
-}
-
-
-def model(model_version: str) -> str:
-    return f"{MODELS}/{model_version}"
-
-
-def als_refit(model_version: str) -> str:
-    return f"{REFITS}/{model_version}"
-
-
-def als_plain(model_version: str) -> str:
-    return f"{PLAIN_MODELS}/{model_version}"
-
-
-def evaluation(model_version: str) -> str:
-    return f"{EVALUATION}_{model_version}.json"
-
-
-def run_metrics(model_version: str) -> str:
-    return f"{RUN_METRICS}_{model_version}.json"
-
-
-def metrics_table(model_version: str) -> str:
-    return f"{RUN_METRICS}_{model_version}.csv"
-
-
-def gate(model_version: str) -> str:
-    return f"{GATE}_{model_version}.json"
-
-
-def tracking(model_version: str) -> str:
-    return f"{TRACKING}_{model_version}.json"
 
 
 def trial(trial_id: str) -> str:
@@ -186,32 +117,12 @@ def version_in(name: str) -> str:
     return re.sub(r"^popular-\d+d-", "", name)
 
 
-LAYERS = ("bronze", "silver", "gold", "sweeps")
-OF_RUNS = ("_logs", "_runs", "_spark-events", "config.resolved.json")
+RUN_FILES = ("_logs", "_runs", "_spark-events", "config.resolved.json")
 """What runs leave besides results."""
-
-
-def made_in(layer: str, dataset: str) -> tuple[str, ...]:
-    """Every file and folder that the pipeline makes in a layer, or (any other word) besides the layers."""
-    match layer:
-        case "bronze":
-            return (f"bronze/movielens/{dataset}",)
-        case "silver":
-            return (*map(silver, TABLES), "silver/_quarantine", "silver/_reports")
-        case "gold":
-            models = (MODELS, REFITS, PLAIN_MODELS)
-            return (INTERACTIONS, *models, RECOMMENDATIONS, FALLBACK, "gold/metrics", "reports")
-        case "sweeps":
-            return (SWEEPS,)
-    return OF_RUNS
 
 
 def latest(name: str) -> str:
     return f"reports/_latest/{name}"
-
-
-def report(model_version: str) -> str:
-    return f"reports/{model_version}.html"
 
 
 def log(step: str, artifact: str) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reco_platform.core.errors import ConfigError, TableError
-from reco_platform.engine import runner
-from reco_platform.lakehouse import layout, publishing
+from reco_platform.engine import provenance
+from reco_platform.lakehouse import publishing
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.invocation import LOCK
+from reco_platform.pipeline.steps_table import STEP_OF, folders_of
 
 CONFIG = "config.resolved.json"
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -63,7 +64,7 @@ def refuse_foreign(lakehouse: Lakehouse) -> None:
     Raises:
         ConfigError: if it holds none of its receipts and no config.resolved.json.
     """
-    marks = [layout.silver("ratings"), lakehouse.bronze("ratings"), *layout.ARTIFACTS.values()]
+    marks = [lakehouse.bronze("ratings"), *(one.artifact_path(lakehouse.dataset) for one in STEP_OF.values())]
     if any(Path(lakehouse.receipt(mark)).is_file() for mark in marks) or (lakehouse.folder / CONFIG).is_file():
         return
     raise ConfigError(
@@ -83,12 +84,12 @@ def leads_out(lakehouse: Lakehouse, path: Path) -> bool:
 
 def of_layers(lakehouse: Lakehouse, layers: Iterable[str]) -> list[Removal]:
     """What the pipeline made in some layers; what lies behind a symlink is none of it."""
-    artifacts = [artifact for layer in layers for artifact in layout.made_in(layer, lakehouse.dataset)]
+    artifacts = [artifact for layer in layers for artifact in folders_of(layer, lakehouse.dataset)]
     found = []
     for artifact in artifacts:
         path = lakehouse.folder / artifact
         receipt = Path(lakehouse.receipt(artifact))
-        beside = [receipt, runner.provenance_path(receipt), publishing.staging_name(path)]
+        beside = [receipt, provenance.provenance_path(receipt), publishing.staging_name(path)]
         there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(lakehouse, one)]
         link = "  (a symlink: what it leads to stays)" if path.is_symlink() else ""
         found += [removal(artifact + link, *there)] if there else []

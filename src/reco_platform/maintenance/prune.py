@@ -13,22 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from reco_platform.engine import runner
+from reco_platform.engine import memo
+from reco_platform.engine.task import memo_folder
 from reco_platform.lakehouse import delta_log, layout, storage
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance.clean import Removal, leads_out, removal
 from reco_platform.pipeline.explain import RESULTS
-from reco_platform.pipeline.steps_table import MAKERS, may_stand_for
+from reco_platform.pipeline.steps_table import STEP_OF, artifact_of, possible_inputs
 from reco_platform.store.paths import relative_path
 
-OF_A_VERSION = ("run_metrics", "metrics_table", "gate", "tracking", "report")
-MODELS = (layout.MODELS, layout.REFITS, layout.PLAIN_MODELS)
-FILES = (
-    layout.evaluation, layout.run_metrics, layout.metrics_table, layout.gate, layout.tracking, layout.report,
-)  # fmt: skip
-DATA = (*TABLES, "interactions")
-LISTS = ("recommendations", "fallback")
+VERSION_FILES = tuple(one.makes for one in STEP_OF.values() if one.is_file and one.version_of == "model")
+"""Results that are files of one model version."""
+
+VERSIONED = tuple(one for one in STEP_OF.values() if one.is_versioned)
+"""Steps whose results are kept side by side, one for each model version."""
+
+DATA = tuple(one.makes for one in STEP_OF.values() if one.kind == "table" and not one.version_of)
+LISTS = tuple(one.makes for one in STEP_OF.values() if one.kind == "table" and one.version_of)
 """Tables of a model version: their contents stay with their runs."""
 
 Content = tuple[str, str]
@@ -89,18 +91,18 @@ def plan(lakehouse: Lakehouse, keep: int) -> Plan:
 def current(lakehouse: Lakehouse) -> Iterator[Entry]:
     """The receipts that stand beside results, and the latest that each memo knows of."""
     for name in RESULTS:
-        artifact = lakehouse.artifact(name)
-        latest = runner.memo_folder(MAKERS[name], lakehouse.folder, artifact) / f"{runner.LAST}.json"
+        artifact = artifact_of(name, lakehouse.dataset)
+        latest = memo_folder(STEP_OF[name], lakehouse.folder, artifact) / f"{memo.LAST}.json"
         for path in (Path(lakehouse.receipt(artifact)), latest):
-            receipt = runner.remembered(path)
+            receipt = memo.read_or_none(path)
             if receipt:
                 yield Entry(name, receipt)
 
 
 def in_memos(lakehouse: Lakehouse) -> Iterator[Entry]:
     for name in RESULTS:
-        for path in runner.memo_entries(runner.memo_folder(MAKERS[name], lakehouse.folder, lakehouse.artifact(name))):
-            receipt = runner.remembered(path)
+        for path in memo.entries(memo_folder(STEP_OF[name], lakehouse.folder, artifact_of(name, lakehouse.dataset))):
+            receipt = memo.read_or_none(path)
             if receipt:
                 yield Entry(name, receipt, cast("Path", path))  # as lakehouse.folder is
 
@@ -131,7 +133,7 @@ def metrics_of(lakehouse: Lakehouse, entry: Entry) -> Mapping[str, Any]:
 def roots(lakehouse: Lakehouse, entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
     """What stays for its own sake: what is current, what is of a kept version, the newest contents of data tables."""
     found = [entry for entry in entries if entry.path is None]
-    found += [entry for entry in entries if entry.name in OF_A_VERSION and version_of(entry) in versions]
+    found += [entry for entry in entries if entry.name in VERSION_FILES and version_of(entry) in versions]
     runs = [entry for entry in found if entry.name == "run_metrics"]
     served = {metrics_of(lakehouse, entry).get("served_version") for entry in runs}
     found += [entry for entry in entries if entry.name == "fallback" and version_of(entry) in served]
@@ -166,7 +168,7 @@ def marked(entries: list[Entry], start: list[Entry]) -> set[Entry]:
     kept, todo = set(start), list(start)
     while todo:
         inputs = todo.pop().receipt.made_from.get("inputs", {})
-        wanted = [(maker, seen) for name, seen in inputs.items() for maker in may_stand_for(name)]
+        wanted = [(maker, seen) for name, seen in inputs.items() for maker in possible_inputs(name)]
         found = {entry for key in wanted for entry in known.get(key, [])} - kept
         kept |= found
         todo += found
@@ -188,11 +190,11 @@ def of_memos(lakehouse: Lakehouse, goes: list[Entry]) -> Iterator[Removal]:
         entries = [entry for entry in goes if entry.name == name]
         paths = [path for entry in entries for path in (entry.path, entry.payload) if path]
         if paths:
-            yield removal(f"{lakehouse.artifact(name)}: {len(entries)} remembered", *paths)
+            yield removal(f"{artifact_of(name, lakehouse.dataset)}: {len(entries)} remembered", *paths)
 
 
 def tables(lakehouse: Lakehouse) -> list[str]:
-    return [*map(lakehouse.artifact, (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
+    return [*(artifact_of(name, lakehouse.dataset) for name in (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
 
 
 def versions_of(artifact: str, stays: list[Receipt]) -> set[int] | set[str]:
@@ -240,8 +242,10 @@ def of_table(lakehouse: Lakehouse, artifact: str, named: set[int] | set[str]) ->
 def of_versions(lakehouse: Lakehouse, stays: set[str]) -> Iterator[Removal]:
     """Models, and the files that are one for each model version."""
     root = lakehouse.folder
-    found = [path for folder in MODELS for path in sorted((lakehouse.folder / folder).glob("[!._]*")) if path.is_dir()]
-    found += [path for place in FILES for path in sorted(root.glob(place("*")))]
+    found = []
+    for step in VERSIONED:
+        pattern = step.content_path(step.artifact, lakehouse.dataset, "*" if step.is_file else "[!._]*")
+        found += [path for path in sorted(root.glob(pattern)) if step.is_file or path.is_dir()]
     for path in found:
         name = str(path.relative_to(root))
         if name not in stays:

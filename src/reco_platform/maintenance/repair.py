@@ -12,12 +12,13 @@ from typing import Any
 
 from reco_platform.config import commands
 from reco_platform.config.model import AXES, Config
-from reco_platform.engine import runner
+from reco_platform.engine import memo
+from reco_platform.engine.task import memo_folder
 from reco_platform.lakehouse import layout, publishing
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import explain
-from reco_platform.pipeline.steps_table import CHOOSING
+from reco_platform.pipeline.steps_table import STEP_OF, STEPS, TABLE_RESULTS
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.store.paths import StorePath
 from reco_platform.tuning import sweeps
@@ -73,7 +74,7 @@ def target_of(artifact: str) -> str:
 
 def tables() -> set[str]:
     """The artifacts that are tables."""
-    return {layout.ARTIFACTS[name] for name in (*layout.TABLES, "interactions", "recommendations", "fallback")}
+    return {STEP_OF[name].artifact for name in TABLE_RESULTS}
 
 
 # --- sweeps
@@ -97,8 +98,8 @@ def named(params: dict[str, Any], artifact: str) -> bool:
 
 def latest(lakehouse: Lakehouse, artifact: str) -> Receipt | None:
     """The receipt of an artifact of a sweep, or, where it is lost, the one that its memo knows of."""
-    memo = runner.memo_folder(explain.step_of_sweep(artifact), lakehouse.path, artifact)
-    return runner.remembered(Path(lakehouse.receipt(artifact))) or runner.remembered(memo / f"{runner.LAST}.json")
+    folder = memo_folder(explain.step_of_sweep(artifact), lakehouse.path, artifact)
+    return memo.read_or_none(Path(lakehouse.receipt(artifact))) or memo.read_or_none(folder / f"{memo.LAST}.json")
 
 
 def of_sweep(lakehouse: Lakehouse, board: Receipt) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def of_sweep(lakehouse: Lakehouse, board: Receipt) -> dict[str, Any]:
     if not values:
         return {}
     usual = Config.model_validate({})
-    fixed = {key: params[key] for key in CHOOSING if params[key] != plain(getattr(usual, key))}
+    fixed = {key: params[key] for key in STEPS["leaderboard"].keys if params[key] != plain(getattr(usual, key))}
     fixed |= {key: values[0][key] for key in AXES if values[0][key] not in (None, getattr(usual, key))}
     several = {key: list(dict.fromkeys(one[key] for one in values)) for key in params["axes"]}
     pairs = {**fixed, **several}

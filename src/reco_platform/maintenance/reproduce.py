@@ -13,13 +13,13 @@ from pathlib import Path
 from reco_platform.core import project
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import code_digest
-from reco_platform.engine import runner
+from reco_platform.engine.task import identity
 from reco_platform.lakehouse import publishing, receipts, storage
 from reco_platform.lakehouse.contracts import CONTRACTS
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import explain
-from reco_platform.pipeline.steps_table import MAKERS, may_stand_for
+from reco_platform.pipeline.steps_table import STEP_OF, artifact_of, possible_inputs
 from reco_platform.store import atomic_write
 
 PLACED = ("ratings", "movies")
@@ -61,7 +61,7 @@ def reproduce(lakehouse: Lakehouse, wanted: str, scratch: Path, report: Callable
         report(f"rebuilding {name}")
         rebuild(there, chain, name)
         now = receipts.read(there.receipt(chain[name].artifact))
-        step = MAKERS[name]
+        step = STEP_OF[name]
         changed = chain[name].made_from["code"] != code_digest(step.script, step.files)
         compared.append(Comparison(name, chain[name].fingerprint, now.fingerprint, changed))
     return compared
@@ -113,15 +113,15 @@ def rebuild(there: Lakehouse, chain: Mapping[str, Receipt], name: str) -> None:
     Raises:
         TableError: if the script fails.
     """
-    step, wanted = MAKERS[name], chain[name]
+    step, wanted = STEP_OF[name], chain[name]
     command = [
         sys.executable, str(project.file(step.script)), "--lakehouse", there.root, "--dataset", there.dataset,
         "--receipt", there.receipt(wanted.artifact), "--params", json.dumps(wanted.made_from["params"]),
     ]  # fmt: skip
     for read in step.reads:
         seen = wanted.made_from["inputs"][read]
-        source = next(one for one in may_stand_for(read) if one in chain and runner.identity(step, chain[one]) == seen)
-        command += [f"--{read.replace('_', '-')}", there.receipt(there.artifact(source))]
+        source = next(one for one in possible_inputs(read) if one in chain and identity(step, chain[one]) == seen)
+        command += [f"--{read.replace('_', '-')}", there.receipt(artifact_of(source, there.dataset))]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         raise TableError(f"{step.script} failed:\n{run.stdout}{run.stderr}", "see what it says")

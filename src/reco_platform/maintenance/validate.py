@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from reco_platform.core.errors import RecoError
-from reco_platform.engine import runner
+from reco_platform.engine.step import Layer
+from reco_platform.engine.task import QUALITY_FINGERPRINT
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publishing, quarantine, receipts, storage
@@ -17,7 +18,7 @@ from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance.repair import Repairs
 from reco_platform.models.als.model import model_fingerprint
-from reco_platform.pipeline.steps_table import stands_for
+from reco_platform.pipeline.steps_table import LAYERS, STEP_OF, artifact_of, resolve_input
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.reports import text_summary
 from reco_platform.store import file_fingerprint
@@ -25,21 +26,14 @@ from reco_platform.store.paths import StorePath, sha256_file
 from reco_platform.tuning import data as sweep_data
 from reco_platform.tuning import leaderboard
 
-Layer = Literal["bronze", "silver", "gold", "sweeps"]
-LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "sweeps")
-
-FOLDERS = {
-    "model": (layout.MODELS, "Models", "versions"),
-    "als_refit": (layout.REFITS, "Refits", "versions"),
-    "als_plain": (layout.PLAIN_MODELS, "Plain models", "versions"),
-    "run_metrics": ("gold/metrics", "Metrics", "metric files"),
-    "report": ("reports", "Pages", "pages"),
+COUNTED = {
+    "model": ("Models", "versions"),
+    "als_refit": ("Refits", "versions"),
+    "als_plain": ("Plain models", "versions"),
+    "run_metrics": ("Metrics", "metric files"),
+    "report": ("Pages", "pages"),
 }
-"""Results that are kept side by side, one for each model version: where, and in words."""
-
-OF_THE_MODEL = ("run_metrics", "metrics_table", "gate", "tracking", "report")
-OF_THE_SERVED = ("recommendations", "fallback")
-"""Results that name the model version that they are of."""
+"""Results of which several model versions are kept side by side, in words."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ def check_silver(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator
     for table in TABLES:
         yield check_content(lakehouse, layout.silver(table), table, repairs, deep)
         yield from check_quarantine(lakehouse, table, repairs, deep)
-    yield check_content(lakehouse, lakehouse.etl_report, "etl_report", repairs, deep)
+    yield check_content(lakehouse, artifact_of("etl_report", lakehouse.dataset), "etl_report", repairs, deep)
     problems = [finding for table in TABLES for finding in check_quality(lakehouse, table, repairs)]
     yield from problems
     if not problems:
@@ -112,7 +106,7 @@ def check_quality(lakehouse: Lakehouse, table: str, repairs: Repairs) -> Iterato
     """The report on the quality of a table, which the receipt of the table names."""
     artifact = layout.silver(table)
     path, (receipt, _) = lakehouse.content(lakehouse.quality_report(table)), opened(lakehouse, artifact, repairs)
-    wanted = receipt and receipt.facts.get(runner.QUALITY_FINGERPRINT)
+    wanted = receipt and receipt.facts.get(QUALITY_FINGERPRINT)
     if not path.is_file():
         yield Finding("error", f"report {path} is missing", repairs.rebuild(artifact))
     elif says_failed(path):
@@ -152,15 +146,17 @@ def check_quarantine(lakehouse: Lakehouse, table: str, repairs: Repairs, deep: b
 def check_gold(workflow: Workflow, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     lakehouse = workflow.lakehouse
     for name in workflow.gold:
-        artifact = lakehouse.artifact(name)
-        shown = PurePosixPath(artifact).name if name in OF_THE_SERVED else name
+        artifact = artifact_of(name, lakehouse.dataset)
+        shown = PurePosixPath(artifact).name if STEP_OF[name].version_of == "served_model" else name
         finding = check_content(lakehouse, artifact, shown, repairs, deep)
-        yield counted(lakehouse, *FOLDERS[name]) if name in FOLDERS and finding.level == "ok" else finding
+        yield counted(lakehouse, name, *COUNTED[name]) if name in COUNTED and finding.level == "ok" else finding
     yield from consistent(workflow, repairs)
 
 
-def counted(lakehouse: Lakehouse, folder: str, what: str, unit: str) -> Finding:
-    """A folder that keeps one file or folder for each model version."""
+def counted(lakehouse: Lakehouse, name: str, what: str, unit: str) -> Finding:
+    """The number of model versions whose results are kept side by side."""
+    step = STEP_OF[name]
+    folder = str(PurePosixPath(step.content_path(step.artifact, lakehouse.dataset, "*")).parent)
     versions = {path.stem for path in lakehouse.content(folder).iterdir() if kept(path)}
     return Finding("ok", f"{what} directory exists ({len(versions)} {unit})")
 
@@ -257,16 +253,21 @@ def opened(lakehouse: Lakehouse, artifact: str, repairs: Repairs) -> tuple[Recei
 def consistent(workflow: Workflow, repairs: Repairs) -> Iterator[Finding]:
     """Whether what names a model version names the present one, and whether the counts agree."""
     lakehouse, gold = workflow.lakehouse, workflow.gold
-    found = {name: receipt for name in gold if (receipt := opened(lakehouse, lakehouse.artifact(name), repairs)[0])}
-    served = found.get(stands_for("served_model", workflow.config))
-    for names, behind in ((OF_THE_MODEL, found.get("model")), (OF_THE_SERVED, served)):
-        for name in names:
-            if name not in found or behind is None:
-                continue
-            named, version = found[name].facts["model_version"], behind.facts["model_version"]
-            if layout.version_in(named) != version:
-                other = f"{found[name].artifact} is of model {named}, the model is {version}"
-                yield Finding("error", other, repairs.run(found[name].artifact))
+    found = {
+        name: receipt
+        for name in gold
+        if (receipt := opened(lakehouse, artifact_of(name, lakehouse.dataset), repairs)[0])
+    }
+    served = found.get(resolve_input("served_model", workflow.config))
+    models = {"model": found.get("model"), "served_model": served}
+    for name, receipt in found.items():
+        model = models.get(STEP_OF[name].version_of or "")
+        if model is None or name == "model":
+            continue
+        named, version = receipt.facts["model_version"], model.facts["model_version"]
+        if layout.version_in(named) != version:
+            other = f"{receipt.artifact} is of model {named}, the model is {version}"
+            yield Finding("error", other, repairs.run(receipt.artifact))
     if "interactions" in found:
         facts = found["interactions"].facts
         expected = facts["train_count"] + facts["test_count"]

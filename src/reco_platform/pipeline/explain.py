@@ -10,24 +10,25 @@ from typing import Any
 
 from reco_platform.config.model import Config
 from reco_platform.core.errors import ConfigError, TableError
-from reco_platform.engine import runner
+from reco_platform.engine import memo, provenance
+from reco_platform.engine.task import identity, memo_folder
 from reco_platform.lakehouse import layout, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import (
-    MAKERS,
-    MODEL,
-    OF_SWEEPS,
+    STEP_OF,
     STEPS,
+    SWEEP_STEPS,
     Step,
+    artifact_of,
     input_artifacts,
-    may_stand_for,
     parameters,
+    possible_inputs,
 )
 from reco_platform.store import file_fingerprint
 from reco_platform.tuning import sweeps
 
-RESULTS = tuple(name for name in MAKERS if name != "bronze")
+RESULTS = tuple(name for name in STEP_OF if name != "bronze")
 """What can be explained by its name."""
 
 
@@ -71,7 +72,7 @@ def explain(lakehouse: Lakehouse, config: Config, name: str) -> Made:
         TableError: if it has not been made, or is damaged.
     """
     if name in RESULTS:
-        return made(lakehouse, config, MAKERS[name], lakehouse.artifact(name))
+        return made(lakehouse, config, STEP_OF[name], artifact_of(name, lakehouse.dataset))
     if name.startswith(f"{layout.SWEEPS}/"):
         artifact = layout.trial(name.split("/")[2]) if name.startswith(layout.TRIALS) else name.rstrip("/")
         return made(lakehouse, config, step_of_sweep(artifact), artifact)
@@ -93,7 +94,7 @@ def made(lakehouse: Lakehouse, config: Config, step: Step, artifact: str) -> Mad
     }
     differs = differing(lakehouse, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
     lost = storage.problem(lakehouse.path, receipt)
-    name = artifact if step.name in OF_SWEEPS else step.makes
+    name = artifact if step.name in SWEEP_STEPS else step.makes
     return Made(name, receipt, differs + ([lost] if lost else []), list(inputs.values()))
 
 
@@ -101,11 +102,11 @@ def differing(
     lakehouse: Lakehouse, config: Config, step: Step, receipt: Receipt, inputs: Mapping[str, Receipt]
 ) -> list[str]:
     """What its step, asked now, would find other than it was when it made a result, by name."""
-    now = {name: runner.identity(step, one) for name, one in inputs.items()}
+    now = {name: identity(step, one) for name, one in inputs.items()}
     values = present(step, receipt, config)
     code = values.pop("code")
-    side = runner.provenance_path(Path(lakehouse.receipt(receipt.artifact)))
-    return runner.differences(step, receipt.made_from, {"params": values, "code": code, "inputs": now}, side)
+    side = provenance.provenance_path(Path(lakehouse.receipt(receipt.artifact)))
+    return provenance.differences(step, receipt.made_from, {"params": values, "code": code, "inputs": now}, side)
 
 
 def made_otherwise(lakehouse: Lakehouse, config: Config, receipt: Receipt) -> bool:
@@ -126,7 +127,9 @@ def maker(artifact: str, lakehouse: Lakehouse) -> Step:
     """The step that makes an artifact."""
     if artifact.startswith(f"{layout.SWEEPS}/"):
         return step_of_sweep(artifact)
-    return next(step for name, step in MAKERS.items() if name != "bronze" and lakehouse.artifact(name) == artifact)
+    return next(
+        step for name, step in STEP_OF.items() if name != "bronze" and artifact_of(name, lakehouse.dataset) == artifact
+    )
 
 
 def step_of_sweep(artifact: str) -> Step:
@@ -150,7 +153,7 @@ def present(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
     """The parameters that a result would have now; what names a trial or a sweep is as it was."""
     before = receipt.made_from["params"]
     if step.name == "trial":
-        config = sweeps.as_a_trial(config, {key: before[key] for key in MODEL})
+        config = sweeps.as_a_trial(config, {key: before[key] for key in STEPS["train_als"].keys})
     return parameters(step, config) | {key: before[key] for key in step.own}
 
 
@@ -187,9 +190,9 @@ def lines(one: Made, depth: int = 0, seen: set[str] | None = None) -> Iterator[s
 
 def remembered(lakehouse: Lakehouse, name: str) -> list[Receipt]:
     """Every receipt that the memo of a result holds, the newest first."""
-    step = MAKERS[name]
-    folder = runner.memo_folder(step, lakehouse.path, lakehouse.artifact(name))
-    found = map(runner.remembered, runner.memo_entries(folder))
+    step = STEP_OF[name]
+    folder = memo_folder(step, lakehouse.path, artifact_of(name, lakehouse.dataset))
+    found = map(memo.read_or_none, memo.entries(folder))
     return [receipt for receipt in found if receipt]
 
 
@@ -226,9 +229,9 @@ def chain(lakehouse: Lakehouse, run: Receipt) -> dict[str, Receipt]:
                 continue
             matching = [
                 (maker, one)
-                for maker in may_stand_for(source)
+                for maker in possible_inputs(source)
                 for one in remembered(lakehouse, maker)
-                if runner.identity(step, one) == wanted
+                if identity(step, one) == wanted
             ]
             if not matching:
                 raise TableError(f"the memo of {source} no longer holds what {name} was made from", "snakemake gold")

@@ -17,15 +17,16 @@ from typing import IO, Any
 
 from reco_platform.config.secrets import redact_config, redact_value
 from reco_platform.config.spark_conf import as_argument
-from reco_platform.core import os_limits, parent_watch, project
+from reco_platform.core import environment, os_limits, parent_watch, project
 from reco_platform.core.errors import RecoError, TableError
 from reco_platform.datasets import download
-from reco_platform.engine import cleanup, journal, openlineage, run_summary, runner
+from reco_platform.engine import cleanup, journal, openlineage, provenance, run_summary
+from reco_platform.engine.task import memo_folder, rebuild_command
 from reco_platform.lakehouse import layout, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline import explain, staleness
-from reco_platform.pipeline.steps_table import MAKERS, OF_SWEEPS, STEPS
-from reco_platform.pipeline.workflow import SILVER, SWEEP, SWEPT, Workflow, leave
+from reco_platform.pipeline.steps_table import SILVER, STEP_OF, STEPS, SWEEP_STEPS, artifact_of
+from reco_platform.pipeline.workflow import SWEEP, SWEPT, Workflow, leave
 from reco_platform.reports import text_summary
 from reco_platform.spark import cluster, submit
 from reco_platform.store import atomic_write
@@ -163,16 +164,16 @@ def for_scripts(workflow: Workflow, given: Mapping[str, Any], path: str) -> dict
         "PYTHONPATH": project.python_path(),
         layout.LAKEHOUSE: workflow.lakehouse.root,
         layout.DATASET: workflow.lakehouse.dataset,
-        runner.MEMORY: workflow.config.driver_memory,
-        runner.LOG_LEVEL: workflow.config.log_level,
+        environment.MEMORY: workflow.config.driver_memory,
+        environment.LOG_LEVEL: workflow.config.log_level,
         submit.EVENT_LOG_VARIABLE: str(workflow.lakehouse.spark_events.resolve())
         if workflow.config.spark_event_logs
         else "",
-        runner.ETL_ENGINE: workflow.config.etl_engine,
-        runner.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
-        runner.OVERRIDES: f"--config {pairs}" if pairs else "",
+        environment.ETL_ENGINE: workflow.config.etl_engine,
+        environment.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
+        environment.OVERRIDES: f"--config {pairs}" if pairs else "",
         download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
-        runner.TARGET: "sweep" if workflow.sweep else "gold",
+        environment.TARGET: "sweep" if workflow.sweep else "gold",
         tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
         **cluster.script_environment(workflow.config),
     }
@@ -313,8 +314,8 @@ def forget_lost_store(workflow: Workflow) -> None:
     if not staleness.store_is_lost(workflow):
         return
     for name in ("gate", "tracking"):
-        artifact, receipt = workflow.lakehouse.artifact(name), Path(workflow.receipt(name))
-        remove_tree(runner.memo_folder(MAKERS[name], workflow.lakehouse.path, artifact))
+        artifact, receipt = artifact_of(name, workflow.lakehouse.dataset), Path(workflow.receipt(name))
+        remove_tree(memo_folder(STEP_OF[name], workflow.lakehouse.path, artifact))
         if receipt.is_file():
             print(f"[stale] {receipt}: {tracking.DATABASE} is gone", file=sys.stderr, flush=True)
             receipt.unlink()
@@ -325,7 +326,9 @@ def note_looks(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> Non
     if receipt.artifact.startswith("bronze/"):
         known, looks = staleness.described_beside(path), staleness.looks(workflow, receipt)
         if known.get("seen") != looks:
-            atomic_write.write_text(runner.provenance_path(path), json.dumps({**known, "seen": looks}, indent=1) + "\n")
+            atomic_write.write_text(
+                provenance.provenance_path(path), json.dumps({**known, "seen": looks}, indent=1) + "\n"
+            )
 
 
 def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
@@ -333,7 +336,7 @@ def warn_of_damage(workflow: Workflow, receipt: receipts.Receipt) -> None:
     found = staleness.damage(workflow, receipt)
     if found:
         print(
-            f"[WARNING] {found}\n  -> rebuild it with: {runner.rebuild_command(workflow.lakehouse.path, receipt)}",
+            f"[WARNING] {found}\n  -> rebuild it with: {rebuild_command(workflow.lakehouse.path, receipt)}",
             file=sys.stderr,
         )
 
@@ -394,8 +397,8 @@ def end(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome) -
 def planned(workflow: Workflow, argv: Sequence[str]) -> set[str]:
     """The steps of the target."""
     if workflow.sweep:
-        return {"bronze", *(MAKERS[name].name for name in SWEPT), *OF_SWEEPS}
-    return {MAKERS[name].name for name in parts(workflow, target(workflow, argv))}
+        return {"bronze", *(STEP_OF[name].name for name in SWEPT), *SWEEP_STEPS}
+    return {STEP_OF[name].name for name in parts(workflow, target(workflow, argv))}
 
 
 def success(workflow: Workflow, argv: Sequence[str]) -> str:

@@ -15,21 +15,18 @@ from typing import Any, Literal
 from reco_platform.core.errors import TableError
 from reco_platform.datasets import bronze
 from reco_platform.datasets import registry as datasets
-from reco_platform.engine import runner
-from reco_platform.engine.runner import Task
-from reco_platform.lakehouse import layout, receipts
+from reco_platform.engine import memo, provenance
+from reco_platform.engine.task import Task
+from reco_platform.lakehouse import receipts
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import staleness
 from reco_platform.pipeline.invocation import LOCK, holder
-from reco_platform.pipeline.steps_table import MAKERS, STEPS, Step, input_artifacts, parameters
-from reco_platform.pipeline.workflow import SILVER, Workflow
+from reco_platform.pipeline.steps_table import SILVER, STEP_OF, STEPS, Step, artifact_of, input_artifacts, parameters
+from reco_platform.pipeline.workflow import Workflow
 from reco_platform.tracking import client as tracking
 
 State = Literal["up to date", "restores", "works", "depends"]
-
-LATEST = {"report": "report.html", "metrics_table": "metrics.csv"}
-"""What a step leaves beside its receipt for Snakemake's own report."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ def status(workflow: Workflow) -> Status:
     staleness.refuse_foreign(workflow)
     ahead = Ahead()
     found = [of_bronze(workflow, ahead)]
-    wanted = {MAKERS[name].name for name in (*SILVER, *workflow.gold)}
+    wanted = {STEP_OF[name].name for name in (*SILVER, *workflow.gold)}
     found += [of_step(workflow, step, ahead) for step in STEPS.values() if step.name in wanted]
     return Status(workflow.lakehouse.root, tuple(found), tuple(warnings(workflow, ahead)))
 
@@ -185,7 +182,7 @@ def differs_from_memo(workflow: Workflow, table: str, receipt: Receipt | None) -
 
 
 def of_step(workflow: Workflow, step: Step, ahead: Ahead) -> Outlook:
-    artifact = workflow.lakehouse.artifact(step.makes)
+    artifact = artifact_of(step.makes, workflow.lakehouse.dataset)
     sources = input_artifacts(step, workflow.lakehouse, workflow.config)
     outlook, ahead.results[artifact] = foreseen(workflow, step, artifact, sources, ahead)
     if outlook.state != "up to date":
@@ -212,12 +209,12 @@ def foreseen(
     asked = any(source in ahead.asked for source in sources.values()) or lacks_copy(workflow, step)
     if same and not asked:
         return Outlook(step.name, "up to date"), now
-    lost = runner.memo_problem(task)
-    reasons = runner.reasons(task)
-    why = reasons if reasons == [runner.FIRST_RUN] else list(dict.fromkeys([*problems, *reasons]))
-    why = [reason for reason in why if reason != runner.NOTHING_DIFFERS or len(why) == 1]
+    lost = memo.restore_problem(task)
+    reasons = provenance.reasons(task)
+    why = reasons if reasons == [provenance.FIRST_RUN] else list(dict.fromkeys([*problems, *reasons]))
+    why = [reason for reason in why if reason != provenance.NOTHING_DIFFERS or len(why) == 1]
     if lost is None:
-        return Outlook(step.name, "restores", tuple(why)), receipts.read(runner.memo_path(task))
+        return Outlook(step.name, "restores", tuple(why)), receipts.read(memo.entry_path(task))
     return Outlook(step.name, "works", tuple(why + [lost] * (lost not in ("", *why)))), None
 
 
@@ -231,18 +228,19 @@ def task_of(workflow: Workflow, step: Step, artifact: str, inputs: Mapping[str, 
 def made_so_before(task: Task) -> bool:
     """Whether any earlier result has the same parameters and code, so that it may be restored for some input."""
     wanted = {key: task.made_from[key] for key in ("params", "code")}
-    found = (runner.remembered(path) for path in runner.memo_entries(task.memo))
+    found = (memo.read_or_none(path) for path in memo.entries(task.memo))
     return any(wanted.items() <= receipt.made_from.items() for receipt in found if receipt)
 
 
 def own_reasons(task: Task, before: Receipt | None, problems: list[str]) -> list[str]:
     """What differs in a step's own parameters and code, whatever its inputs will be."""
     if before is None:
-        return problems if runner.memo_entries(task.memo) else [runner.FIRST_RUN]
-    side = runner.provenance_path(task.receipt_path)
-    return problems + runner.differences(task.step, before.made_from, {**task.made_from, "inputs": {}}, side)
+        return problems if memo.entries(task.memo) else [provenance.FIRST_RUN]
+    side = provenance.provenance_path(task.receipt_path)
+    return problems + provenance.differences(task.step, before.made_from, {**task.made_from, "inputs": {}}, side)
 
 
 def lacks_copy(workflow: Workflow, step: Step) -> bool:
-    """Whether a copy for Snakemake's own report is gone, so that the step is asked."""
-    return step.makes in LATEST and not (workflow.lakehouse.records / layout.latest(LATEST[step.makes])).is_file()
+    """Whether the copy for Snakemake's report is gone, so that the step is asked to run."""
+    copy = step.report_copy
+    return copy is not None and not Path(workflow.latest(copy.file)).is_file()

@@ -9,10 +9,10 @@ from reco_platform.config import commands
 from reco_platform.core.errors import TableError
 from reco_platform.datasets import bronze
 from reco_platform.datasets import registry as datasets
-from reco_platform.engine import runner
+from reco_platform.engine import provenance
 from reco_platform.lakehouse import publishing, storage
-from reco_platform.lakehouse.layout import TABLES
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.pipeline.steps_table import TABLE_RESULTS, artifact_of
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.reports import text_summary
 from reco_platform.store import file_fingerprint
@@ -28,8 +28,8 @@ def refuse_foreign(workflow: Workflow) -> None:
     """
     if workflow.config.force_overwrite:
         return
-    for name in (*TABLES, "interactions", "recommendations", "fallback"):
-        found = foreign(workflow, workflow.lakehouse.artifact(name))
+    for name in TABLE_RESULTS:
+        found = foreign(workflow, artifact_of(name, workflow.lakehouse.dataset))
         if found:
             command = commands.snakemake("gold", commands.differing(workflow.config), overwrite=True)
             raise TableError(found, publishing.WAYS_OUT + command)
@@ -91,7 +91,7 @@ def looks(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
 def described_beside(receipt: Path) -> dict[str, Any]:
     """What the provenance beside a receipt says; nothing where it cannot be read."""
     try:
-        return dict(text_summary.read_json(runner.provenance_path(receipt)))
+        return dict(text_summary.read_json(provenance.provenance_path(receipt)))
     except (OSError, ValueError):
         return {}
 

@@ -1,142 +1,211 @@
-"""The steps of the pipeline: for each its script, the config keys that shape its result, and what it reads."""
+"""The table of steps: one entry a step. Rules, paths, status, validation, retention and docs derive from it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from reco_platform.config.model import Config
+from reco_platform.config.model import Config, keys_of
 from reco_platform.core.hashing import code_digest
+from reco_platform.engine.step import Layer, ReportCopy, Step
+from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step.
-
-    Attributes:
-        name: also the name of its rule and of its script.
-        makes: its result, by the name under which others read it.
-        reads: its inputs by name.
-        keys: config keys that shape its result.
-        files: files other than Python modules that shape its result.
-        reads_facts: whether it reads the facts in its inputs' receipts, and not their content alone.
-        makes_file: whether its result is one file (otherwise a folder).
-        reads_trials: whether it reads the trials of a sweep too: those that its parameter `cells` names.
-        own: its parameters that are no config keys.
-        only_if: the config key that must be true for the step to be part of the workflow; None for always.
-    """
-
-    name: str
-    makes: str
-    reads: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    reads_facts: bool = False
-    makes_file: bool = False
-    only_if: str | None = None
-    reads_trials: bool = False
-    own: tuple[str, ...] = ()
-
-    def is_part(self, config: Config) -> bool:
-        """Whether a run with this configuration has the step."""
-        return self.only_if is None or bool(getattr(config, self.only_if))
-
-    @property
-    def script(self) -> str:
-        return f"scripts/{self.name}.py"
+def step(name: str, makes: str, layer: Layer, **fields: Any) -> Step:
+    """An entry of the table; the config keys that shape its result are those whose fields name it."""
+    return Step(name, makes, layer=layer, keys=keys_of(name), **fields)
 
 
-QUALITY = ("sample_size", "sample_seed", "max_reject_share", "storage_format")
-SPLIT = (
-    "split", "test_fraction", "validation_fraction", "validation_from", "test_from", "last_k", "split_seed",
-    "storage_format",
+_TEMPLATES = "src/reco_platform/reports/templates"
+_PAGE = (f"{_TEMPLATES}/base.html.j2", f"{_TEMPLATES}/parts.html.j2")
+_VERSIONED_JSON = "{artifact}_{version}.json"
+
+_ENTRIES = (
+    step(
+        "bronze", "bronze", "bronze", kind="file", artifact="bronze/movielens/{dataset}",
+        description="Generates, downloads or copies the CSV files, and describes each by its checksum.",
+        memory_mb=1000,
+    ),
+    step(
+        "silver_ratings", "ratings", "silver", kind="table", artifact=layout.silver("ratings"), reads=("bronze",),
+        description="Ratings: typed, checked, deduplicated, partitioned by year and month.",
+        all_threads=True, memory_mb=3000,
+    ),
+    step(
+        "silver_movies", "movies", "silver", kind="table", artifact=layout.silver("movies"), reads=("bronze",),
+        description="Movies: typed and checked, genres split, release year parsed from the title.",
+        memory_mb=3000,
+    ),
+    step(
+        "silver_tags", "tags", "silver", kind="table", artifact=layout.silver("tags"), reads=("bronze",),
+        description="Tags: typed and checked, partitioned by year and month; nothing if the data set has none.",
+        memory_mb=3000,
+    ),
+    step(
+        "etl_report", "etl_report", "silver", kind="file", reads=TABLES, reads_facts=True,
+        artifact="silver/_reports/etl_bronze_to_silver_report_{dataset}", content="{artifact}.json",
+        description="Counts of the rows that went into and came out of every silver table.",
+    ),
+    step(
+        "interactions", "interactions", "gold", kind="table", artifact="gold/interactions", reads=("ratings",),
+        description="The latest rating of each user and movie, with dense indexes and a fold.",
+        memory_mb=2000,
+    ),
+    step(
+        "train_als", "model", "gold", kind="model", artifact="gold/models/als", content="{artifact}/{version}",
+        reads=("interactions",), version_of="model",
+        description="The ALS model, trained on the train and validation folds.",
+        all_threads=True, memory_mb=3000,
+    ),
+    step(
+        "train_plain", "als_plain", "gold", kind="model", artifact="gold/baselines/als_plain",
+        content="{artifact}/{version}", reads=("interactions",), only_if="biased", serves_as="plain_model",
+        description="ALS without biases on the same folds: a baseline for the model with biases.",
+        all_threads=True, memory_mb=3000,
+    ),
+    step(
+        "refit", "als_refit", "gold", kind="model", artifact="gold/models/als_refit", content="{artifact}/{version}",
+        reads=("interactions",), only_if="refit", serves_as="served_model",
+        description="The served model, trained on all folds; part of gold with refit=true.",
+        all_threads=True, memory_mb=3000,
+    ),
+    step(
+        "recommend", "recommendations", "gold", kind="table", artifact="gold/recommendations_als",
+        reads=("interactions", "served_model"), version_of="served_model",
+        description="The top N movies of every user whom the served model knows.",
+        all_threads=True,
+    ),
+    step(
+        "fallback", "fallback", "gold", kind="table", artifact="gold/recommendations_fallback",
+        reads=("interactions", "served_model"), version_of="served_model", only_if="fallback_lists",
+        description="The most popular movies for all other users; part of gold with fallback_lists=true.",
+    ),
+    step(
+        "evaluate", "evaluation", "gold", kind="file", artifact="gold/metrics/_evaluation/evaluation",
+        content=_VERSIONED_JSON, reads=("interactions", "model", "plain_model", "movies"),
+        description="Metrics of the model and the baselines on the test fold, with intervals.",
+        all_threads=True,
+    ),
+    step(
+        "run_metrics", "run_metrics", "gold", kind="file", artifact="gold/metrics/run_metrics",
+        content=_VERSIONED_JSON, version_of="model", reads_facts=True,
+        reads=("interactions", "model", "served_model", "evaluation", "recommendations"),
+        description="One JSON file on what was trained, on what data, and how good it is.",
+    ),
+    step(
+        "metrics_table", "metrics_table", "gold", kind="file", artifact="gold/metrics/_table/run_metrics",
+        content="gold/metrics/run_metrics_{version}.csv", reads=("run_metrics",), version_of="model",
+        description="The same metrics as CSV, one metric a line.",
+        report_copy=ReportCopy("metrics.csv", "metrics.rst", "Model", "metrics"),
+    ),
+    step(
+        "gate", "gate", "gold", kind="file", artifact="gold/metrics/_gate/gate", content=_VERSIONED_JSON,
+        reads=("interactions", "model"), version_of="model",
+        description="Registers the model in MLflow and compares it with the present champion.",
+    ),
+    step(
+        "report", "report", "gold", kind="file", artifact="reports/report", content="reports/{version}.html",
+        version_of="model", files=(*_PAGE, f"{_TEMPLATES}/report.html.j2"),
+        reads=("etl_report", *TABLES, "interactions", "recommendations", "run_metrics", "gate"),
+        description="One HTML file on the run: quality, data, training, evaluation, example users, provenance.",
+        report_copy=ReportCopy("report.html", "report.rst", "Model", "report of the run"),
+    ),
+    step(
+        "track", "tracking", "gold", kind="file", artifact="gold/metrics/_tracking/tracking",
+        content=_VERSIONED_JSON, version_of="model", reads_facts=True, only_if="tracking",
+        reads=("interactions", "model", "recommendations", "run_metrics", "gate", "report"),
+        description="Logs the run to MLflow; part of gold unless tracking=false.",
+    ),
+    step(
+        "sweep_data", "sweep_data", "sweeps", kind="folder", artifact=layout.SWEEP_DATA,
+        reads=("interactions", "movies"),
+        description="The train and validation folds as arrays: all that trials read.",
+    ),
+    step(
+        "trial", "trial", "sweeps", kind="file", artifact=layout.trial("{trial}"), content="{artifact}.json",
+        reads=("sweep_data",),
+        description="One fit; if it fails, its result says so and the other trials continue.",
+    ),
+    step(
+        "leaderboard", "leaderboard", "sweeps", kind="folder", artifact=layout.sweep("{sweep}"),
+        reads_trials=True, own=("sweep", "axes", "cells"), files=(*_PAGE, f"{_TEMPLATES}/sweep.html.j2"),
+        description="The trials from best to worst, and a config file with the best.",
+        memory_mb=500,
+    ),
+    step(
+        "track_sweep", "sweep_tracking", "sweeps", kind="file", artifact=layout.sweep_tracking("{sweep}"),
+        content="{artifact}.json", reads=("leaderboard",), only_if="tracking",
+        description="Logs the sweep to MLflow; part of sweep unless tracking=false.",
+        memory_mb=500,
+    ),
 )  # fmt: skip
-ALS = ("solver", "rank", "max_iter", "reg_param", "seed", "min_user_ratings", "min_item_ratings")
-MODEL = ("engine", *ALS, "biased", "bias_damping", "nonnegative", "num_blocks")
-LISTS = ("top_n", "exclude_seen", "refit", "storage_format")
-FALLBACK = (*LISTS, "popular_days")
-SHOWN = (*MODEL, "cold_start_strategy", "top_n", "storage_format", "chosen_by")
-JUDGING = ("sweep_metric", "patience", "relevance", "relevant_rating", "bootstrap_samples", "bootstrap_seed")
-CHOOSING = (*SPLIT, "sweep_metric", "patience", "sweep_allow_failures")
 
-EVALUATION = (
-    "cold_start_strategy", "evaluation_k", "relevance", "relevant_rating", "popular_days", "bias_damping",
-    "bootstrap_samples", "bootstrap_seed",
-)  # fmt: skip
+STEPS = {one.name: one for one in _ENTRIES}
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "sweeps")
+SWEEP_STEPS = tuple(one.name for one in _ENTRIES if one.layer == "sweeps")
+STEP_OF = {one.makes: one for one in _ENTRIES if one.layer != "sweeps"}
+"""The step behind each result of bronze, silver and gold."""
 
-STORE = ("registered_model", "mlflow_tracking_uri")
-GATE = ("tracking", "gate_metric", "bias_damping", "bootstrap_samples", "bootstrap_seed", *STORE)
-TRACKED = tuple(dict.fromkeys((*SPLIT, *MODEL, *FALLBACK, "fallback_lists", *EVALUATION, *STORE)))
+SILVER = tuple(one.makes for one in _ENTRIES if one.layer == "silver")
+GOLD = tuple(one.makes for one in _ENTRIES if one.layer == "gold")
+TABLE_RESULTS = tuple(one.makes for one in _ENTRIES if one.kind == "table")
 
-SERVING = ("interactions", "served_model")
-JUDGED = ("interactions", "model", "plain_model", "movies")
-RUN = ("interactions", "model", "served_model", "evaluation", "recommendations")
-PAGE = ("etl_report", "ratings", "movies", "tags", "interactions", "recommendations", "run_metrics", "gate")
-LOGGED = ("interactions", "model", "recommendations", "run_metrics", "gate", "report")
-TEMPLATES = "src/reco_platform/reports/templates"
-OF_PAGES = (f"{TEMPLATES}/base.html.j2", f"{TEMPLATES}/parts.html.j2")
-RUN_PAGE, SWEEP_PAGE = (*OF_PAGES, f"{TEMPLATES}/report.html.j2"), (*OF_PAGES, f"{TEMPLATES}/sweep.html.j2")
-
-STEPS = {
-    step.name: step
-    for step in (
-        Step("bronze", "bronze"),
-        Step("silver_ratings", "ratings", ("bronze",), QUALITY),
-        Step("silver_movies", "movies", ("bronze",), QUALITY),
-        Step("silver_tags", "tags", ("bronze",), QUALITY),
-        Step("etl_report", "etl_report", TABLES, ("storage_format",), reads_facts=True, makes_file=True),
-        Step("interactions", "interactions", ("ratings",), SPLIT),
-        Step("train_als", "model", ("interactions",), MODEL),
-        Step("train_plain", "als_plain", ("interactions",), ALS, only_if="biased"),
-        Step("refit", "als_refit", ("interactions",), MODEL, only_if="refit"),
-        Step("recommend", "recommendations", SERVING, LISTS),
-        Step("fallback", "fallback", SERVING, FALLBACK, only_if="fallback_lists"),
-        Step("evaluate", "evaluation", JUDGED, EVALUATION, makes_file=True),
-        Step("run_metrics", "run_metrics", RUN, SHOWN, reads_facts=True, makes_file=True),
-        Step("metrics_table", "metrics_table", ("run_metrics",), makes_file=True),
-        Step("gate", "gate", ("interactions", "model"), GATE, makes_file=True),
-        Step("report", "report", PAGE, files=RUN_PAGE, makes_file=True),
-        Step("track", "tracking", LOGGED, TRACKED, reads_facts=True, makes_file=True, only_if="tracking"),
-        Step("sweep_data", "sweep_data", ("interactions", "movies")),
-        Step("trial", "trial", ("sweep_data",), (*MODEL, *JUDGING), makes_file=True),
-        Step(
-            "leaderboard",
-            "leaderboard",
-            keys=CHOOSING,
-            files=SWEEP_PAGE,
-            reads_trials=True,
-            own=("sweep", "axes", "cells"),
-        ),
-        Step("track_sweep", "sweep_tracking", ("leaderboard",), STORE, makes_file=True, only_if="tracking"),
-    )
-}
-OF_SWEEPS = ("sweep_data", "trial", "leaderboard", "track_sweep")
-MAKERS = {step.makes: step for step in STEPS.values() if step.name not in OF_SWEEPS}
-"""The step behind each result of gold and before it."""
-
-FALLBACKS = {"served_model": "als_refit", "plain_model": "als_plain"}
-"""Inputs that are the model itself unless config adds a step that makes this one instead."""
+_REPLACES_MODEL = {one.serves_as: one.makes for one in _ENTRIES if one.serves_as}
+"""Inputs that are the model itself unless the configuration enables a step that makes this result instead."""
 
 
-def stands_for(name: str, config: Config) -> str:
-    """The result that is read under a name."""
-    if name not in FALLBACKS:
+def resolve_input(name: str, config: Config) -> str:
+    """The result that steps read under a name."""
+    if name not in _REPLACES_MODEL:
         return name
-    return FALLBACKS[name] if MAKERS[FALLBACKS[name]].is_part(config) else "model"
+    return _REPLACES_MODEL[name] if STEP_OF[_REPLACES_MODEL[name]].is_enabled(config) else "model"
 
 
-def may_stand_for(name: str) -> tuple[str, ...]:
-    """The results that may be read under a name, whatever the configuration."""
-    return ("model", FALLBACKS[name]) if name in FALLBACKS else (name,)
+def possible_inputs(name: str) -> tuple[str, ...]:
+    """The results that steps may read under a name, whatever the configuration."""
+    return ("model", _REPLACES_MODEL[name]) if name in _REPLACES_MODEL else (name,)
+
+
+def artifact_of(name: str, dataset: str) -> str:
+    """Path of a result's artifact in the lakehouse of a data set."""
+    return STEP_OF[name].artifact_path(dataset)
 
 
 def input_artifacts(step: Step, lakehouse: Lakehouse, config: Config) -> dict[str, str]:
     """The artifact behind each of a step's inputs."""
     return {
-        name: lakehouse.bronze(step.makes) if name == "bronze" else lakehouse.artifact(stands_for(name, config))
+        name: lakehouse.bronze(step.makes)
+        if name == "bronze"
+        else artifact_of(resolve_input(name, config), lakehouse.dataset)
         for name in step.reads
     }
+
+
+def folders_of(layer: str, dataset: str) -> tuple[str, ...]:
+    """Folders and tables that the pipeline makes in a layer; for any other word those that runs leave besides."""
+    if layer == "bronze":
+        return (STEPS["bronze"].artifact_path(dataset),)
+    if layer == "sweeps":
+        return (layout.SWEEPS,)
+    found = [one.artifact_path(dataset) for one in _ENTRIES if one.layer == layer and not one.is_file]
+    for one in _ENTRIES:
+        if one.layer == layer and one.is_file:
+            parts = one.artifact_path(dataset).split("/")
+            found.append("/".join(parts[: min(2, len(parts) - 1)]))
+    companions = ("silver/_quarantine",) if layer == "silver" else ()
+    return tuple(dict.fromkeys([*found, *companions])) or layout.RUN_FILES
+
+
+def needed_by(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Results and all that they are made from, back to silver, in the order of the table."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name in STEP_OF and name not in found:
+            found.add(name)
+            todo += STEP_OF[name].reads
+    return tuple(name for name in STEP_OF if name in found - {"bronze"})
 
 
 def parameters(step: Step, config: Config) -> dict[str, Any]:

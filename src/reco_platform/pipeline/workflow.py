@@ -20,21 +20,24 @@ from reco_platform.datasets import registry as datasets
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import read
-from reco_platform.pipeline.steps_table import MAKERS, STEPS, parameters, stands_for
+from reco_platform.pipeline.steps_table import (
+    GOLD,
+    SILVER,
+    STEP_OF,
+    STEPS,
+    artifact_of,
+    needed_by,
+    parameters,
+    resolve_input,
+)
 from reco_platform.store.paths import is_remote
 from reco_platform.tuning import sweeps
 
 REGISTRY = project.file("config/datasets.yaml")
 SWEEP = "sweep"
-SILVER = (*TABLES, "etl_report")
-GOLD = (
-    "interactions", "model", "als_plain", "als_refit",
-    "recommendations", "fallback", "evaluation", "run_metrics", "metrics_table", "gate", "report", "tracking",
-)  # fmt: skip
 
-
-SWEPT = ("ratings", "movies", "interactions")
-"""What a sweep needs of the other layers."""
+SWEPT = needed_by(STEPS["sweep_data"].reads)
+"""Results of the other layers that a sweep needs."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Workflow:
 
     def receipt(self, name: str) -> str:
         """The receipt of a step's result, by any name under which it is read."""
-        return self.lakehouse.receipt(self.lakehouse.artifact(stands_for(name, self.config)))
+        return self.lakehouse.receipt(artifact_of(resolve_input(name, self.config), self.lakehouse.dataset))
 
     def latest(self, name: str) -> str:
         """Where a copy of the latest file of a kind lies, for Snakemake's own report."""
@@ -82,7 +85,7 @@ class Workflow:
     @property
     def gold(self) -> tuple[str, ...]:
         """The results that gold consists of, as configured."""
-        return tuple(name for name in GOLD if MAKERS[name].is_part(self.config))
+        return tuple(name for name in GOLD if STEP_OF[name].is_enabled(self.config))
 
     @property
     def silver_receipts(self) -> list[str]:
@@ -153,7 +156,8 @@ class SweepFlow:
     def ratings(self) -> int | None:
         """Ratings of the train fold, as far as an earlier run tells."""
         try:
-            return int(read(self.lakehouse.receipt(layout.INTERACTIONS)).facts["folds"]["train"]["rows"])
+            receipt = read(self.lakehouse.receipt(artifact_of("interactions", self.lakehouse.dataset)))
+            return int(receipt.facts["folds"]["train"]["rows"])
         except (RecoError, KeyError):  # none yet, or written by an earlier version
             return None
 

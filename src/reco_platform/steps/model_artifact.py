@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from reco_platform.core.hashing import short
-from reco_platform.engine.runner import Task
+from reco_platform.engine.task import Task
 from reco_platform.lakehouse import publishing
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import training
 from reco_platform.models.als.model import model_fingerprint, write_model
 from reco_platform.models.als.training import TrainedModel, TrainingStats
 from reco_platform.splits import interactions
-
-ModelFolder = Callable[[str], str]
-"""Gives the folder of a model version, relative to the lakehouse."""
 
 
 def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
@@ -26,9 +23,7 @@ def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
     return training.with_enough_ratings(rows, task.params["min_user_ratings"], task.params["min_item_ratings"])
 
 
-def publish(
-    task: Task, trained: TrainedModel, stats: TrainingStats, shaping: Mapping[str, Any], folder: ModelFolder
-) -> Receipt:
+def publish(task: Task, trained: TrainedModel, stats: TrainingStats, shaping: Mapping[str, Any]) -> Receipt:
     """Saves a model under its version, `<hash of shaping>-<fingerprint of the data>`, and gives its receipt.
 
     Args:
@@ -36,10 +31,9 @@ def publish(
         trained: the model to save.
         stats: of its training ratings.
         shaping: the parameters that decide the model.
-        folder: of the model version.
     """
     version = f"{short(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
-    path, model = folder(version), trained.model
+    path, model = task.content_path(version), trained.model
     staging = publishing.staging_folder(task.root / path)
     write_model(model, staging)
     content, users = model_fingerprint(staging), len(model.users.ids)

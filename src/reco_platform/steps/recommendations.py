@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from reco_platform.engine.runner import Task, stage_arrow
+from reco_platform.engine.task import Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import fingerprint
 from reco_platform.lakehouse.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME, Contract
@@ -51,6 +51,6 @@ def publish(task: Task, contract: Contract, table: pa.Table, version: str) -> Re
     """Publishes lists where the step's artifact lies; the time of writing is no part of the fingerprint."""
     stable = [name for name in contract.names if name not in VOLATILE_KEYS]
     content = fingerprint(contract.schema_hash, arrow_sums(table, stable))
-    staging = stage_arrow(task, task.artifact, table)
+    staging = task.stage_table(table)
     facts = {"model_version": version, "top_n": task.params["top_n"]}
-    return task.publish(staging, contract, task.artifact, fingerprint=content, rows=len(table), facts=facts)
+    return task.publish(staging, contract, fingerprint=content, rows=len(table), facts=facts)

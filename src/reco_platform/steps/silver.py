@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from reco_platform.cleaning import csv_reader, native, quality
 from reco_platform.cleaning.quality import Cleaned
 from reco_platform.cleaning.rules import Cleaning, rejected_schema
+from reco_platform.core import environment
 from reco_platform.core.errors import DataError
-from reco_platform.engine.runner import ETL_ENGINE, QUALITY_FINGERPRINT, Task
+from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publishing, quarantine, storage
@@ -27,7 +28,7 @@ from reco_platform.store.file_fingerprint import file_fingerprint
 from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, remove_tree
 
 
-def make(task: Task, cleaning: Cleaning) -> Receipt:
+def silver_table(task: Task, cleaning: Cleaning) -> Receipt:
     """Makes a silver table, its quarantine and its quality report.
 
     Raises:
@@ -61,9 +62,7 @@ def make(task: Task, cleaning: Cleaning) -> Receipt:
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
     content = fingerprint(cleaning.contract.schema_hash, cleaned.sums)
     facts |= {quarantine.FINGERPRINT: quarantined, **written}
-    return task.publish(
-        staging, cleaning.contract, layout.silver(table), fingerprint=content, rows=cleaned.rows_out, facts=facts
-    )
+    return task.publish(staging, cleaning.contract, fingerprint=content, rows=cleaned.rows_out, facts=facts)
 
 
 def write_report(path: StorePath, found: dict[str, Any]) -> dict[str, str]:
@@ -74,7 +73,7 @@ def write_report(path: StorePath, found: dict[str, Any]) -> dict[str, str]:
 
 def needs_spark(task: Task) -> bool:
     """Whether Spark cleans: as configured, or where the CSV file is too large for this machine's memory."""
-    wanted = os.environ.get(ETL_ENGINE, "auto")
+    wanted = os.environ.get(environment.ETL_ENGINE, "auto")
     if wanted != "auto" or task.inputs["bronze"].kind == "absent":
         return wanted == "spark"
     needed = native.BYTES_PER_CSV_BYTE * (task.root / task.inputs["bronze"].path).stat().st_size

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reco_platform.engine.runner import Task, git_commit
+from reco_platform.engine.provenance import git_commit
+from reco_platform.engine.task import Task
 from reco_platform.lakehouse import layout
 
 HEADLINES = ("rmse", "test_count", "predictions_count", "coverage", "cold_count", "cold_share")

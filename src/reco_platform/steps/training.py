@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform.engine.runner import Task
+from reco_platform.engine.task import Task
 from reco_platform.lakehouse import publishing
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import engine as als_engine
@@ -17,7 +17,7 @@ from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training
 from reco_platform.models.als.training import Callback, TrainedModel, TrainingStats, no_callback
 from reco_platform.spark.session import spark_session
-from reco_platform.steps.model_artifact import ModelFolder, publish, training_rows
+from reco_platform.steps.model_artifact import publish, training_rows
 from reco_platform.store.paths import StorePath, arrow_sink
 
 
@@ -29,19 +29,18 @@ def needs_spark(task: Task) -> bool:
     return chosen_engine(task).engine == "spark-ml"
 
 
-def make(task: Task, folds: Collection[str], folder: ModelFolder, **variant: Any) -> Receipt:
+def train_and_publish(task: Task, folds: Collection[str], **variant: Any) -> Receipt:
     """Trains a model on some folds by the engine that suits, and publishes it.
 
     Args:
         task: with the input interactions.
         folds: names of the folds to train on.
-        folder: of the model version.
         variant: distinguishes the model from others with the same parameters, such as refit=True.
     """
     choice = chosen_engine(task)
     task.log(f"engine {choice.engine}: {choice.why}")
     trained, stats = (train_by_spark if choice.engine == "spark-ml" else train_natively)(task, folds)
-    return publish(task, trained, stats, als_engine.shaping(task.params, choice.engine) | variant, folder)
+    return publish(task, trained, stats, als_engine.shaping(task.params, choice.engine) | variant)
 
 
 def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:

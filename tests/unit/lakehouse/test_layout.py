@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.pipeline.steps_table import STEP_OF, artifact_of
 
 
 def test_a_receipt_lies_beside_what_it_stands_for() -> None:
@@ -19,17 +20,20 @@ def test_bronze_and_reports_of_two_data_sets_never_meet() -> None:
     for table in layout.TABLES:
         assert first.bronze(table) != second.bronze(table)
         assert first.quality_report(table) != second.quality_report(table)
-    assert first.etl_report != second.etl_report
+    assert artifact_of("etl_report", "a") != artifact_of("etl_report", "b")
 
 
 def test_results_of_two_models_never_meet() -> None:
-    for place in (layout.model, layout.evaluation, layout.run_metrics, layout.report):
-        assert place("0a-1b") != place("0a-1c")
-        assert "0a-1b" in place("0a-1b")
+    versioned = [step for step in STEP_OF.values() if step.is_versioned]
+    assert {"train_als", "evaluate", "run_metrics", "report"} <= {step.name for step in versioned}
+    for step in versioned:
+        first, second = (step.content_path(step.artifact, "demo", version) for version in ("0a-1b", "0a-1c"))
+        assert first != second
+        assert "0a-1b" in first
 
 
-def test_no_two_tables_share_a_folder() -> None:
-    places = [*map(layout.silver, layout.TABLES), *map(layout.quarantine, layout.TABLES), layout.INTERACTIONS]
-    places += [layout.RECOMMENDATIONS, layout.MODELS]
-    assert len(set(places)) == len(places)
+def test_no_two_results_share_a_folder() -> None:
+    tables = [step.artifact for step in STEP_OF.values() if step.kind in ("table", "model")]
+    places = [*tables, *map(layout.quarantine, layout.TABLES)]
+    assert len(set(places)) == len(places) >= 10
     assert not any(a != b and Path(b).is_relative_to(a) for a in places for b in places)

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from reco_platform.core.errors import ConfigError, TableError
-from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.maintenance import clean
 from reco_platform.pipeline import invocation
+from reco_platform.pipeline.steps_table import LAYERS, folders_of
 
 
 @pytest.fixture
 def lakehouse(tmp_path: Path) -> Lakehouse:
     """A lakehouse with a file in every place that the pipeline fills, and one of the user's own beside each layer."""
     lakehouse = Lakehouse(str(tmp_path / "lake"), "small")
-    for layer in (*layout.LAYERS, "runs"):
-        for artifact in layout.made_in(layer, "small"):
+    for layer in (*LAYERS, "runs"):
+        for artifact in folders_of(layer, "small"):
             name = artifact if "." in artifact else f"{artifact}/deep/er/data"
             write(lakehouse.folder / name, "0123456789")
             if "." not in artifact:
@@ -39,7 +39,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(lakehouse: Lakehouse) -> None:
-    found = clean.of_layers(lakehouse, (*layout.LAYERS, "runs"))
+    found = clean.of_layers(lakehouse, (*LAYERS, "runs"))
     assert {"gold/interactions", "silver/ratings", "sweeps", "_logs"} <= {one.what for one in found}
     assert next(one.bytes for one in found if one.what == "silver/ratings") == 12, "the table's file and its receipt"
     clean.remove(lakehouse, found)
@@ -60,7 +60,7 @@ def test_an_emptied_lakehouse_goes_with_its_lock(lakehouse: Lakehouse) -> None:
         (lakehouse.folder / name).unlink()
         clean.remove_empty(lakehouse, (lakehouse.folder / name).parent)
     with invocation.locked(lakehouse):
-        clean.remove(lakehouse, clean.of_layers(lakehouse, (*layout.LAYERS, "runs")))
+        clean.remove(lakehouse, clean.of_layers(lakehouse, (*LAYERS, "runs")))
         assert clean.remove_root(lakehouse) == []
     assert not lakehouse.folder.exists()
 
@@ -91,7 +91,7 @@ def test_a_lakehouse_that_is_itself_a_symlink_is_emptied_and_its_link_stays(
 ) -> None:
     link = Lakehouse(str(tmp_path / "link"), "small")
     Path(link.root).symlink_to(lakehouse.root)
-    clean.remove(link, clean.of_layers(link, (*layout.LAYERS, "runs")))
+    clean.remove(link, clean.of_layers(link, (*LAYERS, "runs")))
     assert files(lakehouse.folder) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
 
 

@@ -9,15 +9,20 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from reco_platform.engine import runner
+from reco_platform.engine import memo
+from reco_platform.engine.task import memo_folder
 from reco_platform.lakehouse import layout, publishing, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance import clean
 from reco_platform.maintenance import prune as retention
-from reco_platform.pipeline.steps_table import MAKERS
+from reco_platform.pipeline.steps_table import STEP_OF, artifact_of
 from reco_platform.store import atomic_write, file_fingerprint
 from support.builders import publish, ratings_table, sorted_rows
+
+
+def content_of(name: str, version: str) -> str:
+    return STEP_OF[name].content_path(STEP_OF[name].artifact, "small", version)
 
 
 @pytest.fixture
@@ -27,11 +32,11 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
 
 def remember(lakehouse: Lakehouse, name: str, receipt: Receipt, digest: str) -> Receipt:
     """Files a receipt in the memo; of a file its content too."""
-    memo = runner.memo_folder(MAKERS[name], lakehouse.folder, lakehouse.artifact(name))
-    atomic_write.write_text(memo / f"{digest}.json", receipt.text())
+    folder = memo_folder(STEP_OF[name], lakehouse.folder, artifact_of(name, lakehouse.dataset))
+    atomic_write.write_text(folder / f"{digest}.json", receipt.text())
     if receipt.kind == "file":
-        atomic_write.write_bytes(memo / f"{digest}.payload", (lakehouse.folder / receipt.path).read_bytes())
-    atomic_write.write_text(memo / f"{runner.LAST}.json", receipt.text())
+        atomic_write.write_bytes(folder / f"{digest}.payload", (lakehouse.folder / receipt.path).read_bytes())
+    atomic_write.write_text(folder / f"{memo.LAST}.json", receipt.text())
     atomic_write.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
     return receipt
 
@@ -45,22 +50,30 @@ def ratings(lakehouse: Lakehouse, first_user: int) -> Receipt:
 def run(lakehouse: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
     """A run of a model version: interactions, a model folder and metrics, remembered and current."""
     made = {"step": "interactions", "inputs": {"ratings": table.content}}
-    rows = publish(lakehouse.folder, ratings_table(10 * int(table.version or 0) + 500), path=layout.INTERACTIONS)
+    rows = publish(
+        lakehouse.folder, ratings_table(10 * int(table.version or 0) + 500), path=STEP_OF["interactions"].artifact
+    )
     rows = remember(lakehouse, "interactions", replace(rows, made_from=made), f"i{version}")
-    path = layout.model(version)
+    path = content_of("model", version)
     staging = publishing.staging_folder(lakehouse.folder / path)
     (staging / "factors.parquet").write_text(version, encoding="utf-8")
     publishing.publish_folder(staging, lakehouse.folder / path, fingerprint=version, rows=1)
     made = {"step": "train_als", "inputs": {"interactions": rows.content}}
     facts = {"model_version": version}
-    model = Receipt(layout.MODELS, "model", path, fingerprint=version, facts=facts, made_from=made)
+    model = Receipt(STEP_OF["model"].artifact, "model", path, fingerprint=version, facts=facts, made_from=made)
     model = remember(lakehouse, "model", model, f"m{version}")
     text = json.dumps({"model_version": version, "served_version": version, "execution_ts": moment})
-    atomic_write.write_text(lakehouse.folder / layout.run_metrics(version), text)
+    atomic_write.write_text(lakehouse.folder / content_of("run_metrics", version), text)
     made = {"step": "run_metrics", "inputs": {"model": model.whole, "interactions": rows.whole}}
-    found = file_fingerprint.file_fingerprint(lakehouse.folder / layout.run_metrics(version))
+    found = file_fingerprint.file_fingerprint(lakehouse.folder / content_of("run_metrics", version))
     metrics = Receipt(
-        layout.RUN_METRICS, "file", layout.run_metrics(version), "json", fingerprint=found, facts=facts, made_from=made
+        STEP_OF["run_metrics"].artifact,
+        "file",
+        content_of("run_metrics", version),
+        "json",
+        fingerprint=found,
+        facts=facts,
+        made_from=made,
     )
     return remember(lakehouse, "run_metrics", metrics, f"x{version}")
 
@@ -99,7 +112,7 @@ def test_the_newest_runs_stay_with_what_they_were_made_from(lakehouse: Lakehouse
 def test_lists_of_popular_movies_stay_with_the_run_that_served_them(lakehouse: Lakehouse) -> None:
     for number in (1, 2, 3):
         run(lakehouse, f"v{number}", f"2020-01-0{number}", ratings(lakehouse, number))
-        table = publish(Path(lakehouse.root), ratings_table(100 * number), path=layout.FALLBACK)
+        table = publish(Path(lakehouse.root), ratings_table(100 * number), path=STEP_OF["fallback"].artifact)
         facts = {"model_version": f"popular-90d-v{number}"}
         remember(lakehouse, "fallback", replace(table, facts=facts, made_from={"step": "fallback"}), f"f{number}")
     prune(lakehouse, 2)
@@ -110,11 +123,11 @@ def test_lists_of_popular_movies_stay_with_the_run_that_served_them(lakehouse: L
 def test_the_current_version_stays_however_old_it_is(lakehouse: Lakehouse) -> None:
     table = ratings(lakehouse, 1)
     old = run(lakehouse, "v1", "2020-01-01", table)
-    model = receipts.read(lakehouse.receipt(layout.MODELS))
+    model = receipts.read(lakehouse.receipt(STEP_OF["model"].artifact))
     run(lakehouse, "v2", "2020-01-02", table)
     for receipt in (old, model):  # gone back to the first
         atomic_write.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
-    for memo in (
+    for path in (
         lakehouse.folder / "gold/models/als/_memo/last.json",
         lakehouse.folder / "gold/metrics/_memo/run_metrics/last.json",
     ):

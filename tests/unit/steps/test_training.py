@@ -12,7 +12,7 @@ import pytest
 from reco_platform.config.model import Config
 from reco_platform.core.errors import ConfigError, EnvironmentProblemError
 from reco_platform.datasets import registry as datasets
-from reco_platform.engine.runner import Task
+from reco_platform.engine.task import Task
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models import biases
@@ -20,7 +20,7 @@ from reco_platform.models.als import engine as als_engine
 from reco_platform.models.als import spark as by_spark
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model, read_model
-from reco_platform.pipeline.steps_table import STEPS, may_stand_for, stands_for
+from reco_platform.pipeline.steps_table import STEPS, possible_inputs, resolve_input
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.steps import training as step
 from reco_platform.steps.model_artifact import publish
@@ -41,9 +41,7 @@ def train(task: Task, rows: pa.Table) -> training.TrainedModel:
 
 
 def published(task: Task, trained: training.TrainedModel, rows: pa.Table) -> tuple[Receipt, Model]:
-    receipt = publish(
-        task, trained, training.training_stats(rows), als_engine.shaping(task.params, "native"), "models/{}".format
-    )
+    receipt = publish(task, trained, training.training_stats(rows), als_engine.shaping(task.params, "native"))
     return receipt, read_model(task.root / receipt.path)
 
 
@@ -63,7 +61,7 @@ def test_config_decides_which_models_are_made_and_which_one_serves() -> None:
     assert all_of_it.receipt("served_model") == "lake/gold/models/als_refit.receipt.json"
     assert usual.receipt("plain_model") == "lake/gold/baselines/als_plain.receipt.json"
     for name in ("served_model", "plain_model"):
-        assert {stands_for(name, one.config) for one in (usual, plain, all_of_it)} == set(may_stand_for(name))
+        assert {resolve_input(name, one.config) for one in (usual, plain, all_of_it)} == set(possible_inputs(name))
 
 
 def test_a_refit_model_has_a_version_of_its_own(tmp_path: Path) -> None:
@@ -71,7 +69,7 @@ def test_a_refit_model_has_a_version_of_its_own(tmp_path: Path) -> None:
     shaping = als_engine.shaping(task.params, "native")
     trained = train(task, rows)
     versions = {
-        publish(task, trained, training.training_stats(rows), trial, "models/{}".format).facts["model_version"]
+        publish(task, trained, training.training_stats(rows), trial).facts["model_version"]
         for trial in (shaping, shaping | {"refit": True})
     }
     assert len(versions) == 2

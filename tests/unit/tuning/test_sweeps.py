@@ -20,14 +20,15 @@ from reco_platform.config.patterns import METRIC, RANKING_METRICS, RATING_METRIC
 from reco_platform.core import hashing
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.engine import runner
-from reco_platform.engine.runner import Task
+from reco_platform.engine.task import Task
 from reco_platform.evaluation.dataset import Settings
 from reco_platform.evaluation.evaluate import evaluate
 from reco_platform.evaluation.user_sums import figures
+from reco_platform.lakehouse import publishing
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import engine as als_engine
-from reco_platform.pipeline.steps_table import OF_SWEEPS, STEPS
-from reco_platform.steps import trials
+from reco_platform.pipeline.steps_table import STEPS, SWEEP_STEPS
+from reco_platform.steps import trial
 from reco_platform.tuning import data as sweep_data
 from reco_platform.tuning import leaderboard, sweeps, validation_score
 from reco_platform.tuning.sweeps import Sweep, expand
@@ -177,7 +178,7 @@ def test_a_name_that_is_taken_or_no_folder_is_refused(name: str) -> None:
 
 
 def test_one_step_of_sweeps_alone_reads_interactions() -> None:
-    readers = [name for name in OF_SWEEPS if {"interactions", "ratings", "model"} & set(STEPS[name].reads)]
+    readers = [name for name in SWEEP_STEPS if {"interactions", "ratings", "model"} & set(STEPS[name].reads)]
     assert readers == ["sweep_data"]
     assert STEPS["trial"].reads == ("sweep_data",)
 
@@ -217,9 +218,9 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
     """A trial with the folds of `drawn`."""
     folder = tmp_path / "sweeps" / "data"
     if not folder.is_dir():
-        staging = runner.publishing.staging_folder(folder)
+        staging = publishing.staging_folder(folder)
         found = sweep_data.write(sweep_data.collected(*drawn()), staging)
-        runner.publishing.publish_folder(staging, folder, fingerprint=found, rows=1000)
+        publishing.publish_folder(staging, folder, fingerprint=found, rows=1000)
     fingerprint = next((folder / "_manifests").glob("*.json")).stem
     data = Receipt("sweeps/data", "folder", "sweeps/data", "npy", None, 1000, "", fingerprint)
     sweep = asked(**{"rank": 4, "max_iter": 6, "evaluation_k": "5", **params})
@@ -235,9 +236,9 @@ def names_of_evaluation(task: Task) -> dict[str, Any]:
     folds = sweep_data.read(task.path("sweep_data"))
     from reco_platform.steps import training
 
-    model = training.fit(task, trials.table_of(folds), als_engine.choose(task.params, 1000)).model
+    model = training.fit(task, trial.table_of(folds), als_engine.choose(task.params, 1000)).model
     settings = Settings("drop", (5,), "threshold", 4.0, 90, 5.0, task.params["bootstrap_samples"], 42, 1)
-    train, validation = trials.rows_of(folds, folds.train), trials.rows_of(folds, folds.validation)
+    train, validation = trial.rows_of(folds, folds.train), trial.rows_of(folds, folds.validation)
     found: dict[str, Any] = evaluate(model, None, train, validation, genres=folds.genres, settings=settings)
     return dict(found["systems"]["als"])
 
@@ -246,7 +247,7 @@ def test_each_metric_is_the_evaluations_with_its_interval(tmp_path: Path) -> Non
     expected = names_of_evaluation(task_in(tmp_path))
     assert all(re.match(METRIC, name) for name in expected)
     for name in ("rmse_all", "mae_warm_clipped", "ndcg@5", "genre_diversity@5"):
-        last = trials.scored(task_in(tmp_path, sweep_metric=name))["scores"][-1]
+        last = trial.scored(task_in(tmp_path, sweep_metric=name))["scores"][-1]
         assert {key: last[key] for key in ("value", "low", "high")} == expected[name], name
 
 
@@ -257,7 +258,7 @@ def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: 
 
 
 def test_a_score_after_an_iteration_is_that_of_a_fit_of_so_many(tmp_path: Path) -> None:
-    long, short = (trials.scored(task_in(tmp_path, max_iter=most)) for most in (6, 3))
+    long, short = (trial.scored(task_in(tmp_path, max_iter=most)) for most in (6, 3))
     assert [score["iteration"] for score in long["scores"]] == list(range(1, 7))
 
     def stable(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -269,11 +270,11 @@ def test_a_score_after_an_iteration_is_that_of_a_fit_of_so_many(tmp_path: Path) 
 
 
 def test_patience_ends_a_fit_that_gets_no_better_and_its_best_iteration_counts(tmp_path: Path) -> None:
-    whole = trials.scored(task_in(tmp_path, max_iter=30, reg_param=0.001))["scores"]
+    whole = trial.scored(task_in(tmp_path, max_iter=30, reg_param=0.001))["scores"]
     values = [score["value"] for score in whole]
     best = values.index(min(values))
     task = task_in(tmp_path, max_iter=30, reg_param=0.001, patience=2)
-    found = trials.scored(task)
+    found = trial.scored(task)
     ended = next(n for n in range(2, 31) if min(range(n + 1), key=values.__getitem__) <= n - 2)
     assert len(found["scores"]) == ended + 1 < 30
     result = {"trial": "a", "params": task.values, "seconds": 1.0, **found}
@@ -284,7 +285,7 @@ def test_patience_ends_a_fit_that_gets_no_better_and_its_best_iteration_counts(t
 
 def test_a_catalogue_smaller_than_the_lists_to_be_judged_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="knows only 40 movies"):
-        trials.scored(task_in(tmp_path, sweep_metric="ndcg@50"))
+        trial.scored(task_in(tmp_path, sweep_metric="ndcg@50"))
 
 
 # --- trials that fail
@@ -307,7 +308,7 @@ def test_a_training_that_dies_is_a_failed_trial(
     (tmp_path / "scripts" / "trial.py").write_text(script)
     task = task_in(tmp_path)
     monkeypatch.chdir(tmp_path)
-    receipt = trials.make(task, [])
+    receipt = trial.run_fit(task, [])
     assert receipt.failed and not receipt.lasting
     assert said in json.loads((tmp_path / receipt.path).read_text())["error"]
     runner.finish(task, receipt, 0.0)
@@ -325,10 +326,10 @@ def test_an_error_of_the_training_is_the_trials_own(
     data = tmp_path / "sweeps" / "data.receipt.json"
     data.parent.mkdir(exist_ok=True)
     data.write_text(task.inputs["sweep_data"].text())
-    monkeypatch.setenv(trials.OUTPUT, str(tmp_path / "out.json"))
-    monkeypatch.setattr(trials, "scored", lambda _: (_ for _ in ()).throw(error))
+    monkeypatch.setenv(trial.OUTPUT, str(tmp_path / "out.json"))
+    monkeypatch.setattr(trial, "scored", lambda _: (_ for _ in ()).throw(error))
     words = ["--lakehouse", str(tmp_path), "--receipt", str(task.receipt_path)]
-    assert trials.fit([*words, "--sweep-data", str(data)]) == 0
+    assert trial.fit([*words, "--sweep-data", str(data)]) == 0
     assert json.loads((tmp_path / "out.json").read_text()) == {"status": "failed", "error": said}
 
 

@@ -1,9 +1,8 @@
-"""The step train_plain: plain ALS, a baseline without biases, trained like the model that is evaluated."""
+"""Trains ALS without biases, a baseline, by the native engine on the ratings of the evaluated model."""
 
 from __future__ import annotations
 
-from reco_platform.engine.runner import Task
-from reco_platform.lakehouse import layout
+from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import engine as als_engine
 from reco_platform.models.als import training
@@ -11,8 +10,8 @@ from reco_platform.splits import interactions
 from reco_platform.steps.model_artifact import publish, training_rows
 
 
-def make(task: Task) -> Receipt:
+def work(task: Task) -> Receipt:
     rows = training_rows(task, interactions.TRAINING)
     params = {**task.params, "biased": False}
     trained = training.train(rows, params, threads=task.threads, log=task.log)
-    return publish(task, trained, training.training_stats(rows), als_engine.shaping(params, "native"), layout.als_plain)
+    return publish(task, trained, training.training_stats(rows), als_engine.shaping(params, "native"))

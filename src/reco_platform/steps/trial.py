@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reco_platform.core import project
+from reco_platform.core import environment, project
 from reco_platform.core.errors import RecoError
-from reco_platform.engine import journal, runner
-from reco_platform.engine.runner import Task
+from reco_platform.engine import command_line, journal
+from reco_platform.engine.task import Task
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
@@ -45,7 +45,7 @@ def id_of(task: Task) -> str:
     return Path(task.artifact).parent.name
 
 
-def make(task: Task, argv: Sequence[str]) -> Receipt:
+def run_fit(task: Task, argv: Sequence[str]) -> Receipt:
     """Runs the fit in a process of its own and publishes what came out.
 
     Args:
@@ -66,21 +66,21 @@ def make(task: Task, argv: Sequence[str]) -> Receipt:
     facts = {key: value for key, value in result.items() if key in {"status", "error"}}
     if "error" in found:
         print(f"[ERROR] trial {name}: {found['error']}", file=sys.stderr, flush=True)
-    return task.publish_file(f"{task.artifact}.json", json.dumps(result, indent=1, allow_nan=False) + "\n", facts)
+    return task.publish_file(json.dumps(result, indent=1, allow_nan=False) + "\n", facts)
 
 
 def attempt(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
     """What the fit found, or how it failed."""
-    script, environment = str(project.file(task.step.script)), dict(os.environ)
+    script, variables = str(project.file(task.step.script)), dict(os.environ)
     command = [sys.executable, script, *argv]
     if task.params["engine"] == "spark-ml":
-        memory = os.environ.get(runner.MEMORY, "2g")
+        memory = os.environ.get(environment.MEMORY, "2g")
         command = submit.submit_command(script, argv, threads=task.threads, memory=memory, input_bytes=size)
-        environment = submit.spark_environment()
+        variables = submit.spark_environment()
     with tempfile.TemporaryDirectory(prefix="trial-") as folder:
         output = Path(folder) / "result.json"
-        environment |= {OUTPUT: str(output), journal.VARIABLE: ""}  # a thousand fits would drown the journal
-        ended = subprocess.run(command, env=environment, check=False).returncode
+        variables |= {OUTPUT: str(output), journal.VARIABLE: ""}  # a thousand fits would drown the journal
+        ended = subprocess.run(command, env=variables, check=False).returncode
         if output.is_file():
             found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
             return found
@@ -108,7 +108,7 @@ def fit(argv: Sequence[str]) -> int:
     """Trains, scores and writes the result, whatever it is, to the file that OUTPUT names."""
     step = STEPS["trial"]
     try:
-        task = runner.task_from(step, runner.parser(step, "").parse_args(list(argv)))
+        task = command_line.task_from(step, command_line.parser(step, "").parse_args(list(argv)))
         # Trials run side by side: their lines of progress tell which is which.
         found = scored(replace(task, step=replace(step, name=f"trial {id_of(task)}")))
     except RecoError as error:

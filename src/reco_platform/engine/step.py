@@ -1,0 +1,106 @@
+"""What the engine knows of one step of a pipeline. The table of steps is passed in; the engine never imports it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Layer = Literal["bronze", "silver", "gold", "sweeps"]
+ResultKind = Literal["table", "model", "folder", "file"]
+
+
+@dataclass(frozen=True)
+class ReportCopy:
+    """A copy of a step's newest file for Snakemake's own report (`snakemake --report`).
+
+    Attributes:
+        file: its name in reports/_latest/.
+        caption: name of the caption file in rules/captions/.
+        category: heading in the report.
+        label: what it is, in words.
+    """
+
+    file: str
+    caption: str
+    category: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        name: also the name of its rule, of its script and of its module in `steps`.
+        makes: its result, by the name under which other steps read it.
+        description: what it makes, in one sentence; the docstring of its rule.
+        layer: part of the lakehouse that it belongs to.
+        kind: of its result.
+        artifact: path of its result in the lakehouse, without suffix or version; may contain {dataset}.
+        content: path of the content: {artifact}, {dataset} and {version} (the model version) are filled in.
+        reads: its inputs by name.
+        keys: config keys that shape its result.
+        files: files other than Python modules that shape its result, relative to the package.
+        all_threads: whether it uses every core that the run has; otherwise one.
+        memory_mb: memory that Snakemake reserves for it.
+        reads_facts: whether it reads the facts in its inputs' receipts, and not only their content.
+        version_of: the input whose model version its result belongs to; None for a result that belongs to no model.
+        serves_as: name under which others read its result where it is enabled, and the model itself otherwise.
+        only_if: config key that must be true for the step to be part of a run; None for always.
+        reads_trials: whether it also reads the trials of a sweep: those that its parameter `cells` names.
+        own: its parameters that are no config keys.
+        report_copy: the copy for Snakemake's report, if there is one.
+    """
+
+    name: str
+    makes: str
+    description: str
+    layer: Layer
+    kind: ResultKind
+    artifact: str
+    content: str = "{artifact}"
+    reads: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    all_threads: bool = False
+    memory_mb: int = 1500
+    reads_facts: bool = False
+    version_of: str | None = None
+    serves_as: str | None = None
+    only_if: str | None = None
+    reads_trials: bool = False
+    own: tuple[str, ...] = ()
+    report_copy: ReportCopy | None = None
+
+    def is_enabled(self, config: Any) -> bool:
+        """Whether a run with this configuration has the step."""
+        return self.only_if is None or bool(getattr(config, self.only_if))
+
+    def artifact_path(self, dataset: str) -> str:
+        """Path of the artifact in the lakehouse of a data set."""
+        return self.artifact.replace("{dataset}", dataset)
+
+    def content_path(self, artifact: str, dataset: str, version: str = "") -> str:
+        """Path of the content of one of its artifacts in the lakehouse.
+
+        Args:
+            artifact: as in the receipt.
+            dataset: name of the data set.
+            version: the model version; `*` for a pattern of all.
+        """
+        filled = self.content.replace("{artifact}", artifact).replace("{version}", version)
+        return filled.replace("{dataset}", dataset)
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether results of several model versions are kept side by side."""
+        return "{version}" in self.content
+
+    @property
+    def is_file(self) -> bool:
+        return self.kind == "file"
+
+    @property
+    def script(self) -> str:
+        """Path of its script, relative to the project."""
+        return f"scripts/{self.name}.py"

@@ -1,0 +1,207 @@
+"""One step about to run: its parameters, the receipts of its inputs, and how it publishes its result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from reco_platform.config import commands
+from reco_platform.core import environment
+from reco_platform.core.errors import TableError
+from reco_platform.core.hashing import step_digest
+from reco_platform.engine import journal
+from reco_platform.engine.step import Step
+from reco_platform.lakehouse import layout, publishing, storage
+from reco_platform.lakehouse.contracts import Contract
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.store import atomic_write, file_fingerprint
+from reco_platform.store.paths import StorePath
+
+QUALITY_FINGERPRINT = "quality_fingerprint"
+"""The fact of a silver table that names its quality report."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step about to run, with the receipts of its inputs.
+
+    Attributes:
+        step: the step.
+        dataset: name of the data set.
+        root: the lakehouse.
+        receipt_path: the receipt to write.
+        artifact: what is made, as in the receipt.
+        params: config values and own parameters by key, and the code digest as `code`.
+        inputs: the receipt of each input.
+        threads: threads that it may use; they never change the result.
+        log_level: Spark's log level.
+    """
+
+    step: Step
+    dataset: str
+    root: StorePath
+    receipt_path: Path
+    artifact: str
+    params: dict[str, Any]
+    inputs: dict[str, Receipt]
+    threads: int
+    log_level: str
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """The identity of each input, for the digest."""
+        return {name: identity(self.step, receipt) for name, receipt in self.inputs.items()}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters without the code digest."""
+        return {key: value for key, value in self.params.items() if key != "code"}
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that shapes the result: the key of the memo."""
+        return step_digest(f"{self.step.name} {self.artifact}", self.values, self.params["code"], self.identities)
+
+    @property
+    def memo(self) -> StorePath:
+        """Folder of the earlier receipts of this artifact."""
+        return memo_folder(self.step, self.root, self.artifact)
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """What the receipt records about how the result was made."""
+        return {
+            "step": self.step.name,
+            "code": self.params["code"],
+            "params": self.values,
+            "inputs": self.identities,
+        }
+
+    def say(self, text: str) -> None:
+        """Prints a line about the step."""
+        print(f"[{self.step.name}] {text}", flush=True)
+
+    def log(self, text: str) -> None:
+        """Reports progress, on the terminal and in the journal of the run."""
+        self.say(text)
+        journal.record("progress", self.step.name, self.artifact, text=text)
+
+    def open(self, name: str) -> storage.Opened:
+        """An input table at exactly the version that its receipt names."""
+        receipt = self.inputs[name]
+        return storage.open_table(self.root, receipt, rebuild_command(self.root, receipt))
+
+    def path(self, name: str) -> Path:
+        """An input file or folder on this machine, checked against its receipt."""
+        return storage.path_of(self.root, self.checked(name))
+
+    def checked(self, name: str) -> Receipt:
+        """The receipt of an input that holds what it says.
+
+        Raises:
+            TableError: if it does not.
+        """
+        receipt = self.inputs[name]
+        found = storage.problem(self.root, receipt)
+        if found:
+            raise TableError(found, f"rebuild it with: {rebuild_command(self.root, receipt)}")
+        return receipt
+
+    @property
+    def lakehouse(self) -> Lakehouse:
+        return Lakehouse(str(self.root), self.dataset)
+
+    def uri(self, name: str) -> str:
+        """Address of an input folder, for Spark; checked against its receipt."""
+        return (self.root / self.checked(name).path).absolute().as_uri()
+
+    def content_path(self, version: str = "") -> str:
+        """Path of the content that the step makes, relative to the lakehouse; `version` is the model version."""
+        return self.step.content_path(self.artifact, self.dataset, version)
+
+    def publish(
+        self, staging: StorePath, contract: Contract, *, fingerprint: str, rows: int, facts: dict[str, Any]
+    ) -> Receipt:
+        """Publishes a staged table as the step's result and returns its receipt."""
+        path, digest = self.content_path(), contract.schema_hash
+        version = self.publish_rows(
+            staging, path, contract.schema, contract.partition_by, fingerprint=fingerprint, rows=rows
+        )
+        table_format = self.params["storage_format"]
+        return Receipt(self.artifact, "table", path, table_format, version, rows, digest, fingerprint, facts)
+
+    def publish_rows(
+        self,
+        staging: StorePath,
+        path: str,
+        schema: pa.Schema,
+        partition_by: Sequence[str],
+        *,
+        fingerprint: str,
+        rows: int,
+    ) -> int | None:
+        """Publishes a staged table at a path of the lakehouse and returns its Delta version.
+
+        A foreign table at the path is replaced if the run may overwrite.
+        """
+        target, table_format = self.root / path, self.params["storage_format"]
+        if os.environ.get(environment.FORCE_OVERWRITE):
+            publishing.make_room(target, table_format, self.dataset)
+        return publishing.publish_table(
+            staging,
+            target,
+            storage_format=table_format,
+            schema=schema,
+            partition_by=partition_by,
+            fingerprint=fingerprint,
+            rows=rows,
+            dataset=self.dataset,
+        )
+
+    def publish_file(self, content: str, facts: dict[str, Any] | None = None, version: str = "") -> Receipt:
+        """Writes the step's result, a small file, and returns its receipt."""
+        path = self.content_path(version)
+        target = self.root / path
+        atomic_write.write_text(target, content)
+        found = file_fingerprint.file_fingerprint(target)
+        return Receipt(self.artifact, "file", path, target.suffix.lstrip("."), None, 0, "", found, facts or {})
+
+    def stage_table(self, table: pa.Table) -> Path:
+        """A staging folder of the step's result with one Parquet file that holds the table."""
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        staging = publishing.staging_folder(self.root / self.content_path())
+        pq.write_table(table, staging / "part-00000.parquet", compression="zstd", row_group_size=1 << 20)
+        return staging
+
+
+def identity(step: Step, receipt: Receipt) -> str:
+    """What a step's digest sees of an input."""
+    return receipt.whole if step.reads_facts else receipt.content
+
+
+def memo_folder(step: Step, root: StorePath, artifact: str) -> StorePath:
+    """Folder of the earlier receipts of an artifact, by digest: inside its folder, or beside its file."""
+    target = root / artifact
+    return target.parent / storage.MEMO / target.name if step.is_file else target / storage.MEMO
+
+
+def rebuild_command(root: StorePath, receipt: Receipt) -> str:
+    """The command that rebuilds exactly what a receipt stands for, as part of a run like this one."""
+    rule = receipt.made_from.get("step", "bronze")
+    target = os.environ.get(environment.TARGET, "gold")
+    given = os.environ.get(environment.OVERRIDES, "")
+    if blocked(root, receipt, os.environ.get(layout.DATASET, "")) and f"{commands.FORCE}=" not in given:
+        given = f"{given or '--config'} {commands.FORCE}=true"
+    return commands.as_typed(target, rule, given)
+
+
+def blocked(root: StorePath, receipt: Receipt, dataset: str) -> bool:
+    """Whether what stands at a table's path keeps its step from making it again."""
+    return receipt.kind == "table" and publishing.obstacle(root / receipt.path, receipt.format, dataset) is not None

@@ -1,0 +1,36 @@
+"""One JSON file that says what was trained, on what, how good it is, and what was recommended."""
+
+import json
+import time
+
+from reco_platform.engine.task import Task
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als import engine as als_engine
+
+
+def work(task: Task) -> Receipt:
+    model = task.inputs["model"]
+    version, served = model.facts["model_version"], task.inputs["served_model"].facts["model_version"]
+    split = task.inputs["interactions"].facts
+    metrics = {
+        "model_version": version,
+        "served_version": served,
+        "refit": served != version,
+        "chosen_by": task.params["chosen_by"],
+        "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "hyperparameters": {
+            **als_engine.shaping(task.params, model.facts["engine"]),
+            "cold_start_strategy": task.params["cold_start_strategy"],
+        },
+        "dataset_info": {
+            "dataset": task.dataset,
+            "storage_format": task.params["storage_format"],
+            "interactions_fingerprint": task.inputs["interactions"].fingerprint,
+            "split_info": {**split, "total_count": split["train_count"] + split["test_count"]},
+        },
+        "training": {key: value for key, value in model.facts.items() if key not in {"model_version", "engine"}},
+        "evaluation": json.loads(task.path("evaluation").read_text(encoding="utf-8")),
+        "recommendations": {"top_n": task.params["top_n"], "users": task.inputs["recommendations"].rows},
+    }
+    text = json.dumps(metrics, indent=1, allow_nan=False) + "\n"
+    return task.publish_file(text, {"model_version": version}, version)

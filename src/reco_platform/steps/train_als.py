@@ -1,0 +1,12 @@
+"""Trains the ALS model on the train and validation folds and saves it in Spark's format, under its model version."""
+
+from __future__ import annotations
+
+from reco_platform.engine.task import Task
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.splits import interactions
+from reco_platform.steps.training import train_and_publish
+
+
+def work(task: Task) -> Receipt:
+    return train_and_publish(task, interactions.TRAINING)
