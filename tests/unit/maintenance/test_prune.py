@@ -131,7 +131,7 @@ def test_the_current_version_stays_however_old_it_is(lakehouse: Lakehouse) -> No
         lakehouse.folder / "gold/models/als/_memo/last.json",
         lakehouse.folder / "gold/metrics/_memo/run_metrics/last.json",
     ):
-        atomic_write.write_text(memo, (model if "models" in str(memo) else old).text())
+        atomic_write.write_text(path, (model if "models" in str(path) else old).text())
     plan = prune(lakehouse, 1)
     assert (plan.kept, plan.dropped) == (("v1",), ("v2",))
     assert there(lakehouse, "gold/models/als/[!._]*") == ["v1"]

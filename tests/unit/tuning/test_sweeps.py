@@ -17,7 +17,7 @@ import yaml
 from reco_platform.config.load import load_config
 from reco_platform.config.model import Config
 from reco_platform.config.patterns import METRIC, RANKING_METRICS, RATING_METRICS
-from reco_platform.core import hashing
+from reco_platform.core import hashing, project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.engine import runner
 from reco_platform.engine.task import Task
@@ -307,7 +307,7 @@ def test_a_training_that_dies_is_a_failed_trial(
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "trial.py").write_text(script)
     task = task_in(tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(project, "ROOT", tmp_path)
     receipt = trial.run_fit(task, [])
     assert receipt.failed and not receipt.lasting
     assert said in json.loads((tmp_path / receipt.path).read_text())["error"]
