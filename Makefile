@@ -18,7 +18,7 @@ DATA ?= ../shared/data/ml-latest-small
 
 .PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
 .PHONY: airflow airflow-env airflow-test sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle
-.PHONY: cluster cluster-stop cluster-test torture audit
+.PHONY: cluster cluster-stop cluster-test chaos audit
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -80,7 +80,7 @@ test: setup airflow-env ## every test
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "cluster or airflow" $(ARGS)
 
-torture: setup ## hostile files, kills at random moments, damages and their repair: half an hour (make torture ARGS="--seed 7")
+chaos: setup ## hostile files, kills at random times, damages and their repair: half an hour (make chaos ARGS="--seed 7")
 	@PYTHONPATH=src:tests $(BIN)/python tests/chaos/campaign.py $(ARGS)
 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)

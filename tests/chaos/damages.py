@@ -1,6 +1,6 @@
-"""Damages of a lakehouse: how each is made, what `validate` says of it, and whether the command it prints repairs it.
+"""Damages to a lakehouse: what `validate` reports for each, and whether the command it prints repairs it.
 
-`table()` makes them all for real; test_damage.py holds what each must come to.
+`repair_all()` tries all of them; tests/faults/test_damage.py asserts what each must result in.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ FOREIGN = pa.table({"user": ["a", "b"], "stars": [1, 2]})
 
 @dataclass(frozen=True)
 class Damage:
-    """One damage.
+    """A way to damage a lakehouse.
 
     Attributes:
-        name: in words.
-        make: does it to a lakehouse; gives a text that the message must have.
+        name: for the report.
+        make: damages the lakehouse in a folder; returns a text that the message of `validate` must contain.
         shallow: whether `validate` finds it without `--deep`.
-        formats: of the tables.
+        formats: the table formats in which it can occur.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was found, and what the command that was printed came to."""
+    """One line of the result: whether the damage was found, and whether the command that was printed repaired it."""
 
     damage: str
     format: str
@@ -59,35 +59,35 @@ class Row:
     message: str
     command: str
     repaired: bool
-    left: list[str] = field(default_factory=list)
+    remaining: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        found = " | ".join("yes" if one else "NO" for one in (self.shallow, self.deep, self.repaired))
+        found = " | ".join("yes" if flag else "NO" for flag in (self.shallow, self.deep, self.repaired))
         return f"| {self.damage} | {self.format} | {found} | {self.message} | `{self.command}` |"
 
 
-# --- making them
+# --- damages
 
 
-def one(folder: Path, pattern: str) -> Path:
-    """The first of the files that a pattern finds."""
+def first_file(folder: Path, pattern: str) -> Path:
+    """The first file that matches a pattern, in alphabetical order."""
     return sorted(path for path in folder.glob(pattern) if "_memo" not in path.parts)[0]
 
 
 @contextmanager
-def same_time(path: Path) -> Iterator[None]:
-    """Keeps a file's time of change, as a dying disk does."""
+def keep_modification_time(path: Path) -> Iterator[None]:
+    """Keeps a file's modification time, as a failing disk does."""
     stat = path.stat()
     yield
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def flipped(pattern: str, at: bytes | None = None) -> Callable[[Path], str]:
-    """Flips the lowest bit of the byte in the middle of a file, or of the first byte of a text that it has."""
+def flip_bit(pattern: str, at: bytes | None = None) -> Callable[[Path], str]:
+    """Flips the lowest bit of a file's middle byte, or of the first byte of a text in it."""
 
     def make(lakehouse: Path) -> str:
-        path = one(lakehouse, pattern)
-        with same_time(path):
+        path = first_file(lakehouse, pattern)
+        with keep_modification_time(path):
             content = bytearray(path.read_bytes())
             content[content.index(at) if at else len(content) // 2] ^= 1
             path.write_bytes(bytes(content))
@@ -96,39 +96,39 @@ def flipped(pattern: str, at: bytes | None = None) -> Callable[[Path], str]:
     return make
 
 
-def removed(pattern: str, names: str = "") -> Callable[[Path], str]:
+def delete(pattern: str, names: str = "") -> Callable[[Path], str]:
     def make(lakehouse: Path) -> str:
-        path = one(lakehouse, pattern)
+        path = first_file(lakehouse, pattern)
         path.unlink()
         return names or path.name
 
     return make
 
 
-def cut(pattern: str, names: str = "") -> Callable[[Path], str]:
+def truncate(pattern: str, names: str = "") -> Callable[[Path], str]:
     def make(lakehouse: Path) -> str:
-        path = one(lakehouse, pattern)
+        path = first_file(lakehouse, pattern)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         return names or path.name
 
     return make
 
 
-def both_copies_flipped(lakehouse: Path) -> str:
-    """The metrics and the copy of them that the memo keeps."""
+def flip_both_copies(lakehouse: Path) -> str:
+    """Damages the metrics file and its copy in the memo."""
     for path in sorted((lakehouse / "gold/metrics/_memo/run_metrics").glob("*.payload")):
         path.write_bytes(path.read_bytes().replace(b"rmse", b"rmsd"))
-    return flipped("gold/metrics/run_metrics_*.json", b"rmse")(lakehouse)
+    return flip_bit("gold/metrics/run_metrics_*.json", b"rmse")(lakehouse)
 
 
-def edited_receipt(lakehouse: Path) -> str:
+def edit_receipt(lakehouse: Path) -> str:
     path = lakehouse / "gold/interactions.receipt.json"
     path.write_text(path.read_text("utf-8").replace('"fingerprint": "', '"fingerprint": "0'), "utf-8")
     return "was edited by hand"
 
 
-def resealed_receipt(lakehouse: Path) -> str:
-    """A receipt that fits its seal and names another content."""
+def reseal_receipt(lakehouse: Path) -> str:
+    """Replaces the receipt by one with a valid seal and another fingerprint."""
     path = lakehouse / "gold/interactions.receipt.json"
     body = json.loads(path.read_text("utf-8"))
     del body["seal"]
@@ -136,82 +136,82 @@ def resealed_receipt(lakehouse: Path) -> str:
     return "no longer holds"
 
 
-def others_receipt(lakehouse: Path) -> str:
+def swap_receipt(lakehouse: Path) -> str:
     shutil.copy(lakehouse / "silver/movies.receipt.json", lakehouse / "silver/ratings.receipt.json")
     return "that of another artifact, silver/movies"
 
 
-def changed_csv(lakehouse: Path) -> str:
-    path = one(lakehouse, "bronze/movielens/*/ratings.csv")
+def append_to_csv(lakehouse: Path) -> str:
+    path = first_file(lakehouse, "bronze/movielens/*/ratings.csv")
     with path.open("a", encoding="utf-8") as file:
         file.write("1,1,5.0,1500000000\n")
     return "ratings.csv"
 
 
-def checkpointed(lakehouse: Path) -> Path:
-    """Makes a checkpoint of silver/ratings; gives its log."""
+def make_checkpoint(lakehouse: Path) -> Path:
+    """Makes a checkpoint of silver/ratings; returns the folder of its log."""
     DeltaTable(str(lakehouse / "silver/ratings")).create_checkpoint()
     return lakehouse / "silver/ratings/_delta_log"
 
 
-def without_checkpoint(lakehouse: Path) -> str:
-    one(checkpointed(lakehouse), "*.checkpoint.parquet").unlink()
+def delete_checkpoint(lakehouse: Path) -> str:
+    first_file(make_checkpoint(lakehouse), "*.checkpoint.parquet").unlink()
     return "names the checkpoint of version"
 
 
-def cut_checkpoint(lakehouse: Path) -> str:
-    cut("*.checkpoint.parquet")(checkpointed(lakehouse))
+def truncate_checkpoint(lakehouse: Path) -> str:
+    truncate("*.checkpoint.parquet")(make_checkpoint(lakehouse))
     return "cannot be read at version"
 
 
-def last_checkpoint_garbage(lakehouse: Path) -> str:
-    (checkpointed(lakehouse) / "_last_checkpoint").write_bytes(b"\0garbage")
+def corrupt_last_checkpoint(lakehouse: Path) -> str:
+    (make_checkpoint(lakehouse) / "_last_checkpoint").write_bytes(b"\0garbage")
     return "_last_checkpoint"
 
 
-def vacuumed(lakehouse: Path) -> str:
-    """Another program writes to the table, and vacuums what its own version does not name."""
+def vacuum(lakehouse: Path) -> str:
+    """Another program writes to the table, and vacuums the files that its own version does not need."""
     table = DeltaTable(str(lakehouse / "silver/ratings"))
     write_deltalake(table, table.to_pyarrow_table().slice(0, 5), mode="overwrite")
     table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     return "is missing"
 
 
-def appended(lakehouse: Path) -> str:
+def append_rows(lakehouse: Path) -> str:
     table = DeltaTable(str(lakehouse / "silver/ratings"))
     write_deltalake(table, table.to_pyarrow_table().slice(0, 5), mode="append")
     return "was written by something else"
 
 
-def other_schema_on_top(lakehouse: Path) -> str:
+def overwrite_with_other_schema(lakehouse: Path) -> str:
     write_deltalake(
         str(lakehouse / "silver/movies"), FOREIGN, mode="overwrite", schema_mode="overwrite"
     )  # fmt: skip
     return "was written by something else"
 
 
-def other_table(lakehouse: Path) -> str:
-    """The folder is another program's Delta table, with another schema."""
+def replace_by_other_table(lakehouse: Path) -> str:
+    """Replaces the folder by another program's Delta table with another schema."""
     shutil.rmtree(lakehouse / "silver/ratings")
     write_deltalake(str(lakehouse / "silver/ratings"), FOREIGN)
     return "holds a delta table"
 
 
-def other_parquet(lakehouse: Path) -> str:
+def replace_by_other_parquet(lakehouse: Path) -> str:
     shutil.rmtree(lakehouse / "silver/ratings")
     (lakehouse / "silver/ratings").mkdir()
     pq.write_table(FOREIGN, lakehouse / "silver/ratings/data.parquet")
     return "holds a parquet table"
 
 
-def other_data_set(lakehouse: Path) -> str:
+def replace_by_other_data_set(lakehouse: Path) -> str:
     storage_format = json.loads((lakehouse / "silver/ratings.receipt.json").read_text("utf-8"))["format"]
     shutil.rmtree(lakehouse / "silver/ratings")
     publish(lakehouse, ratings_table(), storage_format, dataset="other")
     return "holds a table of the data set other, and dataset is small"
 
 
-def a_file_instead(lakehouse: Path) -> str:
+def replace_by_file(lakehouse: Path) -> str:
     shutil.rmtree(lakehouse / "gold/interactions")
     (lakehouse / "gold/interactions").write_text("not a table", "utf-8")
     return "is a file, where a table was to be"
@@ -220,55 +220,55 @@ def a_file_instead(lakehouse: Path) -> str:
 COMMIT = "silver/ratings/_delta_log/0*.json"
 
 DAMAGES = [
-    Damage("bit flipped: data file of silver/ratings", flipped("silver/ratings/**/*.parquet"), shallow=False),
-    Damage("bit flipped: data file of gold/interactions", flipped("gold/interactions/*.parquet"), shallow=False),
-    Damage("bit flipped: recommendations", flipped("gold/recommendations_als/*.parquet"), shallow=False),
-    Damage("bit flipped: factors of the model", flipped("gold/models/als/*/itemFactors/*.parquet"), shallow=False),
-    Damage("bit flipped: rejected rows", flipped("silver/_quarantine/ratings/*.parquet"), shallow=False),
-    Damage("bit flipped: metrics (JSON)", flipped("gold/metrics/run_metrics_*.json", b"rmse")),
-    Damage("bit flipped: metrics (CSV)", flipped("gold/metrics/run_metrics_*.csv")),
-    Damage("bit flipped: evaluation", flipped("gold/metrics/_evaluation/evaluation_*.json", b"rmse")),
-    Damage("bit flipped: decision of the gate", flipped("gold/metrics/_gate/gate_*.json", b"version")),
-    Damage("bit flipped: metrics and their copy in the memo", both_copies_flipped),
-    Damage("bit flipped: the report", flipped("reports/*.html")),
-    Damage("bit flipped: a quality report", flipped("silver/_reports/quality_movies_small.json", b"rows_in")),
-    Damage("bit flipped: the ETL report", flipped("silver/_reports/etl_*_small.json", b"rows_in")),
-    Damage("missing data file", removed("silver/movies/*.parquet")),
-    Damage("truncated data file", cut("silver/tags/**/*.parquet")),
-    Damage("missing manifest", removed("silver/ratings/_manifests/*.json", "no longer holds")),
-    Damage("missing quality report", removed("silver/_reports/quality_tags_small.json")),
-    Damage("missing commit in _delta_log", removed(COMMIT, "lacks version"), formats=DELTA),
-    Damage("truncated commit in _delta_log", cut(COMMIT, "cannot be read at version"), formats=DELTA),
-    Damage("missing checkpoint that _last_checkpoint names", without_checkpoint, formats=DELTA),
-    Damage("truncated checkpoint", cut_checkpoint, formats=DELTA),
-    Damage("_last_checkpoint garbage", last_checkpoint_garbage, formats=DELTA),
-    Damage("vacuumed version", vacuumed, formats=DELTA),
-    Damage("rows appended by another program", appended, formats=DELTA),
-    Damage("another schema written on top", other_schema_on_top, formats=DELTA),
-    Damage("receipt missing", removed("gold/models/als.receipt.json", "gold/models/als: receipt")),
-    Damage("receipt truncated", cut("silver/movies.receipt.json", "is not a receipt")),
-    Damage("receipt edited", edited_receipt),
-    Damage("receipt of another content, resealed", resealed_receipt),
-    Damage("receipt of another artifact", others_receipt),
-    Damage("bronze CSV changed", changed_csv),
-    Damage("bronze CSV missing", removed("bronze/movielens/small/movies.csv")),
-    Damage("Delta table of another schema at the path", other_table),
-    Damage("Parquet files of another program at the path", other_parquet),
-    Damage("table of another data set at the path", other_data_set),
-    Damage("a file where a table was", a_file_instead),
-    Damage("bit flipped: result of a trial", flipped("sweeps/trials/*/result.json", b"rmse")),
-    Damage("missing: result of a trial", removed("sweeps/trials/*/result.json")),
-    Damage("bit flipped: data of sweeps", flipped("sweeps/data/*.npy"), shallow=False),
-    Damage("bit flipped: leaderboard", flipped("sweeps/mine/leaderboard.csv"), shallow=False),
+    Damage("bit flipped: data file of silver/ratings", flip_bit("silver/ratings/**/*.parquet"), shallow=False),
+    Damage("bit flipped: data file of gold/interactions", flip_bit("gold/interactions/*.parquet"), shallow=False),
+    Damage("bit flipped: recommendations", flip_bit("gold/recommendations_als/*.parquet"), shallow=False),
+    Damage("bit flipped: factors of the model", flip_bit("gold/models/als/*/itemFactors/*.parquet"), shallow=False),
+    Damage("bit flipped: rejected rows", flip_bit("silver/_quarantine/ratings/*.parquet"), shallow=False),
+    Damage("bit flipped: metrics (JSON)", flip_bit("gold/metrics/run_metrics_*.json", b"rmse")),
+    Damage("bit flipped: metrics (CSV)", flip_bit("gold/metrics/run_metrics_*.csv")),
+    Damage("bit flipped: evaluation", flip_bit("gold/metrics/_evaluation/evaluation_*.json", b"rmse")),
+    Damage("bit flipped: decision of the gate", flip_bit("gold/metrics/_gate/gate_*.json", b"version")),
+    Damage("bit flipped: metrics and their copy in the memo", flip_both_copies),
+    Damage("bit flipped: the report", flip_bit("reports/*.html")),
+    Damage("bit flipped: a quality report", flip_bit("silver/_reports/quality_movies_small.json", b"rows_in")),
+    Damage("bit flipped: the ETL report", flip_bit("silver/_reports/etl_*_small.json", b"rows_in")),
+    Damage("missing data file", delete("silver/movies/*.parquet")),
+    Damage("truncated data file", truncate("silver/tags/**/*.parquet")),
+    Damage("missing manifest", delete("silver/ratings/_manifests/*.json", "no longer holds")),
+    Damage("missing quality report", delete("silver/_reports/quality_tags_small.json")),
+    Damage("missing commit in _delta_log", delete(COMMIT, "lacks version"), formats=DELTA),
+    Damage("truncated commit in _delta_log", truncate(COMMIT, "cannot be read at version"), formats=DELTA),
+    Damage("missing checkpoint that _last_checkpoint names", delete_checkpoint, formats=DELTA),
+    Damage("truncated checkpoint", truncate_checkpoint, formats=DELTA),
+    Damage("_last_checkpoint garbage", corrupt_last_checkpoint, formats=DELTA),
+    Damage("vacuumed version", vacuum, formats=DELTA),
+    Damage("rows appended by another program", append_rows, formats=DELTA),
+    Damage("another schema written on top", overwrite_with_other_schema, formats=DELTA),
+    Damage("receipt missing", delete("gold/models/als.receipt.json", "gold/models/als: receipt")),
+    Damage("receipt truncated", truncate("silver/movies.receipt.json", "is not a receipt")),
+    Damage("receipt edited", edit_receipt),
+    Damage("receipt of another content, resealed", reseal_receipt),
+    Damage("receipt of another artifact", swap_receipt),
+    Damage("bronze CSV changed", append_to_csv),
+    Damage("bronze CSV missing", delete("bronze/movielens/small/movies.csv")),
+    Damage("Delta table of another schema at the path", replace_by_other_table),
+    Damage("Parquet files of another program at the path", replace_by_other_parquet),
+    Damage("table of another data set at the path", replace_by_other_data_set),
+    Damage("a file where a table was", replace_by_file),
+    Damage("bit flipped: result of a trial", flip_bit("sweeps/trials/*/result.json", b"rmse")),
+    Damage("missing: result of a trial", delete("sweeps/trials/*/result.json")),
+    Damage("bit flipped: data of sweeps", flip_bit("sweeps/data/*.npy"), shallow=False),
+    Damage("bit flipped: leaderboard", flip_bit("sweeps/mine/leaderboard.csv"), shallow=False),
 ]
 
 
-# --- looking, and repairing
+# --- finding and repairing
 
 
 @dataclass(frozen=True)
 class DamagedLakehouse:
-    """A project with an undamaged lakehouse aside, from which each damage begins anew."""
+    """A project with a copy of its intact lakehouse, which is restored before each damage."""
 
     project: Project
     format: str
@@ -282,41 +282,42 @@ class DamagedLakehouse:
         return self.project.lakehouse("small" if self.format == "delta" else "small-parquet")
 
     @property
-    def sound(self) -> Path:
+    def intact(self) -> Path:
         return self.project.root / "sound" / self.format
 
-    def keep(self) -> None:
-        """Puts the lakehouse, as it is, aside."""
-        shutil.copytree(self.lakehouse, self.sound)
+    def save_intact(self) -> None:
+        """Saves a copy of the lakehouse."""
+        shutil.copytree(self.lakehouse, self.intact)
 
-    def heal(self) -> None:
+    def restore(self) -> None:
+        """Replaces the lakehouse by the saved copy."""
         shutil.rmtree(self.lakehouse)
-        shutil.copytree(self.sound, self.lakehouse)
+        shutil.copytree(self.intact, self.lakehouse)
 
     def errors(self, *, deep: bool) -> list[validate.Finding]:
-        """What `validate` finds."""
+        """The errors that `validate` finds."""
         before = Path.cwd()
         os.chdir(self.project.root)
         try:
             flow = workflow.prepare(self.config, {})
-            return [one for one in validate.validate(flow, deep=deep) if one.level == "error"]
+            return [finding for finding in validate.validate(flow, deep=deep) if finding.level == "error"]
         finally:
             os.chdir(before)
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command as a person does who pastes it."""
+        """Runs a command as a user would who pastes it into a shell."""
         env = self.project.environment({"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"})
         shell = ["bash", "-c", command]
         return subprocess.run(shell, cwd=self.project.root, env=env, capture_output=True, text=True, check=False)
 
     def differences(self) -> list[str]:
-        """The receipts that are not those of the undamaged lakehouse."""
-        before, now = contents(self.sound), contents(self.lakehouse)
+        """Paths of the receipts that differ from those of the intact lakehouse."""
+        before, now = receipt_contents(self.intact), receipt_contents(self.lakehouse)
         return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
 
 
-def contents(lakehouse: Path) -> dict[str, Any]:
-    """Every receipt without the version of a table: a repaired table has a newer one of the same content."""
+def receipt_contents(lakehouse: Path) -> dict[str, Any]:
+    """Every receipt by path, without table versions: a repaired table has a newer version with equal content."""
     paths = lakehouse.rglob("*.receipt.json")
     bodies = {str(path.relative_to(lakehouse)): json.loads(path.read_text("utf-8")) for path in paths}
     return {
@@ -325,47 +326,47 @@ def contents(lakehouse: Path) -> dict[str, Any]:
     }
 
 
-def examined(patient: DamagedLakehouse, damage: Damage) -> tuple[bool, list[validate.Finding], str]:
-    """Whether a shallow look finds a damage, what a deep one does, and the text that it must name."""
-    patient.heal()
-    wanted = damage.make(patient.lakehouse)
-    return bool(patient.errors(deep=False)), patient.errors(deep=True), wanted
+def inspect_damage(damaged: DamagedLakehouse, damage: Damage) -> tuple[bool, list[validate.Finding], str]:
+    """Makes a damage; whether `validate` finds it without --deep, its errors with it, the text they must have."""
+    damaged.restore()
+    expected = damage.make(damaged.lakehouse)
+    return bool(damaged.errors(deep=False)), damaged.errors(deep=True), expected
 
 
-def treated(patient: DamagedLakehouse, damage: Damage) -> Row:
-    """Makes a damage, runs the first command that is printed, and looks again."""
-    shallow, errors, wanted = examined(patient, damage)
-    named = [one for one in errors if wanted in one.text]
-    if not named:
-        return Row(damage.name, patient.format, shallow, bool(errors), str(errors), "", False)
-    command = str(named[0].hint)
-    ran = patient.run(command)
-    left = [str(one) for one in patient.errors(deep=True)]
-    if ran.returncode:
-        left.append(ran.stdout + ran.stderr)
-    left += [f"{path} differs" for path in patient.differences()]
-    return Row(damage.name, patient.format, shallow, True, named[0].text, command, not left, left)
+def repair_damage(damaged: DamagedLakehouse, damage: Damage) -> Row:
+    """Makes a damage, runs the first command that `validate` prints for it, and validates again."""
+    shallow, errors, expected = inspect_damage(damaged, damage)
+    matching = [finding for finding in errors if expected in finding.text]
+    if not matching:
+        return Row(damage.name, damaged.format, shallow, bool(errors), str(errors), "", False)
+    command = str(matching[0].hint)
+    run = damaged.run(command)
+    remaining = [str(finding) for finding in damaged.errors(deep=True)]
+    if run.returncode:
+        remaining.append(run.stdout + run.stderr)
+    remaining += [f"{path} differs" for path in damaged.differences()]
+    return Row(damage.name, damaged.format, shallow, True, matching[0].text, command, not remaining, remaining)
 
 
-def patient(built: Project, root: Path, storage_format: str) -> DamagedLakehouse:
+def damaged_lakehouse(built: Project, root: Path, storage_format: str) -> DamagedLakehouse:
     """A copy of a built project, with gold in a format and a sweep."""
-    found = DamagedLakehouse(built.copy(root), storage_format)
-    options = {"storage_format": storage_format, "folder": found.lakehouse.name}
-    found.project.gold(**options)
-    found.project.gold("sweep", **options, **SWEEP)
-    found.keep()
-    return found
+    damaged = DamagedLakehouse(built.copy(root), storage_format)
+    options = {"storage_format": storage_format, "folder": damaged.lakehouse.name}
+    damaged.project.gold(**options)
+    damaged.project.gold("sweep", **options, **SWEEP)
+    damaged.save_intact()
+    return damaged
 
 
-def table(root: Path, storage_format: str, report: Callable[[str], None]) -> list[Row]:
-    """Every damage in one format, made, found and repaired below a new folder; about 8 minutes on a core."""
+def repair_all(root: Path, storage_format: str, report: Callable[[str], None]) -> list[Row]:
+    """Makes, finds and repairs every damage in one format, below a new folder; about 8 minutes on a core."""
     root.mkdir()
     built = Project.create(root / "built")
     built.gold()
-    ill = patient(built, root / storage_format, storage_format)
+    damaged = damaged_lakehouse(built, root / storage_format, storage_format)
     rows = []
     for damage in DAMAGES:
         if storage_format in damage.formats:
-            rows.append(treated(ill, damage))
-            report("\n".join([str(rows[-1]), *rows[-1].left]))
+            rows.append(repair_damage(damaged, damage))
+            report("\n".join([str(rows[-1]), *rows[-1].remaining]))
     return rows

@@ -1,4 +1,4 @@
-"""A seeded stream of hostile CSV files, each cleaned by the product and judged by the oracle in plain Python."""
+"""A seeded stream of hostile CSV files, each cleaned by the product and compared with an oracle in pure Python."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from support import oracle
 from support.cleaned import CLEANINGS, natively, rows_of
 
 Report = Callable[[str], None]
-Judge = Mapping[str, Callable[[Path], oracle.Found]]
+Oracle = Mapping[str, Callable[[Path], oracle.Found]]
 
 MOST_ROWS = 60
-SHARE = 0.05
+MAX_REJECT_SHARE = 0.05
 SCRATCH = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
-TOLD_EVERY = 1000
+REPORT_EVERY = 1000
 
 
 @dataclass(frozen=True)
-class Different:
-    """A file of which product and oracle say different things: `FuzzedFile.of(seed, number)` makes it again."""
+class Mismatch:
+    """A file for which product and oracle differ: `FuzzedFile.generate(seed, number)` generates it again."""
 
     seed: int
     number: int
     path: Path
-    what: str
+    description: str
 
 
 @dataclass(frozen=True)
-class Fuzzed:
-    """What a campaign did.
+class CampaignResult:
+    """Counts of a campaign.
 
     Attributes:
-        files: how many were judged.
+        files: all files.
         rows: in all files that were not refused.
-        rejected: of these.
+        rejected: rejected rows.
         refused: files that product and oracle both refuse.
-        stopped: files of which so many rows are rejected that nothing may be published.
-        different: files on which they do not agree.
+        stopped: files with so many rejected rows that nothing may be published.
+        mismatches: files for which they differ.
     """
 
     files: int
@@ -55,40 +55,40 @@ class Fuzzed:
     rejected: int
     refused: int
     stopped: int
-    different: tuple[Different, ...]
+    mismatches: tuple[Mismatch, ...]
 
 
 def campaign(
-    seed: int, numbers: range, report: Report, *, judge: Judge = oracle.TABLES, keep: Path | None = None
-) -> Fuzzed:
-    """Cleans hostile files and compares every count, every row that stays and every row that is rejected.
+    seed: int, numbers: range, report: Report, *, tables: Oracle = oracle.TABLES, keep: Path | None = None
+) -> CampaignResult:
+    """Cleans hostile files and compares every count, every clean row and every rejected row with the oracle.
 
     Args:
         seed: of the whole stream; file number n of a seed is always the same.
         numbers: of the files.
-        report: gets a line now and then, and one for each difference.
-        judge: the oracle's function for each table.
-        keep: folder for the files that differ; by default a new one among the temporary files.
+        report: gets a line every REPORT_EVERY files, and one for each mismatch.
+        tables: the oracle's function for each table.
+        keep: folder for the files that differ; by default a new temporary folder.
     """
     total: Counter[str] = Counter()
-    different = []
+    mismatches = []
     with tempfile.TemporaryDirectory(dir=SCRATCH if SCRATCH.is_dir() else None) as scratch:
         for number in numbers:
-            made = FuzzedFile.of(seed, number)
+            file = FuzzedFile.generate(seed, number)
             folder = Path(scratch) / str(number)
-            verdict = judged(made, folder, judge[made.table])
-            total.update(verdict.counts)
-            if verdict.difference:
+            comparison = compare(file, folder, tables[file.table])
+            total.update(comparison.counts)
+            if comparison.difference:
                 keep = keep or Path(tempfile.mkdtemp(prefix="fuzzed-"))
-                kept = keep / f"{made.table}-{seed}-{number}.csv"
-                kept.write_bytes(made.content)
-                different.append(Different(seed, number, kept, verdict.difference))
-                report(f"{kept}: {verdict.difference}")
+                path = keep / f"{file.table}-{seed}-{number}.csv"
+                path.write_bytes(file.content)
+                mismatches.append(Mismatch(seed, number, path, comparison.difference))
+                report(f"{path}: {comparison.difference}")
             shutil.rmtree(folder)
-            if (number + 1) % TOLD_EVERY == 0:
-                report(f"file {number + 1:,} of {numbers.stop:,}, {total['rows']:,} rows, {len(different)} different")
-    return Fuzzed(
-        len(numbers), total["rows"], total["rejected"], total["refused"], total["stopped"], different=tuple(different)
+            if (number + 1) % REPORT_EVERY == 0:
+                report(f"file {number + 1:,} of {numbers.stop:,}, {total['rows']:,} rows, {len(mismatches)} mismatches")
+    return CampaignResult(
+        len(numbers), total["rows"], total["rejected"], total["refused"], total["stopped"], tuple(mismatches)
     )
 
 
@@ -96,33 +96,33 @@ def campaign(
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is added to the totals, and in what the product differs, if in anything."""
+class Comparison:
+    """What one file adds to the totals, and how the product differs from the oracle; empty where it does not."""
 
     counts: Mapping[str, int]
     difference: str = ""
 
 
-def judged(made: FuzzedFile, folder: Path, judge: Callable[[Path], oracle.Found]) -> Verdict:
+def compare(file: FuzzedFile, folder: Path, oracle_table: Callable[[Path], oracle.Found]) -> Comparison:
     folder.mkdir()
-    source = folder / f"{made.table}.csv"
-    source.write_bytes(made.content)
+    source = folder / f"{file.table}.csv"
+    source.write_bytes(file.content)
     try:
-        expected = judge(source)
+        expected = oracle_table(source)
     except oracle.Refused as refused:
         expected, why = None, str(refused)
     try:
-        with patch.object(csv_reader, "BLOCK_BYTES", made.block):
-            outcome = natively(source, made.table, folder / "out", threads=1)
+        with patch.object(csv_reader, "BLOCK_BYTES", file.block_bytes):
+            outcome = natively(source, file.table, folder / "out", threads=1)
     except DataError as error:
-        difference = "" if expected is None else f"the product alone refuses: {error.message}"
-        return Verdict({"refused": 1}, difference)
-    except Exception as error:  # whatever it is, it should be a DataError
-        return Verdict({}, f"the product fails with {type(error).__name__}: {error}")
+        difference = "" if expected is None else f"only the product refuses the file: {error.message}"
+        return Comparison({"refused": 1}, difference)
+    except Exception as error:  # any failure should be a DataError
+        return Comparison({}, f"the product fails with {type(error).__name__}: {error}")
     if expected is None:
-        return Verdict({}, f"the oracle alone refuses: {why}")
+        return Comparison({}, f"only the oracle refuses the file: {why}")
     contract, cleaned, table = outcome.cleaning.contract, outcome.cleaned, outcome.table()
-    problems = quality.quality(cleaned, contract, 0, [], SHARE)["problems"]
+    problems = quality.quality(cleaned, contract, 0, [], MAX_REJECT_SHARE)["problems"]
     rejected = [(*list(row.values())[:-1], tuple(sorted(row["reasons"]))) for row in outcome.rejected()]
     pairs = {
         "rows in": (cleaned.rows_in, expected.rows_in),
@@ -133,11 +133,13 @@ def judged(made: FuzzedFile, folder: Path, judge: Callable[[Path], oracle.Found]
         "kept": (Counter(rows_of(table)), Counter(expected.good)),
         "quarantine": (Counter(rejected), Counter(quarantined(expected))),
         "sums": (arrow_sums(table, contract.names), cleaned.sums),
-        "stops": (bool(problems), expected.stops(SHARE)),
+        "stops": (bool(problems), expected.stops(MAX_REJECT_SHARE)),
     }
-    apart = [f"{name}: product {ours}, oracle {theirs}" for name, (ours, theirs) in pairs.items() if ours != theirs]
+    differences = [
+        f"{name}: product {ours}, oracle {theirs}" for name, (ours, theirs) in pairs.items() if ours != theirs
+    ]
     counts = {"rows": cleaned.rows_in, "rejected": cleaned.rejected, "stopped": int(bool(problems))}
-    return Verdict(counts, "; ".join(apart))
+    return Comparison(counts, "; ".join(differences))
 
 
 def quarantined(expected: oracle.Found) -> list[tuple[object, ...]]:
@@ -198,28 +200,29 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
 }
 OTHER_COLUMNS = ["note", "source", "", "note", "a,b", "ünï", "UserId", "rating ", "_line", "_row", "line"]
 JUNK = [b"", b"   ", b"\0\0\0\0", b"#### disk error ####", b",", b",,,", b",,,,,,,,", b"\xff\xfe", b"\t", b"'", b"\\"]
-CUTTING = [b'"', b",", b"\n", b"\r", b"\0", b"\xff", b"\xc3", b'""', b"\xef\xbb\xbf"]
+INSERTED_BYTES = [b'"', b",", b"\n", b"\r", b"\0", b"\xff", b"\xc3", b'""', b"\xef\xbb\xbf"]
 
 
 @dataclass(frozen=True)
 class FuzzedFile:
-    """A file of one table, and the size of the blocks in which the product is to read it."""
+    """A file of one table, and the size of the blocks in which the product reads it."""
 
     table: str
     content: bytes
-    block: int
+    block_bytes: int
 
     @classmethod
-    def of(cls, seed: int, number: int) -> FuzzedFile:
+    def generate(cls, seed: int, number: int) -> FuzzedFile:
         """File `number` of a seed."""
         chance = random.Random(f"{seed}:{number}")
         table = chance.choice(tuple(CLEANINGS))
         content = Writer(chance, CLEANINGS[table].source).file()
-        block = csv_reader.BLOCK_BYTES if chance.random() < 0.5 else 4 * longest(content) + chance.randrange(1, 200)
-        return cls(table, content, block)
+        use_default = chance.random() < 0.5
+        block_bytes = csv_reader.BLOCK_BYTES if use_default else 4 * longest_record(content) + chance.randrange(1, 200)
+        return cls(table, content, block_bytes)
 
 
-def longest(content: bytes) -> int:
+def longest_record(content: bytes) -> int:
     """Bytes of the longest record: a block must hold it, with up to four bytes for each."""
     try:
         lines = [line for _, line in oracle.records(content.decode("utf-8", "surrogateescape"))]
@@ -229,15 +232,15 @@ def longest(content: bytes) -> int:
 
 
 class Writer:
-    """Writes one file: how dirty it is, how it quotes and how it ends lines are drawn once for the whole of it."""
+    """Writes one file; its share of bad values, its quoting and its line ends are chosen once per file."""
 
     def __init__(self, chance: random.Random, required: Sequence[str]) -> None:
         self.chance = chance
         self.required = required
-        self.dirt = chance.choice([0.0, 0.01, 0.05, 0.3])
+        self.bad_share = chance.choice([0.0, 0.01, 0.05, 0.3])
         self.quoting = chance.choice([0.0, 0.0, 0.1, 1.0])
         self.careless = chance.choice([0.0, 0.0, 0.2])
-        self.ends = chance.choice([[b"\n"], [b"\n"], [b"\r\n"], [b"\r"], [b"\n", b"\r\n", b"\r", b"\n\n"]])
+        self.line_ends = chance.choice([[b"\n"], [b"\n"], [b"\r\n"], [b"\r"], [b"\n", b"\r\n", b"\r", b"\n\n"]])
 
     def file(self) -> bytes:
         names = self.names()
@@ -245,60 +248,60 @@ class Writer:
             self.line(names)
             for _ in range(self.chance.choice([self.chance.randint(0, 3), *[self.chance.randint(3, MOST_ROWS)] * 3]))
         ]
-        content = b"".join(line + self.chance.choice(self.ends) for line in [self.header(names), *rows])
-        if self.happens(0.15):
+        content = b"".join(line + self.chance.choice(self.line_ends) for line in [self.header(names), *rows])
+        if self.chance_of(0.15):
             content = content.rstrip(b"\r\n")
-        if self.happens(0.15):
+        if self.chance_of(0.15):
             content = b"\xef\xbb\xbf" + content
-        return self.spoilt(content) if self.happens(0.1) else content
+        return self.corrupt(content) if self.chance_of(0.1) else content
 
-    def happens(self, share: float) -> bool:
+    def chance_of(self, share: float) -> bool:
         return self.chance.random() < share
 
     def names(self) -> list[str]:
         names = list(self.required)
-        if self.happens(0.3):
+        if self.chance_of(0.3):
             names += self.chance.sample(OTHER_COLUMNS, self.chance.randint(1, 3))
-        if self.happens(0.4):
+        if self.chance_of(0.4):
             self.chance.shuffle(names)
-        if self.happens(0.03):
+        if self.chance_of(0.03):
             names[self.chance.randrange(len(names))] = self.chance.choice(
                 ["", "user_id", *self.required, *OTHER_COLUMNS]
             )
         return names
 
     def header(self, names: Sequence[str]) -> bytes:
-        if self.happens(0.02):
+        if self.chance_of(0.02):
             return self.chance.choice([b"", b" ", b"\xff", b'"', b",".join(b"\xe9" for _ in names)])
         return b",".join(self.field(name, careless=0) for name in names)
 
     def line(self, names: Sequence[str]) -> bytes:
-        if self.happens(self.dirt / 4):
+        if self.chance_of(self.bad_share / 4):
             return self.chance.choice([*JUNK, ",".join(names).encode()])
         fields = [self.field(self.value(name), self.careless) for name in names]
-        if self.happens(self.dirt / 2):
+        if self.chance_of(self.bad_share / 2):
             fields = self.chance.choice([fields[:-1], fields[1:], fields[:1], [*fields, b""], [*fields, b"x"]])
         line = b",".join(fields)
-        return self.cut(line) if self.happens(self.dirt / 8) else line
+        return self.change_bytes(line) if self.chance_of(self.bad_share / 8) else line
 
     def value(self, name: str) -> str:
         good, bad = VALUES.get(name, (TAGS, BAD_TEXT))
-        return self.chance.choice(bad if self.happens(self.dirt / 2) else good)
+        return self.chance.choice(bad if self.chance_of(self.bad_share / 2) else good)
 
     def field(self, value: str, careless: float) -> bytes:
-        """A value as CSV; a careless writer does not quote what needs it."""
-        needs = any(letter in value for letter in '",\r\n') and not self.happens(careless)
-        text = '"' + value.replace('"', '""') + '"' if needs or self.happens(self.quoting) else value
-        encoding = "utf-8" if not self.happens(self.dirt / 20) else "latin-1"
+        """A value as CSV; a careless writer does not quote values that need it."""
+        needs = any(letter in value for letter in '",\r\n') and not self.chance_of(careless)
+        text = '"' + value.replace('"', '""') + '"' if needs or self.chance_of(self.quoting) else value
+        encoding = "utf-8" if not self.chance_of(self.bad_share / 20) else "latin-1"
         return text.encode(encoding, "replace")
 
-    def cut(self, content: bytes) -> bytes:
-        """With a byte or two put in, left out or changed."""
+    def change_bytes(self, content: bytes) -> bytes:
+        """Inserts, removes or changes a byte or two."""
         at = self.chance.randrange(len(content) + 1)
-        return content[:at] + self.chance.choice([b"", *CUTTING]) + content[at + self.chance.randrange(2) :]
+        return content[:at] + self.chance.choice([b"", *INSERTED_BYTES]) + content[at + self.chance.randrange(2) :]
 
-    def spoilt(self, content: bytes) -> bytes:
-        """What happens to whole files: cut short, packed, written in another encoding, hit by a few bytes."""
+    def corrupt(self, content: bytes) -> bytes:
+        """Corrupts a whole file: truncated, compressed, in another encoding, repeated, or a few bytes changed."""
         match self.chance.randrange(8):
             case 0:
                 return content[: self.chance.randrange(len(content) + 1)]
@@ -310,5 +313,5 @@ class Writer:
                 return content * 2
             case _:
                 for _ in range(self.chance.randint(1, 5)):
-                    content = self.cut(content)
+                    content = self.change_bytes(content)
                 return content

@@ -1,4 +1,4 @@
-"""A killed or stopped run leaves nothing behind that one plain re-run does not put right, and says how to go on."""
+"""After a killed or stopped run, the output names the next command, and running it once recovers everything."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos import crashes as crashing
-from chaos.crashes import EVERY_STEP, Bench, Kind, Moment, at_work_in
+from chaos import crashes
+from chaos.crashes import EVERY_STEP, CrashTest, Kill, Scenario, processes_in
 from reco_platform.core import os_limits
 from reco_platform.engine import cleanup, journal
 from support.project import Project, wait_for
@@ -22,35 +22,36 @@ from support.project import Project, wait_for
 pytestmark = [pytest.mark.pipeline, pytest.mark.usefixtures("heeding")]
 ENDED_WITHIN = 10  # seconds: what docs/operations.md promises
 
-ALONE = Kind("alone", 1, ("first",), "first", EVERY_STEP, alone=True)
-BY_SPARK = Kind("Spark cleans", 1, ("first",), "by spark", EVERY_STEP, alone=True)
+ONE_STEP = Scenario("one step", 1, ("first",), "first", EVERY_STEP, remove_result=True)
+BY_SPARK = Scenario("Spark cleans", 1, ("first",), "by spark", EVERY_STEP, remove_result=True)
 
 
 @pytest.fixture
-def bench(built: Project) -> Bench:
-    """A bench on the project that was built already."""
-    found = crashing.bench_of(built, "delta", also={})
-    found.keep(("first",))
+def crash_test(built: Project) -> CrashTest:
+    """A crash test in the project that was built already."""
+    found = crashes.crash_test_for(built, "delta", extra_config={})
+    found.save_reference(("first",))
     return found
 
 
 @pytest.mark.parametrize(
-    "moment",
+    "kill",
     [
-        Moment(ALONE, "interactions", "snakemake", 0.2, publishing=True),
-        Moment(ALONE, "recommend", "step", 0.3, publishing=False),
+        Kill(ONE_STEP, "interactions", "snakemake", 0.2, publishing=True),
+        Kill(ONE_STEP, "recommend", "step", 0.3, publishing=False),
     ],
     ids=str,
 )
-def test_one_plain_run_after_a_kill_gives_what_an_undisturbed_one_gives(bench: Bench, moment: Moment) -> None:
-    assert crashing.survive(bench, moment) == []
+def test_one_more_run_after_a_kill_gives_what_the_reference_run_gave(crash_test: CrashTest, kill: Kill) -> None:
+    assert crashes.kill_and_rerun(crash_test, kill) == []
 
 
-def test_a_step_whose_java_is_killed_says_so_in_words(bench: Bench) -> None:
-    before = set(bench.project.journals())
-    assert crashing.survive(bench, Moment(BY_SPARK, "silver_movies", "java", 0.6, publishing=False)) == []
+def test_a_step_whose_java_is_killed_reports_it(crash_test: CrashTest) -> None:
+    before = set(crash_test.project.journals())
+    assert crashes.kill_and_rerun(crash_test, Kill(BY_SPARK, "silver_movies", "java", 0.6, publishing=False)) == []
     told = [
-        json.loads(path.with_suffix(".summary.json").read_text()) for path in set(bench.project.journals()) - before
+        json.loads(path.with_suffix(".summary.json").read_text())
+        for path in set(crash_test.project.journals()) - before
     ]
     (failure,) = (failure for summary in told for failure in summary["failures"])
     assert failure["why"] in ([os_limits.JAVA_ENDED[0]], [journal.NO_EXIT_EVENT]), (
@@ -59,40 +60,40 @@ def test_a_step_whose_java_is_killed_says_so_in_words(bench: Bench) -> None:
     assert "dmesg shows whether the machine ran out of memory" in failure["hint"]
 
 
-def test_a_killed_publication_of_parquet_is_put_right(tmp_path: Path) -> None:
-    found = crashing.bench_of(Project.create(tmp_path / "project"), "parquet", also={})
-    assert crashing.survive(found, Moment(ALONE, "recommend", "group", 0.5, publishing=True)) == []
+def test_a_killed_publication_of_parquet_is_recovered(tmp_path: Path) -> None:
+    found = crashes.crash_test_for(Project.create(tmp_path / "project"), "parquet", extra_config={})
+    assert crashes.kill_and_rerun(found, Kill(ONE_STEP, "recommend", "group", 0.5, publishing=True)) == []
 
 
-def test_what_is_left_over_is_seen(bench: Bench) -> None:
-    """The check of the campaign can fail: each thing that it looks for is planted."""
-    wanted, before = bench.undisturbed(("first",)), crashing.outside_files(bench.project)
-    assert crashing.differences(bench, wanted) == []
-    assert crashing.left_over(bench, before) == []
+def test_leftovers_are_detected(crash_test: CrashTest) -> None:
+    """Plants each kind of leftover, so that the check of the campaign is seen to fail."""
+    wanted, before = crash_test.reference(("first",)), crashes.outside_files(crash_test.project)
+    assert crashes.differences(crash_test, wanted) == []
+    assert crashes.leftovers(crash_test, before) == []
     for planted in ("tmp/spark-1", "project/hs_err_pid1.log"):
-        (bench.project.root.parent / planted).write_text("")
-    half, mark = bench.lakehouse / "silver/.x.json.1.tmp", bench.lakehouse / "_runs" / cleanup.MARK
+        (crash_test.project.root.parent / planted).write_text("")
+    half, mark = crash_test.lakehouse / "silver/.x.json.1.tmp", crash_test.lakehouse / "_runs" / cleanup.MARK
     half.write_text("")
     mark.write_text("")
-    found = " ".join(crashing.left_over(bench, before))
+    found = " ".join(crashes.leftovers(crash_test, before))
     assert all(name in found for name in ("tmp/spark-1", "hs_err_pid1.log", half.name, mark.name))
-    assert f"small/silver/{half.name} is there, and after" in " ".join(crashing.differences(bench, wanted))
-    shutil.rmtree(bench.lakehouse / "silver" / "movies")
-    bench.project.edit("results/small/gold/interactions.receipt.json", '"train_count": ', '"train_count": 1')
-    problems = " ".join(crashing.differences(bench, wanted))
+    assert f"small/silver/{half.name} exists, but not after" in " ".join(crashes.differences(crash_test, wanted))
+    shutil.rmtree(crash_test.lakehouse / "silver" / "movies")
+    crash_test.project.edit("results/small/gold/interactions.receipt.json", '"train_count": ', '"train_count": 1')
+    problems = " ".join(crashes.differences(crash_test, wanted))
     assert "silver/movies is missing" in problems
     assert "receipt gold/interactions.receipt.json differs" in problems
-    with subprocess.Popen(["sleep", "600"], cwd=bench.project.root) as left:
-        assert f"process {left.pid} is left: sleep 600" in crashing.orphans(bench.project.root)
+    with subprocess.Popen(["sleep", "600"], cwd=crash_test.project.root) as left:
+        assert f"process {left.pid} is left: sleep 600" in crashes.orphans(crash_test.project.root)
         left.kill()
-    assert crashing.orphans(bench.project.root) == []
+    assert crashes.orphans(crash_test.project.root) == []
 
 
-def test_the_moments_of_a_campaign_are_those_of_its_seed_and_in_every_step() -> None:
-    first = crashing.moments(1, 50)
-    assert first == crashing.moments(1, 50) != crashing.moments(2, 50)
-    assert {moment.victim for moment in first} == {"snakemake", "step", "worker", "java", "group"}
-    assert {moment.step for moment in first} >= {*EVERY_STEP, "track", "start"}
+def test_a_seed_decides_the_kills_and_they_cover_every_step() -> None:
+    first = crashes.kills(1, 50)
+    assert first == crashes.kills(1, 50) != crashes.kills(2, 50)
+    assert {kill.victim for kill in first} == {"snakemake", "step", "worker", "java", "group"}
+    assert {kill.step for kill in first} >= {*EVERY_STEP, "track", "start"}
 
 
 # --- signals
@@ -124,11 +125,11 @@ def test_a_stopped_run_ends_its_steps_and_says_how_to_go_on(
         wait_for(lambda: is_training(built, before) or process.poll() is not None)
         (os.killpg if whole_group else os.kill)(process.pid, number)
         stopped = time.monotonic()
-        wait_for(lambda: not [one for one in at_work_in(built.root) if one.pid != process.pid])
+        wait_for(lambda: not [one for one in processes_in(built.root) if one.pid != process.pid])
         assert time.monotonic() - stopped < ENDED_WITHIN
         output, _ = process.communicate(timeout=60)
     finally:
-        crashing.kill_group(process)
+        crashes.kill_group(process)
     assert process.returncode == 1
     assert f"[ERROR] stopped by {number.name}" in output
     assert "Failed: train_als" in output
@@ -146,7 +147,7 @@ def test_a_killed_snakemake_takes_its_steps_along(built: Project) -> None:
         process.kill()
         killed = time.monotonic()
         process.wait()
-        wait_for(lambda: not list(at_work_in(built.root)))
+        wait_for(lambda: not list(processes_in(built.root)))
         assert time.monotonic() - killed < ENDED_WITHIN
         assert (
             "the run that this step belongs to was killed"
@@ -180,10 +181,10 @@ def test_a_step_run_by_hand_stops_with_a_message(built: Project, number: signal.
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         assert process.stdout
-        said = [next(process.stdout), next(process.stdout)]
+        output = [next(process.stdout), next(process.stdout)]
         process.send_signal(number)
-        said += process.stdout.readlines()
+        output += process.stdout.readlines()
     assert process.returncode == code
-    assert f"[ERROR] train_als: stopped by {number.name}\n  -> run the same command again" in "".join(said)
-    assert "Traceback" not in "".join(said)
+    assert f"[ERROR] train_als: stopped by {number.name}\n  -> run the same command again" in "".join(output)
+    assert "Traceback" not in "".join(output)
     assert built.receipts() == before

@@ -1,4 +1,4 @@
-"""A short campaign of the fuzzer, and that its comparison can fail."""
+"""A short fuzzing campaign, and proof that its comparison can fail."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from support.builders import quiet
 
 
 def test_hostile_files_are_cleaned_as_the_oracle_says(tmp_path: Path) -> None:
-    said: list[str] = []
-    done = campaign(9, range(300), said.append, keep=tmp_path)
-    assert (said, done.different) == ([], ())
+    lines: list[str] = []
+    done = campaign(9, range(300), lines.append, keep=tmp_path)
+    assert (lines, done.mismatches) == ([], ())
     assert done.files == 300
     assert min(done.rows, done.rejected, done.refused, done.stopped) > 30, f"the stream is not hostile: {done}"
 
 
 @pytest.mark.parametrize("rule", ["whole", "blank", "header"])
-def test_another_rule_is_found_with_a_file_that_shows_it(
+def test_a_changed_rule_gives_mismatches_with_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
 ) -> None:
     others = {
@@ -29,8 +29,8 @@ def test_another_rule_is_found_with_a_file_that_shows_it(
         "header": lambda line: line.split(","),
     }
     monkeypatch.setattr(oracle, rule, others[rule])
-    found = campaign(9, range(150), quiet, keep=tmp_path).different
-    assert found
-    for one in found:
-        assert one.path.read_bytes() == FuzzedFile.of(one.seed, one.number).content
-        assert one.what
+    mismatches = campaign(9, range(150), quiet, keep=tmp_path).mismatches
+    assert mismatches
+    for mismatch in mismatches:
+        assert mismatch.path.read_bytes() == FuzzedFile.generate(mismatch.seed, mismatch.number).content
+        assert mismatch.description
