@@ -13,20 +13,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from reco_platform.core.arrays import BoolArray, Float64Array, Int8Array, Int32Array, Int64Array, UInt64Array
 from reco_platform.evaluation import ranking_kernels
-from reco_platform.evaluation.ranking_metrics import BLOCK_CELLS, Longs, Positions, check_lists
-from reco_platform.evaluation.user_sums import Figure, Floats, Mask, Metric, UserSums, figure, joined, means
-
-Labels = npt.NDArray[np.int8]
+from reco_platform.evaluation.ranking_metrics import BLOCK_CELLS, check_lists
+from reco_platform.evaluation.user_sums import Figure, Metric, UserSums, figure, joined, means
 
 ITEM_STRATA = ("head", "middle", "tail")
 USER_STRATA = ("least_active", "less_active", "more_active", "most_active")
 NO_LISTS = "no user has a list"
 
 
-def item_strata(counts: Longs) -> Labels:
+def item_strata(counts: Int64Array) -> Int8Array:
     """Each item's place in `ITEM_STRATA`, shape (items,): head, middle and tail hold 20, 60 and 20% of the ratings.
 
     An item belongs to the head if items with strictly more ratings hold less than 20% of all ratings, and to the tail
@@ -39,14 +37,14 @@ def item_strata(counts: Longs) -> Labels:
     return ((5 * above >= counts.sum()).astype(np.int8) + (5 * above >= 4 * counts.sum())).astype(np.int8)
 
 
-def held_up_to(counts: Longs) -> Longs:
+def held_up_to(counts: Int64Array) -> Int64Array:
     """How many ratings the items hold that have as many as this one or fewer, shape (items,)."""
     ordered = np.sort(counts)
     totals = np.concatenate([np.zeros(1, np.int64), np.cumsum(ordered)])
     return totals[np.searchsorted(ordered, counts, "right")]
 
 
-def activity_quartiles(counts: Longs) -> Labels:
+def activity_quartiles(counts: Int64Array) -> Int8Array:
     """Each user's place in `USER_STRATA`, shape (users,): four times the share of users with strictly fewer ratings.
 
     Users with equal counts are never parted, so that quartiles may differ in size.
@@ -57,7 +55,7 @@ def activity_quartiles(counts: Longs) -> Labels:
     return (4 * np.searchsorted(np.sort(counts), counts, "left") // max(len(counts), 1)).astype(np.int8)
 
 
-def self_information(counts: Longs, users: int) -> Floats:
+def self_information(counts: Int64Array, users: int) -> Float64Array:
     """-log2(share of the training users who rated the item), in bits, shape (items,); 0 ratings count as 1.
 
     Args:
@@ -67,14 +65,16 @@ def self_information(counts: Longs, users: int) -> Floats:
     return np.log2(users / np.maximum(counts, 1))
 
 
-def popularity_percentiles(counts: Longs) -> Floats:
+def popularity_percentiles(counts: Int64Array) -> Float64Array:
     """The share of items that have fewer ratings, and half of those with as many, in percent, shape (items,)."""
     ordered = np.sort(counts)
     fewer, upto = (np.searchsorted(ordered, counts, side) for side in ("left", "right"))
     return 50 * (fewer + upto) / max(len(counts), 1)
 
 
-def list_sums(lists: Positions, ks: Sequence[int], counts: Longs, training_users: int, genres: Mask) -> UserSums:
+def list_sums(
+    lists: Int32Array, ks: Sequence[int], counts: Int64Array, training_users: int, genres: BoolArray
+) -> UserSums:
     """Novelty, popularity percentile and genre diversity of the first k, as means over users.
 
     Args:
@@ -99,7 +99,7 @@ def list_sums(lists: Positions, ks: Sequence[int], counts: Longs, training_users
 
 
 def item_means(
-    name: str, lists: Positions, ks: Sequence[int], values: Floats, *, smaller_is_better: bool = False
+    name: str, lists: Int32Array, ks: Sequence[int], values: Float64Array, *, smaller_is_better: bool = False
 ) -> UserSums:
     """The mean over users of the mean over the first k items of a value that each item has, shape (items,)."""
     at, step = np.array(ks) - 1, max(1, BLOCK_CELLS // lists.shape[1])
@@ -112,7 +112,7 @@ def item_means(
     return means(metrics, found, lists[:, 0] >= 0)
 
 
-def genre_diversity(lists: Positions, ks: Sequence[int], genres: Mask) -> UserSums:
+def genre_diversity(lists: Int32Array, ks: Sequence[int], genres: BoolArray) -> UserSums:
     """The mean over users of 1 - Jaccard of genres, averaged over the pairs of items in the first k.
 
     A pair counts if both items have genres.
@@ -127,19 +127,19 @@ def genre_diversity(lists: Positions, ks: Sequence[int], genres: Mask) -> UserSu
     return UserSums(metrics, found, counted.astype(np.float64), tuple(range(len(ks))))
 
 
-def as_words(genres: Mask) -> npt.NDArray[np.uint64]:
+def as_words(genres: BoolArray) -> UInt64Array:
     """Each row's bits in words of 64, shape (items, words)."""
     packed = np.packbits(genres, axis=1)
     return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))).view(np.uint64)
 
 
-def exposure(lists: Positions, k: int, items: int) -> Longs:
+def exposure(lists: Int32Array, k: int, items: int) -> Int64Array:
     """In how many users' first k each item stands, shape (items,)."""
     shown = lists[:, :k]
     return np.bincount(shown[shown >= 0], minlength=items)
 
 
-def gini(shown: Longs) -> Figure:
+def gini(shown: Int64Array) -> Figure:
     """0 where every item is shown equally often, near 1 where one item is all that is shown.
 
     G = sum_i (2 i - n - 1) x_i / (n sum x), with x in rising order and i from 1 to n, the whole catalogue.
@@ -151,7 +151,7 @@ def gini(shown: Longs) -> Figure:
     return figure(int((weights * np.sort(shown)).sum()) / (n * total))
 
 
-def catalogue_figures(lists: Positions, ks: Sequence[int], items: int, users: int) -> dict[str, Figure]:
+def catalogue_figures(lists: Int32Array, ks: Sequence[int], items: int, users: int) -> dict[str, Figure]:
     """What is a matter of all lists together: coverage of catalogue and of users, and the Gini index of exposure.
 
     Args:
@@ -173,7 +173,7 @@ def catalogue_figures(lists: Positions, ks: Sequence[int], items: int, users: in
     return found
 
 
-def stratum_shares(lists: Positions, k: int, strata: Labels) -> dict[str, Figure]:
+def stratum_shares(lists: Int32Array, k: int, strata: Int8Array) -> dict[str, Figure]:
     """The share of the first k places that each of `ITEM_STRATA` holds, over all users together."""
     shown = exposure(lists, k, len(strata))
     return {

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from reco_platform.evaluation.user_sums import Figure, Floats, Metric, UserSums, figures, ratios, significant
+from reco_platform.core.arrays import Float64Array, Int64Array
+from reco_platform.evaluation.user_sums import Figure, Metric, UserSums, figures, ratios, significant
 
 BLOCK_CELLS = 1 << 23  # counts held at once: 64 MB
 LEVEL = 0.95
@@ -38,7 +38,7 @@ class Resamples:
 
     metrics: tuple[Metric, ...]
     figures: dict[str, Figure]
-    values: Floats
+    values: Float64Array
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ def width(sums: UserSums) -> int:
     return sums.numerators.shape[1] + sums.denominators.shape[1]
 
 
-def resampled(sums: UserSums, totals: Floats) -> Resamples:
+def resampled(sums: UserSums, totals: Float64Array) -> Resamples:
     """From each draw's sums, shape (samples, m + d)."""
     numerators, denominators = np.hsplit(totals, [len(sums.metrics)])
     return Resamples(sums.metrics, figures(sums), ratios(sums, numerators, denominators))
 
 
-def draws(users: int, samples: int, seed: int) -> Iterator[tuple[slice, Floats]]:
+def draws(users: int, samples: int, seed: int) -> Iterator[tuple[slice, Float64Array]]:
     """Which draws, and how often each holds each user, shape (draws in this block, users); overwritten by the next."""
     step = max(1, min(samples, BLOCK_CELLS // max(users, 1)))
     counts = np.zeros((step, users))
@@ -105,14 +105,14 @@ def draws(users: int, samples: int, seed: int) -> Iterator[tuple[slice, Floats]]
         yield rows, counts[: rows.stop - first]
 
 
-def draw(users: int, seed: int, number: int) -> npt.NDArray[np.int64]:
+def draw(users: int, seed: int, number: int) -> Int64Array:
     """How often one draw holds each user, shape (users,)."""
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number])))
     drawn = generator.integers(0, users, users) if users else np.zeros(0, np.int64)
     return np.bincount(drawn, minlength=users)
 
 
-def summed_exactly(numbers: Floats) -> Floats:
+def summed_exactly(numbers: Float64Array) -> Float64Array:
     """Each column in multiples of a power of two so coarse that a sum of as many draws as rows is exact in float64."""
     largest = np.abs(numbers).max(axis=0, initial=0)
     unit = np.ldexp(1.0, np.maximum(np.frexp(largest * len(numbers))[1] - 52, SMALLEST_EXPONENT))
@@ -143,7 +143,7 @@ def differences(first: Resamples, second: Resamples, level: float = LEVEL) -> di
     return found
 
 
-def difference(metric: Metric, ours: Figure, theirs: Figure, values: Floats, level: float) -> Difference:
+def difference(metric: Metric, ours: Figure, theirs: Figure, values: Float64Array, level: float) -> Difference:
     """One metric's, from its differences on each draw."""
     if ours.value is None or theirs.value is None:
         return Difference(None, None, None, None, ours.missing_because or theirs.missing_because)
@@ -154,13 +154,13 @@ def difference(metric: Metric, ours: Figure, theirs: Figure, values: Floats, lev
     return Difference(value, *percentiles(values, level), float(better.mean()))
 
 
-def undefined(values: Floats) -> str | None:
+def undefined(values: Float64Array) -> str | None:
     """Why there is no interval, if some draws have no value."""
     missing = int(np.isnan(values).sum())
     return f"in {missing:,} of {len(values):,} resamples no user counts" if missing else None
 
 
-def percentiles(values: Floats, level: float) -> tuple[float, float]:
+def percentiles(values: Float64Array, level: float) -> tuple[float, float]:
     """The k-th smallest and the k-th largest, k = floor((samples + 1)(1 - level) / 2) (Efron and Tibshirani, p. 160).
 
     Raises:

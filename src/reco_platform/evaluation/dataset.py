@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from reco_platform.evaluation import beyond_accuracy, ranking_metrics
+from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array, IntArray
+from reco_platform.evaluation import beyond_accuracy
 from reco_platform.models import biases, popularity
-from reco_platform.models.als.model import Ids, Model, Side
+from reco_platform.models.als.model import Model, Side
 from reco_platform.models.topn import exact as topn
 from reco_platform.splits.interactions import microseconds
-
-Mask = npt.NDArray[np.bool_]
-Longs = npt.NDArray[np.int64]
-Positions = npt.NDArray[np.integer[Any]]
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -54,14 +48,14 @@ class Rows:
         moments: microseconds since 1970.
     """
 
-    users: Ids
-    movies: Ids
-    user_index: Ids
-    movie_index: Ids
-    ratings: npt.NDArray[np.float32]
-    moments: Longs
+    users: Int32Array
+    movies: Int32Array
+    user_index: Int32Array
+    movie_index: Int32Array
+    ratings: Float32Array
+    moments: Int64Array
 
-    def where(self, chosen: Mask) -> Rows:
+    def where(self, chosen: BoolArray) -> Rows:
         return self if chosen.all() else Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
@@ -95,22 +89,22 @@ class EvaluationDataset:
     """
 
     train: Rows
-    train_user: Positions
-    train_movie: Positions
+    train_user: IntArray
+    train_movie: IntArray
     test: Rows
-    users: Ids
-    user_of_row: Longs
-    known_users: Mask
-    at_user: Positions
-    movies: Ids
-    movie_of_row: Positions
-    known_rows: Mask
-    counts: Longs
-    activity: Longs
-    genres: Mask
+    users: Int32Array
+    user_of_row: Int64Array
+    known_users: BoolArray
+    at_user: IntArray
+    movies: Int32Array
+    movie_of_row: IntArray
+    known_rows: BoolArray
+    counts: Int64Array
+    activity: Int64Array
+    genres: BoolArray
 
     @cached_property
-    def item_strata(self) -> beyond_accuracy.Labels:
+    def item_strata(self) -> Int8Array:
         """Of each movie, shape (m,)."""
         return beyond_accuracy.item_strata(self.counts)
 
@@ -142,7 +136,7 @@ def evaluation_dataset(model: Model, train: Rows, test: Rows, genres: pa.Table) 
     )
 
 
-def distinct(rows: Rows) -> tuple[Ids, Longs]:
+def distinct(rows: Rows) -> tuple[Int32Array, Int64Array]:
     """The distinct users by rising id, and which of them each row is by: np.unique without a sort."""
     there = np.bincount(rows.user_index) > 0
     number = np.cumsum(there) - 1
@@ -152,7 +146,7 @@ def distinct(rows: Rows) -> tuple[Ids, Longs]:
     return users, user_of_row
 
 
-def genre_matrix(movie_ids: Ids, genres: pa.Table) -> Mask:
+def genre_matrix(movie_ids: Int32Array, genres: pa.Table) -> BoolArray:
     """Which genres each movie has, shape (movies, genres); none where the table lacks the movie."""
     columns: dict[str, int] = {}
     found = dict(zip(genres["movie_id"].to_pylist(), genres["genres"].to_pylist(), strict=True))
@@ -167,7 +161,7 @@ def genre_matrix(movie_ids: Ids, genres: pa.Table) -> Mask:
     return matrix
 
 
-def relevant_rows(scene: EvaluationDataset, relevance: str, relevant_rating: float) -> Mask:
+def relevant_rows(scene: EvaluationDataset, relevance: str, relevant_rating: float) -> BoolArray:
     """Test rows of warm users and movies that count as liked: from the given rating, or from the user's mean on."""
     test = scene.test
     if relevance == "threshold":
@@ -182,7 +176,7 @@ def relevant_rows(scene: EvaluationDataset, relevance: str, relevant_rating: flo
 # --- systems
 
 
-def predicted(models: Mapping[str, Model], fitted: biases.Biases, scene: EvaluationDataset) -> dict[str, Doubles]:
+def predicted(models: Mapping[str, Model], fitted: biases.Biases, scene: EvaluationDataset) -> dict[str, Float64Array]:
     """Each rating system's prediction of every test row; of a model NaN for cold rows."""
     test = scene.test
     return {
@@ -194,7 +188,7 @@ def predicted(models: Mapping[str, Model], fitted: biases.Biases, scene: Evaluat
 
 def lists_of(
     models: Mapping[str, Model], fitted: biases.Biases, scene: EvaluationDataset, settings: Settings
-) -> dict[str, ranking_metrics.Positions]:
+) -> dict[str, Int32Array]:
     """Each ranking system's best movies for every test user, seen ones left out; none for cold users."""
     longest, seen = max(settings.evaluation_k), seen_by(scene)
     found = {name: best_of(model, scene, seen, longest, settings.threads) for name, model in models.items()}
@@ -211,9 +205,7 @@ def lists_of(
     return {name: for_all(lists, scene) for name, lists in found.items()}
 
 
-def best_of(
-    model: Model, scene: EvaluationDataset, seen: topn.Seen, longest: int, threads: int
-) -> ranking_metrics.Positions:
+def best_of(model: Model, scene: EvaluationDataset, seen: topn.Seen, longest: int, threads: int) -> Int32Array:
     """A model's best movies for each warm test user, shape (warm users, longest)."""
     warm = scene.users[scene.known_users]
     at, _ = model.users.positions(warm)
@@ -231,7 +223,7 @@ def seen_by(scene: EvaluationDataset) -> topn.Seen:
     return topn.seen_at(of_row[theirs], scene.train_movie[theirs], len(known), len(scene.movies))
 
 
-def rectangular(best: topn.TopN, movies: Ids, longest: int) -> ranking_metrics.Positions:
+def rectangular(best: topn.TopN, movies: Int32Array, longest: int) -> Int32Array:
     """Lists of ids as positions in the catalogue, shape (users, longest), -1 behind the last."""
     lists = np.full((len(best.offsets) - 1, longest), -1, np.int32)
     lengths = np.diff(best.offsets)
@@ -239,14 +231,14 @@ def rectangular(best: topn.TopN, movies: Ids, longest: int) -> ranking_metrics.P
     return lists
 
 
-def of_catalogue(fitted: biases.Biases, scene: EvaluationDataset) -> Doubles:
+def of_catalogue(fitted: biases.Biases, scene: EvaluationDataset) -> Float64Array:
     """The bias of each movie of the catalogue, shape (m,)."""
     index = np.zeros(len(scene.movies), np.int32)
     index[scene.train_movie] = scene.train.movie_index
     return biases.of(fitted.movies, index)
 
 
-def for_all(lists: ranking_metrics.Positions, scene: EvaluationDataset) -> ranking_metrics.Positions:
+def for_all(lists: Int32Array, scene: EvaluationDataset) -> Int32Array:
     """Lists of the warm test users as lists of all, empty for the others."""
     full = np.full((len(scene.users), lists.shape[1]), -1, np.int32)
     full[scene.known_users] = lists

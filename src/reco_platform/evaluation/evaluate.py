@@ -12,15 +12,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int32Array
 from reco_platform.core.errors import DataError
 from reco_platform.evaluation import beyond_accuracy, bootstrap, ranking_metrics
 from reco_platform.evaluation.dataset import (
-    Doubles,
     EvaluationDataset,
-    Mask,
     Rows,
     Settings,
     evaluation_dataset,
@@ -38,7 +36,7 @@ RATING_BASELINES = ("als_plain", "biases", "global_mean")
 RANKING_BASELINES = ("als_plain", "biases", "popular", "popular_recent")
 
 
-def rating_metrics(truth: npt.NDArray[np.float32], predicted: Doubles, cold_start_strategy: str) -> dict[str, Any]:
+def rating_metrics(truth: Float32Array, predicted: Float64Array, cold_start_strategy: str) -> dict[str, Any]:
     """RMSE over the predicted test rows, with the share of rows that it covers.
 
     RMSE is the square root of the mean squared difference (Herlocker et al. 2004, section 4.1.1).
@@ -148,7 +146,7 @@ def with_nulls(found: dict[str, Any], settings: Settings, left_out: Mapping[int,
 # --- metrics
 
 
-def rating_of(values: Doubles, fallback: Doubles, scene: EvaluationDataset) -> UserSums:
+def rating_of(values: Float64Array, fallback: Float64Array, scene: EvaluationDataset) -> UserSums:
     """RMSE, MAE and per-user RMSE on warm rows and on all, the latter with the biases where a system has nothing.
 
     `_clipped` brings predictions into the range of the training ratings first.
@@ -168,7 +166,7 @@ def rating_of(values: Doubles, fallback: Doubles, scene: EvaluationDataset) -> U
     )
 
 
-def wanted_of(scene: EvaluationDataset, relevant: Mask) -> ranking_metrics.Relevant:
+def wanted_of(scene: EvaluationDataset, relevant: BoolArray) -> ranking_metrics.Relevant:
     """The movies of the relevant test rows, by user."""
     return ranking_metrics.relevant_from(
         scene.user_of_row[relevant].astype(np.int32), scene.movie_of_row[relevant].astype(np.int32),
@@ -177,7 +175,7 @@ def wanted_of(scene: EvaluationDataset, relevant: Mask) -> ranking_metrics.Relev
 
 
 def ranked_of(
-    lists: ranking_metrics.Positions, wanted: ranking_metrics.Relevant, scene: EvaluationDataset, ks: tuple[int, ...]
+    lists: Int32Array, wanted: ranking_metrics.Relevant, scene: EvaluationDataset, ks: tuple[int, ...]
 ) -> UserSums:
     """Ranking metrics, and what the lists are like apart from being right."""
     return joined(
@@ -225,7 +223,7 @@ def differences_of(ours: Judged, theirs: Judged) -> dict[str, Any]:
     }
 
 
-def catalogue_of(lists: ranking_metrics.Positions, scene: EvaluationDataset, settings: Settings) -> dict[str, Any]:
+def catalogue_of(lists: Int32Array, scene: EvaluationDataset, settings: Settings) -> dict[str, Any]:
     """What is a matter of all lists together."""
     ks = settings.evaluation_k
     found = beyond_accuracy.catalogue_figures(lists, ks, len(scene.movies), len(scene.users))
@@ -235,7 +233,7 @@ def catalogue_of(lists: ranking_metrics.Positions, scene: EvaluationDataset, set
     }
 
 
-def fold_counts(scene: EvaluationDataset, relevant: Mask, wanted: ranking_metrics.Relevant) -> dict[str, Any]:
+def fold_counts(scene: EvaluationDataset, relevant: BoolArray, wanted: ranking_metrics.Relevant) -> dict[str, Any]:
     """How much of the test fold each kind of metric is about."""
     rows, users = len(scene.test.ratings), len(scene.users)
     warm_rows, warm_users = int(scene.known_rows.sum()), int(scene.known_users.sum())

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from reco_platform.core.arrays import BoolArray, Float64Array
 from reco_platform.evaluation import bootstrap
-from reco_platform.evaluation.dataset import Doubles, Mask, Rows, distinct
+from reco_platform.evaluation.dataset import Rows, distinct
 from reco_platform.evaluation.rating_metrics import rating_sums
 from reco_platform.evaluation.user_sums import UserSums, plain
 from reco_platform.models import biases
@@ -42,11 +43,11 @@ def difference(model: Model, other: Model, train: Rows, test: Rows, params: Mapp
     return plain(bootstrap.differences(found["ours"], found["theirs"])["rmse"])
 
 
-def known(model: Model, rows: Rows) -> Mask:
+def known(model: Model, rows: Rows) -> BoolArray:
     """Rows whose user and movie the model knows."""
     return model.users.positions(rows.users)[1] & model.movies.positions(rows.movies)[1]
 
 
-def errors(predicted: Doubles, test: Rows) -> UserSums:
+def errors(predicted: Float64Array, test: Rows) -> UserSums:
     users, user_of_row = distinct(test)
     return rating_sums(test.ratings, predicted, user_of_row, len(users))

@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from reco_platform.core.arrays import BoolArray, Float64Array, Int32Array, Int64Array
 from reco_platform.evaluation import ranking_kernels
-from reco_platform.evaluation.user_sums import Floats, Mask, Metric, UserSums, means
+from reco_platform.evaluation.user_sums import Metric, UserSums, means
 from reco_platform.models.topn import kernels as topn_kernels
-
-Positions = npt.NDArray[np.int32]
-Longs = npt.NDArray[np.int64]
 
 NAMES = ("precision", "recall", "ndcg", "map", "mrr", "hit_rate")
 BLOCK_CELLS = 1 << 21  # places of lists judged at once: 16 MB in each float64 array
@@ -29,26 +26,26 @@ BLOCK_CELLS = 1 << 21  # places of lists judged at once: 16 MB in each float64 a
 class Relevant:
     """User j finds items[bounds[j]:bounds[j + 1]] relevant: positions in rising order, each once."""
 
-    bounds: Longs
-    items: Positions
+    bounds: Int64Array
+    items: Int32Array
 
     @property
-    def counts(self) -> Longs:
+    def counts(self) -> Int64Array:
         """How many items are relevant to each user, shape (users,)."""
         return np.diff(self.bounds)
 
-    def among(self, kept: Mask) -> Relevant:
+    def among(self, kept: BoolArray) -> Relevant:
         """Only those that are `kept`, shape (items,): one stratum of the items, say."""
         keep = kept[self.items]
         return Relevant(np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])[self.bounds], self.items[keep])
 
 
-def relevant_from(users: Positions, items: Positions, user_count: int, item_count: int) -> Relevant:
+def relevant_from(users: Int32Array, items: Int32Array, user_count: int, item_count: int) -> Relevant:
     """From pairs in any order, shape (rows,) each: positions of user and item."""
     return Relevant(*topn_kernels.group_pairs(users.astype(np.int32), items.astype(np.int32), user_count, item_count))
 
 
-def ranking_sums(lists: Positions, relevant: Relevant, ks: Sequence[int]) -> UserSums:
+def ranking_sums(lists: Int32Array, relevant: Relevant, ks: Sequence[int]) -> UserSums:
     """Precision, recall, NDCG, MAP, MRR and hit rate at each k, as means over the users with relevant items.
 
     Args:
@@ -71,13 +68,13 @@ def ranking_sums(lists: Positions, relevant: Relevant, ks: Sequence[int]) -> Use
     return means([Metric(f"{name}@{k}") for name in NAMES for k in ks], values, relevant.counts > 0)
 
 
-def check_lists(lists: Positions, ks: Sequence[int]) -> None:
+def check_lists(lists: Int32Array, ks: Sequence[int]) -> None:
     """Raises ValueError where lists end before the largest k."""
     if not 1 <= min(ks) <= max(ks) <= lists.shape[1]:
         raise ValueError(f"lists of {lists.shape[1]} items cannot be judged at {', '.join(map(str, ks))}")
 
 
-def judged(hits: Mask, relevant: Longs, ks: Sequence[int]) -> Floats:
+def judged(hits: BoolArray, relevant: Int64Array, ks: Sequence[int]) -> Float64Array:
     """Every metric of `NAMES` at every k, shape (users, names times ks).
 
     Args:

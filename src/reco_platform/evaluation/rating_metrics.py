@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reco_platform.core.arrays import Float32Array, Float64Array
 from reco_platform.evaluation import rating_kernels
-from reco_platform.evaluation.user_sums import Floats, Metric, UserSums
+from reco_platform.evaluation.user_sums import Metric, UserSums
 
 METRICS = (
     Metric("rmse", root=True, smaller_is_better=True),
@@ -25,8 +26,8 @@ WITHOUT_SCALE = (-math.inf, math.inf)
 
 
 def rating_sums(
-    truth: npt.NDArray[np.float32],
-    predicted: Floats,
+    truth: Float32Array,
+    predicted: Float64Array,
     users: npt.NDArray[Any],
     user_count: int,
     scale: tuple[float, float] = WITHOUT_SCALE,

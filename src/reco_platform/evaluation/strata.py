@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from reco_platform.core.arrays import BoolArray, Float64Array, Int32Array
 from reco_platform.evaluation import beyond_accuracy, ranking_metrics
-from reco_platform.evaluation.dataset import Doubles, EvaluationDataset, Mask
+from reco_platform.evaluation.dataset import EvaluationDataset
 from reco_platform.evaluation.rating_metrics import rating_sums
 from reco_platform.evaluation.user_sums import UserSums, figures, named, plain
 
@@ -16,8 +17,8 @@ SHOWN = ("rmse_warm", "mae_warm")
 
 
 def strata_of(
-    predictions: Mapping[str, Doubles],
-    lists: Mapping[str, ranking_metrics.Positions],
+    predictions: Mapping[str, Float64Array],
+    lists: Mapping[str, Int32Array],
     wanted: ranking_metrics.Relevant,
     whole: Mapping[str, Sequence[UserSums]],
     *,
@@ -40,7 +41,7 @@ def strata_of(
     of_user[scene.known_users] = beyond_accuracy.activity_quartiles(scene.activity[scene.at_user[scene.known_users]])
     user_of_known = np.where(scene.known_rows, of_user[scene.user_of_row], -1)
 
-    def judged(rows: Mask, relevant: ranking_metrics.Relevant) -> dict[str, list[UserSums]]:
+    def judged(rows: BoolArray, relevant: ranking_metrics.Relevant) -> dict[str, list[UserSums]]:
         """Every system on some of the rows and some of the relevant movies."""
         rated = {name: rated_rows(np.where(rows, values, np.nan), scene) for name, values in predictions.items()}
         ranked = {name: ranking_metrics.ranking_sums(best, relevant, (k,)) for name, best in lists.items()}
@@ -65,7 +66,7 @@ def strata_of(
     }
 
 
-def rated_rows(predicted: Doubles, scene: EvaluationDataset) -> UserSums:
+def rated_rows(predicted: Float64Array, scene: EvaluationDataset) -> UserSums:
     return named(rating_sums(scene.test.ratings, predicted, scene.user_of_row, len(scene.users)), "warm")
 
 

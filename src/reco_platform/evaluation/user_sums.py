@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from reco_platform.core.arrays import BoolArray, Float64Array
 
 DIGITS = 10
 
@@ -44,17 +42,17 @@ class UserSums:
     """
 
     metrics: tuple[Metric, ...]
-    numerators: Floats
-    denominators: Floats
+    numerators: Float64Array
+    denominators: Float64Array
     over: tuple[int, ...]
 
-    def of_group(self, members: Mask) -> UserSums:
+    def of_group(self, members: BoolArray) -> UserSums:
         """The same with all users but `members`, shape (users,), left out."""
         keep = members[:, None]
         return replace(self, numerators=self.numerators * keep, denominators=self.denominators * keep)
 
 
-def means(metrics: Sequence[Metric], values: Floats, counted: Mask) -> UserSums:
+def means(metrics: Sequence[Metric], values: Float64Array, counted: BoolArray) -> UserSums:
     """Means over the users that count.
 
     Args:
@@ -76,7 +74,7 @@ def joined(parts: Sequence[UserSums]) -> UserSums:
     )
 
 
-def ratios(sums: UserSums, numerators: Floats, denominators: Floats) -> Floats:
+def ratios(sums: UserSums, numerators: Float64Array, denominators: Float64Array) -> Float64Array:
     """The metrics from sums over users, shapes (..., m) and (..., d); NaN where a denominator is 0."""
     below = denominators[..., list(sums.over)]
     found = np.full(numerators.shape, np.nan)

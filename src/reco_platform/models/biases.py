@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
+from reco_platform.core.arrays import Float32Array, Float64Array, Int32Array
 
 
 @dataclass(frozen=True)
@@ -23,19 +20,19 @@ class Biases:
     """
 
     mean: float
-    users: Doubles
-    movies: Doubles
+    users: Float64Array
+    movies: Float64Array
 
-    def predict(self, user_index: Ints, movie_index: Ints) -> Doubles:
+    def predict(self, user_index: Int32Array, movie_index: Int32Array) -> Float64Array:
         """mean + b_u + b_i, shape as given. An index that fitting did not see, or -1, counts as bias 0."""
         return self.mean + of(self.movies, movie_index) + of(self.users, user_index)
 
-    def residuals(self, user_index: Ints, movie_index: Ints, values: Floats) -> Floats:
+    def residuals(self, user_index: Int32Array, movie_index: Int32Array, values: Float32Array) -> Float32Array:
         """What the biases leave of each rating, shape as given."""
         return (values - self.predict(user_index, movie_index)).astype(np.float32)
 
 
-def fit(user_index: Ints, movie_index: Ints, values: Floats, damping: float) -> Biases:
+def fit(user_index: Int32Array, movie_index: Int32Array, values: Float32Array, damping: float) -> Biases:
     """The biases of movies, then those of users from what is left (Koren 2010, Factor in the Neighbors, section 2.1):
 
         b_i = sum_u (r_ui - mean) / (n_i + damping)
@@ -56,13 +53,13 @@ def fit(user_index: Ints, movie_index: Ints, values: Floats, damping: float) -> 
     return Biases(mean, damped_means(user_index, left, damping), movies)
 
 
-def damped_means(index: Ints, values: Doubles, damping: float) -> Doubles:
+def damped_means(index: Int32Array, values: Float64Array, damping: float) -> Float64Array:
     """sum / (n + damping) of the values of each index, shape (largest index + 1,); 0 where there are none."""
     counts = np.bincount(index)
     sums = np.bincount(index, values)
     return np.divide(sums, counts + damping, out=np.zeros(len(counts)), where=counts > 0)
 
 
-def of(biases: Doubles, index: Ints) -> Doubles:
+def of(biases: Float64Array, index: Int32Array) -> Float64Array:
     """The bias of each index, shape as `index`; 0 for -1 and for those beyond the last."""
     return np.append(biases, 0.0)[np.minimum(index, len(biases))]

@@ -9,18 +9,15 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from reco_platform.models.als.model import Ids, Model, Side
+from reco_platform.core.arrays import Int32Array, Int64Array, IntArray
+from reco_platform.models.als.model import Model, Side
 from reco_platform.models.topn.exact import TopN, seen_rows
 from reco_platform.splits.interactions import microseconds
-
-Ints = npt.NDArray[np.int32]
-Longs = npt.NDArray[np.int64]
-Indexes = npt.NDArray[np.integer[Any]]
 
 MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
 
 
-def popularity(movie_index: Indexes, movies: int) -> Longs:
+def popularity(movie_index: IntArray, movies: int) -> Int64Array:
     """The number of training ratings of each movie, shape (movies,).
 
     Args:
@@ -30,7 +27,7 @@ def popularity(movie_index: Indexes, movies: int) -> Longs:
     return np.bincount(movie_index, minlength=movies)
 
 
-def recent_popularity(movie_index: Indexes, moments: Longs, days: int, movies: int) -> Longs:
+def recent_popularity(movie_index: IntArray, moments: Int64Array, days: int, movies: int) -> Int64Array:
     """The same of the last days of training alone, shape (movies,).
 
     They end with the latest training rating, which is the cut where a split has one in time: ratings count that are
@@ -46,7 +43,7 @@ def recent_popularity(movie_index: Indexes, moments: Longs, days: int, movies: i
     return popularity(movie_index[recent], movies)
 
 
-def best_first(*scores: npt.NDArray[Any]) -> Ints:
+def best_first(*scores: npt.NDArray[Any]) -> Int32Array:
     """Positions of the movies by falling score, shape (movies,).
 
     Args:
@@ -86,7 +83,7 @@ def first_unseen(order: Any, seen_bounds: Any, seen: Any, k: int) -> Any:
     return lists
 
 
-def most_popular(model: Model, users: Ids, known: pa.Table, seen: pa.Table, *, days: int, n: int) -> TopN:
+def most_popular(model: Model, users: Int32Array, known: pa.Table, seen: pa.Table, *, days: int, n: int) -> TopN:
     """The movies with the most recent ratings for users whom a model does not know; the score is their number.
 
     Where equally many are recent, all ratings decide, then the movie_id.

@@ -16,11 +16,12 @@ from html import escape
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from reco_platform.core.arrays import Int64Array
 
 WIDTH = 360
 
@@ -224,7 +225,7 @@ def bars(name: str, title: str, description: str, lengths: Mapping[str, int]) ->
     return drawn(name, title, description, 20 + 22 * len(lengths), draw)
 
 
-def long_tail(name: str, title: str, description: str, counts: npt.NDArray[np.int64]) -> Chart:
+def long_tail(name: str, title: str, description: str, counts: Int64Array) -> Chart:
     """Ratings of each movie by its place, both on scales of powers of ten.
 
     Args:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from reco_platform.core.arrays import Int64Array
 from reco_platform.lakehouse.storage import Opened
 
 HALF_STARS = 11
@@ -30,7 +30,7 @@ class Counts:
 
     months: list[tuple[int, int, int]]
     stars: dict[float, int]
-    movies: npt.NDArray[np.int64]
+    movies: Int64Array
 
 
 def count(ratings: Opened) -> Counts:
@@ -59,6 +59,6 @@ def without_gaps(months: Counter[tuple[int, int]]) -> list[tuple[int, int, int]]
     return [(year, month, months[year, month]) for year, month in pairs]
 
 
-def by_star(counts: npt.NDArray[np.int64]) -> dict[float, int]:
+def by_star(counts: Int64Array) -> dict[float, int]:
     found = np.flatnonzero(counts)
     return {half / 2: int(counts[half]) for half in range(found[0], found[-1] + 1)}

@@ -17,7 +17,7 @@ from reco_platform.splits import interactions
 from reco_platform.store.file_fingerprint import VOLATILE_KEYS
 
 if TYPE_CHECKING:
-    from reco_platform.models.als.model import Ids
+    from reco_platform.core.arrays import Int32Array
     from reco_platform.models.topn.exact import TopN
 
 
@@ -31,7 +31,7 @@ def known_rows(task: Task, columns: list[str]) -> pa.Table:
     return interactions.read(task.open("interactions"), columns, known_folds(task), task.threads)
 
 
-def table_of(user_ids: Ids, best: TopN, version: str) -> pa.Table:
+def table_of(user_ids: Int32Array, best: TopN, version: str) -> pa.Table:
     """A row for each user, shape (users, 4)."""
     starts = np.repeat(best.offsets[:-1], np.diff(best.offsets))
     ranks = (np.arange(1, len(starts) + 1) - starts).astype(np.int32)

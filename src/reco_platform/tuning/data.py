@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_platform.core.arrays import Int32Array
 from reco_platform.core.errors import TableError
 from reco_platform.splits import interactions
 from reco_platform.store.paths import sha256_file
@@ -23,8 +24,6 @@ from reco_platform.store.paths import sha256_file
 COLUMNS = ("user_index", "movie_index", "rating", "rating_ts")
 FOLDS = ("train", "validation")
 GENRES = "genres.parquet"
-
-Ints = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Folds:
         genres: movie_id and genres of the movies.
     """
 
-    user_ids: Ints
-    movie_ids: Ints
+    user_ids: Int32Array
+    movie_ids: Int32Array
     train: dict[str, npt.NDArray[Any]]
     validation: dict[str, npt.NDArray[Any]]
     genres: pa.Table
@@ -62,7 +61,7 @@ def collected(train: pa.Table, validation: pa.Table, movies: pa.Table) -> Folds:
 IDS = ("user_id", "movie_id")
 
 
-def columns(rows: pa.Table, ids: dict[str, Ints]) -> dict[str, npt.NDArray[Any]]:
+def columns(rows: pa.Table, ids: dict[str, Int32Array]) -> dict[str, npt.NDArray[Any]]:
     users, movies = (np.searchsorted(ids[name], rows[name].to_numpy()).astype(np.int32) for name in IDS)
     moments = interactions.microseconds(rows["rating_ts"])
     return dict(zip(COLUMNS, (users, movies, rows["rating"].to_numpy(), moments), strict=True))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from reco_platform.core.arrays import Float64Array
 from reco_platform.core.errors import DataError
 from reco_platform.evaluation import bootstrap, ranking_metrics
 from reco_platform.evaluation.dataset import (
-    Doubles,
     EvaluationDataset,
     Rows,
     best_of,
@@ -42,7 +42,7 @@ class ValidationContext:
     """
 
     scene: EvaluationDataset
-    fallback: Doubles
+    fallback: Float64Array
     wanted: ranking_metrics.Relevant
     seen: Seen
 

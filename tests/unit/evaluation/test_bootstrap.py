@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
+from reco_platform.core.arrays import Float64Array
 from reco_platform.evaluation import bootstrap
 from reco_platform.evaluation.bootstrap import (
     Difference,
@@ -27,13 +28,13 @@ from reco_platform.evaluation.bootstrap import (
     resample,
     summed_exactly,
 )
-from reco_platform.evaluation.user_sums import Floats, Metric, UserSums, figures, means
+from reco_platform.evaluation.user_sums import Metric, UserSums, figures, means
 
 RMSE = Metric("rmse", root=True, smaller_is_better=True)
 NDCG = Metric("ndcg@10")
 
 
-def sums_of(values: Floats) -> UserSums:
+def sums_of(values: Float64Array) -> UserSums:
     return means([NDCG], values[:, None], np.ones(len(values), bool))
 
 

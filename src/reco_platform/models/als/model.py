@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int32Array, IntArray
 from reco_platform.core.hashing import short
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import fingerprint
-
-Ids = npt.NDArray[np.int32]
-Factors = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 DEFAULT_PARAMS = {
     "blockSize": 4096,
@@ -47,10 +42,10 @@ FACTORS = pa.schema([("id", pa.int32()), ("features", pa.list_(pa.float32()))])
 class Side:
     """Ids in rising order, shape (n,), and their factors, shape (n, rank)."""
 
-    ids: Ids
-    factors: Factors
+    ids: Int32Array
+    factors: Float32Array
 
-    def positions(self, wanted: Ids) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.bool_]]:
+    def positions(self, wanted: Int32Array) -> tuple[IntArray, BoolArray]:
         """Where each wanted id, none negative, stands, and whether it is there at all; both shaped like `wanted`."""
         if not len(self.ids):
             return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
@@ -63,7 +58,7 @@ class Side:
         at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
         return at, self.ids[at] == wanted
 
-    def wider(self, columns: Doubles) -> Side:
+    def wider(self, columns: Float64Array) -> Side:
         """With more columns after the factors, shape (n, more)."""
         return Side(self.ids, np.hstack([self.factors, columns.astype(np.float32)]))
 
@@ -75,7 +70,7 @@ class Model:
     users: Side
     movies: Side
 
-    def plus(self, users: Doubles, movies: Doubles) -> Model:
+    def plus(self, users: Float64Array, movies: Float64Array) -> Model:
         """A model whose products are larger by two terms, one of the user and one of the movie: two columns more.
 
         Args:
@@ -88,7 +83,7 @@ class Model:
             self.movies.wider(np.column_stack([ones(movies), movies])),
         )
 
-    def predict(self, user_ids: Ids, movie_ids: Ids) -> npt.NDArray[np.float64]:
+    def predict(self, user_ids: Int32Array, movie_ids: Int32Array) -> Float64Array:
         """Predicted ratings, shape as given; NaN where the user or the movie was not in training."""
         at_user, user_known = self.users.positions(user_ids)
         at_movie, movie_known = self.movies.positions(movie_ids)
@@ -139,7 +134,7 @@ def write_side(side: Side, folder: Path) -> None:
             out.write_table(factors_table(side.ids[part], side.factors[part]))
 
 
-def factors_table(ids: Ids, factors: Factors) -> pa.Table:
+def factors_table(ids: Int32Array, factors: Float32Array) -> pa.Table:
     rows, rank = factors.shape
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * rank)
     features = pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(factors).reshape(-1)))

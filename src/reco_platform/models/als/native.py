@@ -18,15 +18,15 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import psutil  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits
 
+from reco_platform.core.arrays import Float32Array, Float64Array, Int32Array
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.models.als import kernel
-from reco_platform.models.als.ratings import BYTES_PER_RATING, Floats, Ints, Ratings, Rows
+from reco_platform.models.als.ratings import BYTES_PER_RATING, Ratings, Rows
 
-Callback = Callable[[int, float, Floats, Floats], bool | None]
+Callback = Callable[[int, float, Float32Array, Float32Array], bool | None]
 Solver = Literal["cg", "cholesky"]
 
 LANE = 16
@@ -69,19 +69,19 @@ class Factors:
         objective: the objective after each iteration, shape (iterations,).
     """
 
-    user_index: Ints
-    users: Floats
-    movie_index: Ints
-    movies: Floats
-    objective: npt.NDArray[np.float64]
+    user_index: Int32Array
+    users: Float32Array
+    movie_index: Int32Array
+    movies: Float32Array
+    objective: Float64Array
 
 
 class Sums(NamedTuple):
     """|r - V x|^2, V'V and V'(r - V x) over some ratings of a row; see `kernel`."""
 
     squares: float
-    gram: Floats
-    g: Floats
+    gram: Float32Array
+    g: Float32Array
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def method_for(solver: Solver, rank: int, reg_param: float, iteration: int) -> M
     )
 
 
-def start(rows: Rows, rank: int, seed: tuple[int, int]) -> Floats:
+def start(rows: Rows, rank: int, seed: tuple[int, int]) -> Float32Array:
     """Random directions of length one, padded, shape (rows, width). They follow the index, not the count."""
     directions = np.random.default_rng(seed).standard_normal((len(rows), rank), np.float32)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -212,7 +212,7 @@ def start(rows: Rows, rank: int, seed: tuple[int, int]) -> Floats:
     return factors
 
 
-def aligned_zeros(rows: int, width: int) -> Floats:
+def aligned_zeros(rows: int, width: int) -> Float32Array:
     """Zeros, shape (rows, width), that begin at a cache line, so that no row straddles one more than it must."""
     line = LANE * 4
     memory = np.zeros(rows * width * 4 + line, np.uint8)
@@ -220,18 +220,18 @@ def aligned_zeros(rows: int, width: int) -> Floats:
     return memory[offset : offset + rows * width * 4].view(np.float32).reshape(rows, width)
 
 
-def in_order(rows: Rows, factors: Floats, rank: int) -> Floats:
+def in_order(rows: Rows, factors: Float32Array, rank: int) -> Float32Array:
     """A copy of the factors by rising index, without padding, shape (rows, rank)."""
     return factors[np.argsort(rows.index), :rank]
 
 
-def penalty(rows: Rows, factors: Floats, reg_param: float) -> float:
+def penalty(rows: Rows, factors: Float32Array, reg_param: float) -> float:
     """What these factors add to the objective beside the ratings."""
     squares = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
     return float(np.float32(reg_param) * np.sum(rows.counts * squares))
 
 
-def half_step(pool: ThreadPoolExecutor, rows: Rows, fixed: Floats, solved: Floats, method: Method) -> float:
+def half_step(pool: ThreadPoolExecutor, rows: Rows, fixed: Float32Array, solved: Float32Array, method: Method) -> float:
     """Corrects one side's factors in place; returns its part of the objective: the ratings and its own penalty."""
     piece = max(len(rows.values) // PIECES, LEAST_PIECE)
     cut = int(np.count_nonzero(rows.counts > piece))  # the first rows, as counts fall
@@ -276,13 +276,13 @@ def whole_rows(rows: Rows, first_row: int, piece: int) -> list[tuple[int, int]]:
     return list(pairwise(bounds)) if first_row < len(rows) else []
 
 
-def accumulated(rows: Rows, fixed: Floats, x: Floats, first: int, last: int) -> Sums:
+def accumulated(rows: Rows, fixed: Float32Array, x: Float32Array, first: int, last: int) -> Sums:
     """What the ratings [first, last) of a row add to its equations; see `kernel.accumulate`."""
     gram, g = np.zeros((len(x), len(x)), np.float32), np.zeros(len(x), np.float32)
     return Sums(kernel.accumulate(rows.columns, rows.values, fixed, x, first, last, gram, g), gram, g)
 
 
-def solve_cut_row(x: Floats, penalty: np.float32, tasks: Sequence[Future[Sums]]) -> float:
+def solve_cut_row(x: Float32Array, penalty: np.float32, tasks: Sequence[Future[Sums]]) -> float:
     """Corrects a row in place from the sums of its pieces, added in their order; returns its objective."""
     g, diagonal, gram = np.empty_like(x), np.empty_like(x), np.zeros((len(x), len(x)), np.float32)
     total: float = kernel.penalty_of(penalty, x, g, diagonal)
@@ -294,7 +294,7 @@ def solve_cut_row(x: Floats, penalty: np.float32, tasks: Sequence[Future[Sums]])
     return total - float(kernel.correct(gram, g, penalty, x))
 
 
-def check_finite(side: str, iteration: int, rows: Rows, factors: Floats) -> None:
+def check_finite(side: str, iteration: int, rows: Rows, factors: Float32Array) -> None:
     """Raises DataError, with the rows by their dense index, if factors are not finite."""
     if np.isfinite(factors).all():
         return

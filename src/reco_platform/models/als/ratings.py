@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
+from reco_platform.core.arrays import Float32Array, Int32Array, Int64Array
 from reco_platform.core.errors import DataError
-
-Ints = npt.NDArray[np.int32]
-Longs = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 
 BYTES_PER_RATING = 16
 """What `Ratings` holds of one rating: a column and a value, in both orders."""
@@ -33,16 +29,16 @@ class Rows:
         values: shape (ratings,).
     """
 
-    index: Ints
-    starts: Longs
-    columns: Ints
-    values: Floats
+    index: Int32Array
+    starts: Int64Array
+    columns: Int32Array
+    values: Float32Array
 
     def __len__(self) -> int:
         return len(self.index)
 
     @property
-    def counts(self) -> Longs:
+    def counts(self) -> Int64Array:
         """The number of ratings of each row, shape (rows,)."""
         return np.diff(self.starts)
 
@@ -58,7 +54,7 @@ class Ratings:
         return len(self.by_user.values)
 
 
-def ratings(user_index: Ints, movie_index: Ints, values: Floats) -> Ratings:
+def ratings(user_index: Int32Array, movie_index: Int32Array, values: Float32Array) -> Ratings:
     """Both orders of ratings, by counting sorts: time and memory grow with the ratings alone.
 
     The result does not depend on the order of the input, but for the order of the values of one pair. A pair may
@@ -97,7 +93,7 @@ def ratings(user_index: Ints, movie_index: Ints, values: Floats) -> Ratings:
     return Ratings(by_user, by_movie)
 
 
-def _by_count(index: Ints) -> tuple[Ints, Ints, Longs]:
+def _by_count(index: Int32Array) -> tuple[Int32Array, Int32Array, Int64Array]:
     """The indexes with ratings by falling count, the row of each index, and where the rows start."""
     counts = np.bincount(index)
     order = np.argsort(-counts, kind="stable").astype(np.int32)

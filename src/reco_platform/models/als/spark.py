@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from reco_platform.core.arrays import Float64Array, Int64Array
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.models.als.model import Model, Side, side_of
 from reco_platform.models.als.training import TrainingStats, no_ratings_error
@@ -51,8 +51,6 @@ ONE_PARTITION = {
     "spark.sql.files.minPartitionNum": "1",
 }
 """Settings under which all files are read by one task, the largest first."""
-
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ def collected(sums: DataFrame) -> pa.Table:
     return table.sort_by(table.column_names[0])
 
 
-def arrays(table: pa.Table, *names: str) -> list[npt.NDArray[np.int64]]:
+def arrays(table: pa.Table, *names: str) -> list[Int64Array]:
     return [table[name].to_numpy() for name in names]
 
 
@@ -200,7 +198,7 @@ def left_by(terms: Terms, ratings: DataFrame, *, broadcast_users: bool) -> DataF
     return rows.select("user_id", "movie_id", (f.col("rating").cast("double") - expected).cast("float").alias("rating"))
 
 
-def bias_of(table: pa.Table, side: Side) -> Doubles:
+def bias_of(table: pa.Table, side: Side) -> Float64Array:
     """The biases of a side's rows, shape (n,)."""
     ids, biases = (table.column(number).to_numpy() for number in range(2))
     if not np.array_equal(ids, side.ids):

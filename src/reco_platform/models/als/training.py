@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from reco_platform.core.arrays import Float32Array, Int32Array, Int64Array
 from reco_platform.core.errors import DataError
 from reco_platform.models import biases
-from reco_platform.models.als.model import Ids, Model, Side
+from reco_platform.models.als.model import Model, Side
 
 COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating")
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,14 @@ def train_factors(
     from reco_platform.models.als import native  # noqa: PLC0415  # restoring a result needs no compiled code
     from reco_platform.models.als.ratings import ratings  # noqa: PLC0415
 
-    users, movies = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
-    user_ids, movie_ids = present_ids(users, rows["user_id"]), present_ids(movies, rows["movie_id"])
+    user_index, movie_index = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
+    user_ids, movie_ids = present_ids(user_index, rows["user_id"]), present_ids(movie_index, rows["movie_id"])
 
-    def after_iteration(iteration: int, objective: float, user_factors: Floats, movie_factors: Floats) -> bool:
+    def after_iteration(
+        iteration: int, objective: float, user_factors: Float32Array, movie_factors: Float32Array
+    ) -> bool:
         loss = objective / len(rows)
-        result = callback(iteration, loss, Model(Side(user_ids, user_factors), Side(movie_ids, movie_factors)))
+        result = callback(iteration, loss, Model(Side(user_ids, users), Side(movie_ids, movies)))
         message = f"objective per rating {loss:.5f}{result.message}"
         log(progress(iteration, params["max_iter"], message, time.monotonic() - started))
         return result.stop
@@ -136,7 +137,7 @@ def train_factors(
     started = time.monotonic()
     log(f"{len(rows):,} ratings, {threads} threads")
     factors = native.train(
-        ratings(users, movies, rows["rating"].to_numpy()),
+        ratings(user_index, movie_index, rows["rating"].to_numpy()),
         rank=params["rank"],
         max_iter=params["max_iter"],
         reg_param=params["reg_param"],
@@ -155,12 +156,12 @@ def progress(iteration: int, max_iter: int, message: str, elapsed: float) -> str
     return f"iteration {iteration}/{max_iter}: {message}, {elapsed:.1f} s, {left:.1f} s left"
 
 
-def present(index: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+def present(index: Int32Array) -> Int64Array:
     """The dense indexes that occur, in rising order."""
     return np.flatnonzero(np.bincount(index))
 
 
-def present_ids(index: npt.NDArray[np.int32], ids: pa.ChunkedArray) -> Ids:
+def present_ids(index: Int32Array, ids: pa.ChunkedArray) -> Int32Array:
     """The ids of the dense indexes that occur, in rising order of the indexes."""
     id_of_index = np.zeros(int(index.max()) + 1, np.int32)
     id_of_index[index] = ids.to_numpy()

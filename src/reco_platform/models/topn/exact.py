@@ -32,8 +32,9 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, IntArray
 from reco_platform.core.errors import DataError
-from reco_platform.models.als.model import Factors, Ids, Model
+from reco_platform.models.als.model import Model
 from reco_platform.models.topn import kernels as topn_kernels
 
 TASK_USERS = 1024
@@ -44,25 +45,22 @@ CONE_USERS = 4096
 TINY = float(np.finfo(np.float64).tiny)
 LARGEST_SCORE = float(np.finfo(np.float32).max) / 2
 
-Longs = npt.NDArray[np.int64]
-Norms = npt.NDArray[np.float64]
-Positions = npt.NDArray[np.integer[Any]]
-Probe = Callable[[Factors], Factors]
+Probe = Callable[[Float32Array], Float32Array]
 
 
 @dataclass(frozen=True)
 class Seen:
     """User j has seen movies[bounds[j]:bounds[j + 1]]: positions in the model, in rising order, each once."""
 
-    bounds: Longs
-    movies: npt.NDArray[np.int32]
+    bounds: Int64Array
+    movies: Int32Array
 
     def part(self, users: slice) -> Seen:
         """What some adjacent users have seen; nothing is copied."""
         start, stop, _ = users.indices(len(self.bounds) - 1)
         return Seen(self.bounds[start : stop + 1], self.movies)
 
-    def of(self, users: Longs) -> Seen:
+    def of(self, users: Int64Array) -> Seen:
         """What the users at these positions have seen."""
         own = [self.movies[self.bounds[user] : self.bounds[user + 1]] for user in users]
         return Seen(np.cumsum([0, *map(len, own)], dtype=np.int64), np.concatenate([self.movies[:0], *own]))
@@ -72,9 +70,9 @@ class Seen:
 class TopN:
     """The movies of user j and their scores, best first, lie at offsets[j]:offsets[j + 1]."""
 
-    movie_ids: Ids
-    scores: npt.NDArray[np.float32]
-    offsets: Longs
+    movie_ids: Int32Array
+    scores: Float32Array
+    offsets: Int64Array
 
 
 @dataclass(frozen=True)
@@ -90,13 +88,13 @@ class Cone:
             the last column the largest |v - c|, for users who look away from the direction.
     """
 
-    centre: Norms
-    varying: npt.NDArray[np.bool_]
-    direction: Norms
-    spreads: Norms
-    bounds: Norms
+    centre: Float64Array
+    varying: BoolArray
+    direction: Float64Array
+    spreads: Float64Array
+    bounds: Float64Array
 
-    def of(self, users: Factors) -> tuple[Norms, Norms, Longs]:
+    def of(self, users: Float32Array) -> tuple[Float64Array, Float64Array, Int64Array]:
         """u · c, and what to multiply which column of the bounds by: u · w, or |u| at the last; of each user."""
         varying = users * self.varying
         along, beside = parts_of(varying, self.direction)
@@ -118,33 +116,33 @@ class Catalogue:
         probes: that of each movie.
     """
 
-    ids: Ids
-    positions: npt.NDArray[np.int32]
-    factors: Factors
-    norms_from: Norms
+    ids: Int32Array
+    positions: Int32Array
+    factors: Float32Array
+    norms_from: Float64Array
     cone: Cone
     probe: Probe
-    probes: Factors
+    probes: Float32Array
 
 
 @dataclass(frozen=True)
 class Principal:
     """Projections on the first directions of an orthonormal basis, shape (rank, rank), and the norm of the rest."""
 
-    basis: npt.NDArray[np.float64]
+    basis: Float64Array
 
-    def __call__(self, factors: Factors) -> Factors:
+    def __call__(self, factors: Float32Array) -> Float32Array:
         rotated = factors @ self.basis
         rest = np.linalg.norm(rotated[:, DIRECTIONS:], axis=1, keepdims=True)
         return np.hstack([rotated[:, :DIRECTIONS], rest]).astype(np.float32)
 
 
-def whole(factors: Factors) -> Factors:
+def whole(factors: Float32Array) -> Float32Array:
     """The probe that estimates the score itself."""
     return factors
 
 
-def seen_rows(model: Model, user_ids: Ids, movie_ids: Ids) -> Seen:
+def seen_rows(model: Model, user_ids: Int32Array, movie_ids: Int32Array) -> Seen:
     """What each user has seen, from pairs in any order; pairs that the model does not know are left out."""
     at_user, user_known = model.users.positions(user_ids)
     at_movie, movie_known = model.movies.positions(movie_ids)
@@ -154,7 +152,7 @@ def seen_rows(model: Model, user_ids: Ids, movie_ids: Ids) -> Seen:
     return seen_at(at_user, at_movie, len(model.users.ids), len(model.movies.ids))
 
 
-def seen_at(at_user: Positions, at_movie: Positions, users: int, movies: int) -> Seen:
+def seen_at(at_user: IntArray, at_movie: IntArray, users: int, movies: int) -> Seen:
     """The same from positions in the model, and the numbers of its users and movies."""
     of_user, of_movie = at_user.astype(np.int32, copy=False), at_movie.astype(np.int32, copy=False)
     if topn_kernels.pairs_rise(of_user, of_movie):
@@ -185,7 +183,7 @@ def top_n(model: Model, n: int, seen: Seen, threads: int) -> TopN:
             return joined(list(pool.map(task, range(0, len(model.users.ids), TASK_USERS))))
 
 
-def best_of(users: Factors, movies: Catalogue, seen: Seen, n: int) -> TopN:
+def best_of(users: Float32Array, movies: Catalogue, seen: Seen, n: int) -> TopN:
     """`top_n` of a block of users, shape (users, rank), in the calling thread; `seen` is theirs alone."""
     return search(users, movies, seen, n)[0]
 
@@ -218,7 +216,7 @@ def probed(movies: Catalogue, probe: Probe) -> Catalogue:
     return replace(movies, probe=probe, probes=probe(movies.factors))
 
 
-def cone_of(model: Model) -> tuple[Longs, Cone]:
+def cone_of(model: Model) -> tuple[Int64Array, Cone]:
     """The order of the movies, and the bound of their blocks in that order; learnt from some of the users."""
     users = model.users.factors[:: len(model.users.ids) // CONE_USERS + 1]
     movies = model.movies.factors.astype(np.float64)
@@ -237,18 +235,18 @@ def cone_of(model: Model) -> tuple[Longs, Cone]:
     return order, Cone(centre, varying, direction, spreads, bounds)
 
 
-def parts_of(vectors: npt.NDArray[Any], direction: Norms) -> tuple[Norms, Norms]:
+def parts_of(vectors: npt.NDArray[Any], direction: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Of each vector how far it goes along a direction of length one, and the length of the rest."""
     along = vectors @ direction
     return along, norms(vectors - along[:, None] * direction)
 
 
-def spreads_of(along: Norms, beside: Norms) -> Norms:
+def spreads_of(along: Float64Array, beside: Float64Array) -> Float64Array:
     """How wide each vector lies to the direction; infinite where it does not go along it."""
     return np.divide(beside, along, out=np.full(len(along), np.inf), where=along > TINY)
 
 
-def largest_from(values: Norms) -> Norms:
+def largest_from(values: Float64Array) -> Float64Array:
     """The largest value in each block and all behind it."""
     blocks = np.maximum.reduceat(values, np.arange(0, len(values), topn_kernels.ITEM_BLOCK)) if len(values) else values
     return np.ascontiguousarray(np.maximum.accumulate(blocks[::-1])[::-1])
@@ -261,7 +259,7 @@ def principal(model: Model) -> Principal:
     return Principal(np.linalg.eigh(both)[1][:, ::-1])
 
 
-def search(users: Factors, movies: Catalogue, seen: Seen, n: int) -> tuple[TopN, tuple[int, int]]:
+def search(users: Float32Array, movies: Catalogue, seen: Seen, n: int) -> tuple[TopN, tuple[int, int]]:
     """The best of a block of users, and how many probes were multiplied and how many scores looked into."""
     sizes = norms(users)
     check_size(sizes, movies.norms_from)
@@ -278,12 +276,12 @@ def search(users: Factors, movies: Catalogue, seen: Seen, n: int) -> tuple[TopN,
     return TopN(movies.ids[best], scores, offsets), work
 
 
-def norms(factors: Factors | Norms) -> Norms:
+def norms(factors: Float32Array | Float64Array) -> Float64Array:
     """Of each row, in float64, where no square of a float32 number overflows or vanishes."""
     return np.sqrt(np.einsum("ij,ij->i", factors, factors, dtype=np.float64))
 
 
-def check_size(users: Norms, movies: Norms) -> None:
+def check_size(users: Float64Array, movies: Float64Array) -> None:
     """A NaN or an infinity among the factors shows in the norms."""
     largest = [float(side.max(initial=0)) for side in (users, movies)]
     if not largest[0] * largest[1] <= LARGEST_SCORE:
