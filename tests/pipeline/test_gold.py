@@ -19,7 +19,7 @@ from reco_platform.lakehouse.contracts import CONTRACTS
 from reco_platform.lakehouse.receipts import read
 from reco_platform.models.als.model import read_model
 from support import oracle
-from support.project import QUICK, Project, Run
+from support.project import QUICK, ROOT, Project, Run
 
 pytestmark = pytest.mark.pipeline
 
@@ -210,6 +210,11 @@ def metrics_of(project: Project, before: str) -> dict[str, Any]:
     (path,) = (one for one in project.lakehouse().glob("gold/metrics/run_metrics_*.json") if before not in one.name)
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return found
+
+
+def test_set_up_has_compiled_every_kernel_that_gold_uses(first: Project) -> None:
+    compiled, used = ({path.name for path in root.rglob("*.nbc")} for root in (ROOT / "src", first.path("src")))
+    assert used and used <= compiled, "see reco_platform.maintenance.compile_kernels"
 
 
 def test_no_receipt_holds_a_time_a_host_or_an_absolute_path(first: Project) -> None:
