@@ -125,9 +125,7 @@ def train_factors(
     user_index, movie_index = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
     user_ids, movie_ids = present_ids(user_index, rows["user_id"]), present_ids(movie_index, rows["movie_id"])
 
-    def after_iteration(
-        iteration: int, objective: float, user_factors: Float32Array, movie_factors: Float32Array
-    ) -> bool:
+    def after_iteration(iteration: int, objective: float, users: Float32Array, movies: Float32Array) -> bool:
         loss = objective / len(rows)
         result = callback(iteration, loss, Model(Side(user_ids, users), Side(movie_ids, movies)))
         message = f"objective per rating {loss:.5f}{result.message}"
