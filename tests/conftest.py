@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.datasets import registry as datasets
 from reco_platform.datasets import synthetic
 from reco_platform.spark import submit
-from reco_platform.spark.settings import RESULT_SETTINGS
 from support import mlflow_server as mlflowserver
 from support.builders import umask
 from support.project import BUILT_UMASK, Project, Run

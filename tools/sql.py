@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.core.errors import report_errors
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
@@ -50,7 +51,7 @@ def main() -> int:
         submit.exec_spark_submit(command)
     lakehouse = workflow.prepare(workflow.overrides(arguments.config)).lakehouse
     places = tables(lakehouse)
-    spark = session.spark_session("sql", "error")
+    spark = session.spark_session("sql", RESULT_SETTINGS, "error")
     for name, folder in places.items():
         spark.read.format("delta").load(str(folder)).createOrReplaceTempView(name)
     paths = {name: f"delta.`{folder}`" for name, folder in places.items()}

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.lakehouse import storage
-from reco_platform.lakehouse.contracts import CONTRACTS
 from reco_platform.lakehouse.receipts import read
 from reco_platform.models.als.model import read_model
 from support import oracle

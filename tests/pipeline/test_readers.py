@@ -12,8 +12,8 @@ import pytest
 from deltalake import DeltaTable
 from nbclient import NotebookClient
 
+from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.lakehouse import storage
-from reco_platform.lakehouse.contracts import CONTRACTS
 from reco_platform.lakehouse.receipts import read
 from support.project import Project, Run
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import storage
 from reco_platform.lakehouse.receipts import read
-from reco_platform.store import file_fingerprint
 from support.project import Project, Run
 
 pytestmark = pytest.mark.pipeline

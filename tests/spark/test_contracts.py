@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from reco_platform.cleaning import quality
+from reco_platform.contracts.tables import CONTRACTS, MOVIES, RATINGS, TAGS, Contract, violations
 from reco_platform.fingerprint.spark import spark_fields
 from reco_platform.lakehouse import publishing, storage
-from reco_platform.lakehouse.contracts import CONTRACTS, MOVIES, RATINGS, TAGS, Contract, violations
 from support import oracle
 from support.builders import small_dataset
 from support.cleaned import CLEANINGS, natively

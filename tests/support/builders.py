@@ -20,10 +20,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_platform.contracts.tables import RATINGS
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import fingerprint
 from reco_platform.lakehouse import publishing
-from reco_platform.lakehouse.contracts import RATINGS
 from reco_platform.lakehouse.receipts import Receipt
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp"

@@ -16,10 +16,10 @@ from reco_platform.cleaning import spark as silver_spark
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.config.model import Config
 from reco_platform.engine.task import Task
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
-from reco_platform.store.file_fingerprint import file_fingerprint
 from support.builders import MOVIES_HEADER, RATINGS_HEADER, TAGS_HEADER
 
 CLEANINGS = {"ratings": ratings.CLEANING, "movies": movies.CLEANING, "tags": tags.CLEANING}

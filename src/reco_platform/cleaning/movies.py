@@ -18,7 +18,7 @@ from reco_platform.cleaning.rules import (
     valid_text,
     whole_numbers,
 )
-from reco_platform.lakehouse.contracts import MOVIES
+from reco_platform.contracts.tables import MOVIES
 
 RELEASE_YEAR = re.compile(r"\(([0-9]{4})\)[ \t\n\r\f\v]*\Z")
 NO_GENRES = ("", "(no genres listed)")

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from reco_platform.cleaning.quality import DUPLICATES, Cleaned, Span, file_order, has_order
 from reco_platform.cleaning.rules import Checked, Cleaning, Mask, check
+from reco_platform.contracts.tables import Contract
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import RowSums
-from reco_platform.lakehouse.contracts import Contract
 
 COMPRESSION = "zstd"
 BYTES_PER_CSV_BYTE = 5

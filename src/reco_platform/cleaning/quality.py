@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_platform.contracts.tables import Contract, violations
 from reco_platform.fingerprint.spec import RowSums
-from reco_platform.lakehouse.contracts import Contract, violations
 from reco_platform.lakehouse.storage import data_files
 from reco_platform.store.paths import StorePath, arrow_source, relative_path
 

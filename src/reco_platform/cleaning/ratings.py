@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from reco_platform.cleaning.rules import Cleaning, Marked, decimal_numbers, event
-from reco_platform.lakehouse.contracts import RATINGS
+from reco_platform.contracts.tables import RATINGS
 
 
 def mark(text: pa.RecordBatch) -> Marked:

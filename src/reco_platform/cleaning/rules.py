@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reco_platform.cleaning import kernels
-from reco_platform.lakehouse.contracts import TIME, Contract
+from reco_platform.contracts.tables import TIME, Contract
 
 LINE = "_line"  # the text of a line that has too few or too many fields; its columns are null
 ROW = "_row"  # number of the record in its file, from 0

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from reco_platform.cleaning.quality import DUPLICATES, Cleaned, Span, file_order, has_order
 from reco_platform.cleaning.rules import Cleaning, check, rejected_schema
+from reco_platform.contracts.tables import Contract, Field
 from reco_platform.fingerprint.spark import row_sums, spark_fields, spark_sums
 from reco_platform.fingerprint.spec import arrow_type
-from reco_platform.lakehouse.contracts import Contract, Field
 from reco_platform.store.paths import StorePath
 
 if TYPE_CHECKING:

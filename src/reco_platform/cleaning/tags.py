@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from reco_platform.cleaning.rules import Cleaning, Marked, blank, event, not_utf8
-from reco_platform.lakehouse.contracts import TAGS
+from reco_platform.contracts.tables import TAGS
 
 
 def mark(text: pa.RecordBatch) -> Marked:

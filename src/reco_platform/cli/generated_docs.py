@@ -8,11 +8,11 @@ from pathlib import Path
 
 from reco_platform.config.model import Config
 from reco_platform.config.render import defaults_yaml, docs_table, env_example
+from reco_platform.contracts.tables import CONTRACTS, Contract, Field
 from reco_platform.core.errors import report_errors
 from reco_platform.engine import journal, run_summary
 from reco_platform.evaluation import metrics_file
 from reco_platform.fingerprint.spec import arrow_type
-from reco_platform.lakehouse.contracts import CONTRACTS, Contract, Field
 from reco_platform.store.atomic_write import write_text
 
 WRITTEN = "Written by `make docs`; do not edit."

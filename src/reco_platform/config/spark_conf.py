@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from reco_platform.spark.settings import ORDER_SETTINGS, RESULT_SETTINGS
+from reco_platform.contracts.spark_settings import ORDER_SETTINGS, RESULT_SETTINGS
 
 SETTING_NAME = r"spark\.[\w./-]+"
 

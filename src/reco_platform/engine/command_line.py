@@ -11,7 +11,7 @@ from pathlib import Path
 from reco_platform.config.load import load_config
 from reco_platform.core import environment
 from reco_platform.core.errors import ConfigError
-from reco_platform.core.hashing import code_digest
+from reco_platform.engine.code.digest import code_digest
 from reco_platform.engine.step import Step
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse import layout, receipts

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from reco_platform.core.errors import TableError
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import publishing, quarantine, receipts, storage
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.store import atomic_write, file_fingerprint
+from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath
 
 LAST = "last"

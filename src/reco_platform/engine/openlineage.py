@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from reco_platform.contracts.tables import CONTRACTS, Contract
 from reco_platform.engine import journal
 from reco_platform.fingerprint.spec import arrow_type
 from reco_platform.lakehouse import storage
-from reco_platform.lakehouse.contracts import CONTRACTS, Contract
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import paths as store_paths
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform.core.errors import TableError
-from reco_platform.core.hashing import code_parts
 from reco_platform.engine.attempt import peak_memory_mb
+from reco_platform.engine.code.digest import changed_parts, code_parts
 from reco_platform.engine.memo import LAST
 from reco_platform.engine.step import Step
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse import layout, receipts, storage
+
+MAX_NAMED = 10
+"""Changed parts of a step's code that a message names."""
 
 FIRST_RUN, NOTHING_DIFFERS = "first run", "asked again, nothing differs"
 
@@ -73,11 +76,11 @@ def differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any], s
 
 
 def code_difference(step: Step, side: Path) -> str:
-    """Which files or packages of a step's code changed, as far as its provenance can tell."""
+    """Which definitions, files or packages of a step's code changed, as far as its provenance can tell."""
     try:
         before = json.loads(side.read_text(encoding="utf-8"))["code"]
     except (OSError, ValueError, KeyError):
         return "code changed"
-    now = code_parts(step.script, step.files)
-    changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-    return f"code changed: {', '.join(changed)}" if changed else "code changed"
+    changed = changed_parts(before, code_parts(step.script, step.files))
+    more = [f"{len(changed) - MAX_NAMED} more"] if len(changed) > MAX_NAMED else []
+    return f"code changed: {', '.join([*changed[:MAX_NAMED], *more])}" if changed else "code changed"

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from reco_platform.core import os_limits, parent_watch, project
 from reco_platform.core.errors import EnvironmentProblemError, RecoError
-from reco_platform.core.hashing import code_parts
 from reco_platform.engine import memo
 from reco_platform.engine.attempt import Attempt
+from reco_platform.engine.code.digest import code_parts
 from reco_platform.engine.command_line import artifact_of, parser, task_from
 from reco_platform.engine.provenance import provenance, provenance_path, reasons
 from reco_platform.engine.step import Step

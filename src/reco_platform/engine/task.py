@@ -11,16 +11,17 @@ from typing import Any
 import pyarrow as pa
 
 from reco_platform.config import commands
+from reco_platform.contracts.tables import Contract
 from reco_platform.core import environment
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import step_digest
 from reco_platform.engine import journal
 from reco_platform.engine.step import Step
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import layout, publishing, storage
-from reco_platform.lakehouse.contracts import Contract
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.store import atomic_write, file_fingerprint
+from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath
 
 QUALITY_FINGERPRINT = "quality_fingerprint"

@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import sha256
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import delta_log
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.store import file_fingerprint
 from reco_platform.store.paths import StorePath, copy_to_local, relative_path, run_in_parallel, sha256_file
 
 if TYPE_CHECKING:

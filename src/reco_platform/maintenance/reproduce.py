@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.core import project
 from reco_platform.core.errors import TableError
-from reco_platform.core.hashing import code_digest
+from reco_platform.engine.code.digest import code_digest
 from reco_platform.engine.task import identity
 from reco_platform.lakehouse import publishing, receipts, storage
-from reco_platform.lakehouse.contracts import CONTRACTS
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import explain

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.core.errors import RecoError
 from reco_platform.engine.step import Layer
 from reco_platform.engine.task import QUALITY_FINGERPRINT
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publishing, quarantine, receipts, storage
-from reco_platform.lakehouse.contracts import CONTRACTS
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance.repair import Repairs
@@ -21,7 +22,6 @@ from reco_platform.models.als.model import model_fingerprint
 from reco_platform.pipeline.steps_table import LAYERS, STEP_OF, artifact_of, resolve_input
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.reports import text_summary
-from reco_platform.store import file_fingerprint
 from reco_platform.store.paths import StorePath, sha256_file
 from reco_platform.tuning import data as sweep_data
 from reco_platform.tuning import leaderboard

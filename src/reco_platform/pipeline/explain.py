@@ -12,6 +12,7 @@ from reco_platform.config.model import Config
 from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.engine import memo, provenance
 from reco_platform.engine.task import identity, memo_folder
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import layout, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
@@ -25,7 +26,6 @@ from reco_platform.pipeline.steps_table import (
     parameters,
     possible_inputs,
 )
-from reco_platform.store import file_fingerprint
 from reco_platform.tuning import sweeps
 
 RESULTS = tuple(name for name in STEP_OF if name != "bronze")

@@ -10,12 +10,12 @@ from reco_platform.core.errors import TableError
 from reco_platform.datasets import bronze
 from reco_platform.datasets import registry as datasets
 from reco_platform.engine import provenance
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import publishing, storage
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import TABLE_RESULTS, artifact_of
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.reports import text_summary
-from reco_platform.store import file_fingerprint
 from reco_platform.store.paths import store_path
 from reco_platform.tracking import client as tracking
 

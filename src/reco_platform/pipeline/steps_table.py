@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reco_platform.config.model import Config, keys_of
-from reco_platform.core.hashing import code_digest
+from reco_platform.engine.code.digest import code_digest
 from reco_platform.engine.step import Layer, ReportCopy, Step
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import TABLES, Lakehouse

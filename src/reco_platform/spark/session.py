@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.spark import cluster
-from reco_platform.spark.settings import RESULT_SETTINGS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def spark_session(name: str, log_level: str = "warn") -> SparkSession:
-    """A session with the settings that results depend on; executors on a cluster get this package's code.
+def spark_session(name: str, settings: Mapping[str, str], log_level: str = "warn") -> SparkSession:
+    """A session with given settings; executors on a cluster get this package's code.
 
     Args:
         name: shown on Spark's pages.
+        settings: those that results depend on. Callers pass them, so that they are part of the digest of their code.
         log_level: of Spark's log.
 
     Raises:
@@ -27,7 +28,7 @@ def spark_session(name: str, log_level: str = "warn") -> SparkSession:
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
     builder = SparkSession.builder.appName(name)
-    for key, value in RESULT_SETTINGS.items():
+    for key, value in settings.items():
         builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()

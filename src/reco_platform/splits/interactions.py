@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform.lakehouse.contracts import INTERACTIONS
+from reco_platform.contracts.tables import INTERACTIONS
 from reco_platform.lakehouse.storage import Opened
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"

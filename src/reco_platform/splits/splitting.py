@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reco_platform.contracts.tables import INTERACTIONS
 from reco_platform.core.errors import DataError
-from reco_platform.lakehouse.contracts import INTERACTIONS
 from reco_platform.splits import kernels
 from reco_platform.splits.interactions import microseconds
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
+from reco_platform.contracts.tables import RECOMMENDATIONS_FALLBACK
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse.contracts import RECOMMENDATIONS_FALLBACK
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import read_model
 from reco_platform.steps import recommendations

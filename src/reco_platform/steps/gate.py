@@ -8,11 +8,11 @@ from typing import Any
 
 from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
+from reco_platform.evaluation.champion_gate import Decision, judged, without_comparing, without_factors
 from reco_platform.lakehouse import storage
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import difference, read_model
 from reco_platform.tracking import client as tracking
-from reco_platform.tracking.champion_gate import Decision, judged, without_comparing, without_factors
 
 MODEL_FILES = 10  # of a registered model, with what MLflow adds to the factors
 OFF = "tracking is off: tracking=false"

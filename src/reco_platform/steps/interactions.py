@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from reco_platform.contracts.tables import INTERACTIONS
 from reco_platform.engine.task import Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import RowSums, fingerprint
 from reco_platform.lakehouse import publishing
-from reco_platform.lakehouse.contracts import INTERACTIONS
 from reco_platform.lakehouse.receipts import Receipt
 
 if TYPE_CHECKING:

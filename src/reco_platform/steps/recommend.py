@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reco_platform.contracts.spark_settings import RESULT_SETTINGS
+from reco_platform.contracts.tables import RECOMMENDATIONS
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse.contracts import RECOMMENDATIONS
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import Model, read_model
 from reco_platform.spark.session import spark_session
@@ -45,7 +46,7 @@ def best_by_spark(task: Task, model: Model) -> TopN:
     from reco_platform.models.als import spark as als_spark  # noqa: PLC0415
     from reco_platform.models.topn import spark as topn_spark  # noqa: PLC0415
 
-    session = spark_session("recommend", task.log_level)
+    session = spark_session("recommend", RESULT_SETTINGS, task.log_level)
     users = session.read.parquet(f"{task.uri('served_model')}/userFactors")
     seen = als_spark.interactions(session, task.open("interactions").uris, recommendations.known_folds(task))
     return topn_spark.top_n_by_spark(users, model, task.params["top_n"], seen if task.params["exclude_seen"] else None)

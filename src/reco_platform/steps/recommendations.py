@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from reco_platform.contracts.tables import RECOMMENDATION, RECOMMENDATIONS, TIME, Contract
 from reco_platform.engine.task import Task
 from reco_platform.fingerprint.arrow import arrow_sums
+from reco_platform.fingerprint.files import VOLATILE_KEYS
 from reco_platform.fingerprint.spec import fingerprint
-from reco_platform.lakehouse.contracts import RECOMMENDATION, RECOMMENDATIONS, TIME, Contract
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.splits import interactions
-from reco_platform.store.file_fingerprint import VOLATILE_KEYS
 
 if TYPE_CHECKING:
     from reco_platform.core.arrays import Int32Array

@@ -1,6 +1,6 @@
 """The report of a run: one HTML file that needs nothing else."""
 
-from reco_platform.core.hashing import COMPUTING, code_parts
+from reco_platform.engine.code.digest import COMPUTING, code_parts
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.reports import rating_counts, run_page, text_summary, user_examples

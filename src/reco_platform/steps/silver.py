@@ -14,17 +14,18 @@ import pyarrow.parquet as pq
 from reco_platform.cleaning import csv_reader, native, quality
 from reco_platform.cleaning.quality import Cleaned
 from reco_platform.cleaning.rules import Cleaning, rejected_schema
+from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.core import environment
 from reco_platform.core.errors import DataError
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.arrow import arrow_sums
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publishing, quarantine, storage
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.spark.session import spark_session
 from reco_platform.spark.submit import in_spark_submit
 from reco_platform.store.atomic_write import write_text
-from reco_platform.store.file_fingerprint import file_fingerprint
 from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, remove_tree
 
 
@@ -91,7 +92,9 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: StoreP
     parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
     try:
         csv_reader.to_parquet(source, cleaning.source, parsed)
-        return spark.clean(spark_session(task.step.name, task.log_level), parsed, cleaning, staging, rejected)
+        return spark.clean(
+            spark_session(task.step.name, RESULT_SETTINGS, task.log_level), parsed, cleaning, staging, rejected
+        )
     finally:
         parsed.unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse import publishing
 from reco_platform.lakehouse.receipts import Receipt
@@ -51,7 +52,7 @@ def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, Tr
 
 def train_by_spark(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
     """Trains by pyspark.ml, on files that executors read."""
-    session = spark_session(task.step.name, task.log_level)
+    session = spark_session(task.step.name, RESULT_SETTINGS, task.log_level)
     with scratch_folder(task) as folder:
         rows = als_spark.interactions(session, task.open("interactions").uris, folds)
         model, stats = als_spark.train(rows, task.params, folder.absolute().as_uri())
@@ -65,7 +66,7 @@ def fit(task: Task, rows: pa.Table, choice: als_engine.Choice, callback: Callbac
     """
     if choice.engine == "native":
         return training.train(rows, task.params, threads=task.threads, log=task.log, callback=callback)
-    session = spark_session(task.step.name, task.log_level)
+    session = spark_session(task.step.name, RESULT_SETTINGS, task.log_level)
     with scratch_folder(task) as folder:
         with arrow_sink(folder / "ratings.parquet") as file:
             pq.write_table(rows.select(["user_id", "movie_id", "rating"]), file)

@@ -13,7 +13,7 @@ import yaml
 
 from reco_platform.config.model import AXES, Config
 from reco_platform.core.hashing import canonical, sha256
-from reco_platform.store import file_fingerprint
+from reco_platform.fingerprint import files as file_fingerprint
 
 RESULT, BEST = "leaderboard.json", "best.yaml"
 COLUMNS = ("iteration", "value", "low", "high", "seconds", "peak_memory_mb", "error")

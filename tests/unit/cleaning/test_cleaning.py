@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from reco_platform.cleaning import quality, ratings, tags
+from reco_platform.contracts.tables import MOVIES, RATINGS
 from reco_platform.core.errors import DataError
 from reco_platform.fingerprint.arrow import arrow_sums
-from reco_platform.lakehouse.contracts import MOVIES, RATINGS
 from reco_platform.steps import silver as silver_step
 from support import oracle
 from support.builders import MOVIES_HEADER, RATINGS_HEADER, csv_line, small_dataset, write_lines

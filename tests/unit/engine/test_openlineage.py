@@ -12,9 +12,9 @@ import pytest
 
 from reco_platform.cleaning import movies, ratings, tags
 from reco_platform.cleaning.rules import LINE, ROW, Cleaning
+from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.engine import journal, openlineage
 from reco_platform.engine.attempt import Attempt
-from reco_platform.lakehouse.contracts import CONTRACTS
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.splits import splitting

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from reco_platform.contracts.tables import RATINGS
 from reco_platform.core.errors import TableError
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import delta_log, publishing, storage
-from reco_platform.lakehouse.contracts import RATINGS
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.store import file_fingerprint
 from support.builders import content_of, publish, ratings_table, sorted_rows, stage
 from support.project import ROOT
 

@@ -11,13 +11,14 @@ from deltalake import DeltaTable
 
 from reco_platform.engine import memo
 from reco_platform.engine.task import memo_folder
+from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.lakehouse import layout, publishing, receipts, storage
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance import clean
 from reco_platform.maintenance import prune as retention
 from reco_platform.pipeline.steps_table import STEP_OF, artifact_of
-from reco_platform.store import atomic_write, file_fingerprint
+from reco_platform.store import atomic_write
 from support.builders import publish, ratings_table, sorted_rows
 
 

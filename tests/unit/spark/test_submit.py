@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.spark import submit
-from reco_platform.spark.settings import RESULT_SETTINGS
 from support.builders import java_home
 
 

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv
 
+from reco_platform.contracts.tables import INTERACTIONS
 from reco_platform.core.errors import DataError
-from reco_platform.lakehouse.contracts import INTERACTIONS
 from reco_platform.splits import splitting
 from reco_platform.splits.splitting import FOLDS, Cuts, Numbering, Rows, Split
 

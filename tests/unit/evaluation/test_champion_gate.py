@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from reco_platform.evaluation import model_difference
+from reco_platform.evaluation.champion_gate import judged, without_comparing
 from reco_platform.evaluation.dataset import Rows
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model, Side
-from reco_platform.tracking.champion_gate import judged, without_comparing
 from reco_platform.tracking.mlflow_worker import reason_of
 
 OURS = {"model_version": "new", "model": "f1", "dataset": "small", "interactions": "i1"}

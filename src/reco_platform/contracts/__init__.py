@@ -1,0 +1,1 @@
+"""Contracts: what each table and each Spark session promises, because results depend on it."""
