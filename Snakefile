@@ -24,8 +24,6 @@ SCRIPTS = project.shown(project.file("scripts"))
 include: "rules/bronze.smk"
 include: "rules/silver.smk"
 include: "rules/gold.smk"
-include: "rules/report.smk"
-include: "rules/tracking.smk"
 
 
 if FLOW.sweep:

@@ -1,8 +1,9 @@
-# Gold: interactions with folds, the ALS model and its baseline, recommendations, evaluation, metrics.
+# Gold: interactions, models, recommendations, evaluation, metrics, report, tracking.
+# Generated from src/reco_platform/pipeline/steps_table.py by `make docs`; do not edit.
 
 
 rule interactions:
-    """The latest rating of each user and movie, indexed, with a fold by time."""
+    """The latest rating of each user and movie, with dense indexes and a fold."""
     input:
         ratings=FLOW.receipt("ratings"),
     output:
@@ -44,7 +45,7 @@ rule train_als:
 
 
 rule train_plain:
-    """Plain ALS on the same folds: a baseline where the model has biases."""
+    """ALS without biases on the same folds: a baseline for the model with biases."""
     input:
         interactions=FLOW.receipt("interactions"),
     output:
@@ -65,7 +66,7 @@ rule train_plain:
 
 
 rule refit:
-    """The model that is served, trained on all folds; part of gold with refit=true."""
+    """The served model, trained on all folds; part of gold with refit=true."""
     input:
         interactions=FLOW.receipt("interactions"),
     output:
@@ -132,7 +133,7 @@ rule fallback:
 
 
 rule evaluate:
-    """The model's error on the test fold."""
+    """Metrics of the model and the baselines on the test fold, with intervals."""
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
@@ -159,7 +160,7 @@ rule evaluate:
 
 
 rule run_metrics:
-    """One JSON file on what was trained, on what, and how good it is."""
+    """One JSON file on what was trained, on what data, and how good it is."""
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
@@ -188,12 +189,12 @@ rule run_metrics:
 
 
 rule metrics_table:
-    """The same metrics as CSV, one a line."""
+    """The same metrics as CSV, one metric a line."""
     input:
         run_metrics=FLOW.receipt("run_metrics"),
     output:
         receipt=FLOW.receipt("metrics_table"),
-        table=report(
+        latest=report(
             FLOW.latest("metrics.csv"),
             caption="captions/metrics.rst",
             category="Model",
@@ -212,4 +213,100 @@ rule metrics_table:
         "python {SCRIPTS:q}/metrics_table.py --threads {threads}"
         " --run-metrics {input.run_metrics:q}"
         " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
-        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.table:q}"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q}"
+
+
+rule gate:
+    """Registers the model in MLflow and compares it with the present champion."""
+    input:
+        interactions=FLOW.receipt("interactions"),
+        model=FLOW.receipt("model"),
+    output:
+        FLOW.receipt("gate"),
+    log:
+        f"{LOGS}/gate.log",
+    benchmark:
+        f"{LOGS}/gate.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        step=FLOW.params("gate"),
+    shell:
+        "python {SCRIPTS:q}/gate.py --threads {threads}"
+        " --interactions {input.interactions:q}"
+        " --model {input.model:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule report:
+    """One HTML file on the run: quality, data, training, evaluation, example users, provenance."""
+    input:
+        etl_report=FLOW.receipt("etl_report"),
+        ratings=FLOW.receipt("ratings"),
+        movies=FLOW.receipt("movies"),
+        tags=FLOW.receipt("tags"),
+        interactions=FLOW.receipt("interactions"),
+        recommendations=FLOW.receipt("recommendations"),
+        run_metrics=FLOW.receipt("run_metrics"),
+        gate=FLOW.receipt("gate"),
+    output:
+        receipt=FLOW.receipt("report"),
+        latest=report(
+            FLOW.latest("report.html"),
+            caption="captions/report.rst",
+            category="Model",
+            labels={"what": "report of the run"},
+        ),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{LOGS}/report.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        step=FLOW.params("report"),
+    shell:
+        "python {SCRIPTS:q}/report.py --threads {threads}"
+        " --etl-report {input.etl_report:q}"
+        " --ratings {input.ratings:q}"
+        " --movies {input.movies:q}"
+        " --tags {input.tags:q}"
+        " --interactions {input.interactions:q}"
+        " --recommendations {input.recommendations:q}"
+        " --run-metrics {input.run_metrics:q}"
+        " --gate {input.gate:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q}"
+
+
+rule track:
+    """Logs the run to MLflow; part of gold unless tracking=false."""
+    input:
+        interactions=FLOW.receipt("interactions"),
+        model=FLOW.receipt("model"),
+        recommendations=FLOW.receipt("recommendations"),
+        run_metrics=FLOW.receipt("run_metrics"),
+        gate=FLOW.receipt("gate"),
+        report=FLOW.receipt("report"),
+    output:
+        FLOW.receipt("tracking"),
+    log:
+        f"{LOGS}/track.log",
+    benchmark:
+        f"{LOGS}/track.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        step=FLOW.params("track"),
+    shell:
+        "python {SCRIPTS:q}/track.py --threads {threads}"
+        " --interactions {input.interactions:q}"
+        " --model {input.model:q}"
+        " --recommendations {input.recommendations:q}"
+        " --run-metrics {input.run_metrics:q}"
+        " --gate {input.gate:q}"
+        " --report {input.report:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"

@@ -1,8 +1,9 @@
-# Silver: one table a job: typed, checked against its contract, rejected rows kept aside with their reasons.
+# Silver: one table a rule, checked against its contract; rejected rows are kept with their reasons.
+# Generated from src/reco_platform/pipeline/steps_table.py by `make docs`; do not edit.
 
 
 rule silver_ratings:
-    """Ratings: deduplicated, partitioned by year and month."""
+    """Ratings: typed, checked, deduplicated, partitioned by year and month."""
     input:
         bronze=FLOW.bronze("ratings"),
     output:
@@ -23,7 +24,7 @@ rule silver_ratings:
 
 
 rule silver_movies:
-    """Movies: genres split, release year found in the title."""
+    """Movies: typed and checked, genres split, release year parsed from the title."""
     input:
         bronze=FLOW.bronze("movies"),
     output:
@@ -44,7 +45,7 @@ rule silver_movies:
 
 
 rule silver_tags:
-    """Tags, where the data set has them."""
+    """Tags: typed and checked, partitioned by year and month; nothing if the data set has none."""
     input:
         bronze=FLOW.bronze("tags"),
     output:
@@ -65,7 +66,7 @@ rule silver_tags:
 
 
 rule etl_report:
-    """What went in and out of every silver table."""
+    """Counts of the rows that went into and came out of every silver table."""
     input:
         ratings=FLOW.receipt("ratings"),
         movies=FLOW.receipt("movies"),

@@ -1,4 +1,4 @@
-"""What is generated from the code: the defaults file, its JSON schema, two pages of the docs, and .env.example."""
+"""Files generated from the code: config defaults and schemas, rules, pages of the docs, and .env.example."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from reco_platform.core.errors import report_errors
 from reco_platform.engine import journal, run_summary
 from reco_platform.evaluation import metrics_file
 from reco_platform.fingerprint.spec import arrow_type
+from reco_platform.pipeline.rule_files import rule_file, steps_page
 from reco_platform.store.atomic_write import write_text
 
 WRITTEN = "Written by `make docs`; do not edit."
@@ -80,6 +81,9 @@ def generated() -> dict[str, str]:
         "docs/run_summary.schema.json": json.dumps(run_summary.Summary.model_json_schema(), indent=1) + "\n",
         "docs/configuration.md": CONFIGURATION + docs_table(),
         "docs/contracts.md": contracts_page(),
+        "docs/steps.md": steps_page(),
+        "rules/silver.smk": rule_file("silver"),
+        "rules/gold.smk": rule_file("gold"),
         ".env.example": env_example(),
     }
 

@@ -168,7 +168,7 @@ def possible_inputs(name: str) -> tuple[str, ...]:
 
 def artifact_of(name: str, dataset: str) -> str:
     """Path of a result's artifact in the lakehouse of a data set."""
-    return STEP_OF[name].artifact_path(dataset)
+    return next(one for one in _ENTRIES if one.makes == name).artifact_path(dataset)
 
 
 def input_artifacts(step: Step, lakehouse: Lakehouse, config: Config) -> dict[str, str]:
