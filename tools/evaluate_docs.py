@@ -25,8 +25,9 @@ from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.rules import Cleaning
 from reco_platform.config.load import load_config
 from reco_platform.core.errors import report_errors
-from reco_platform.evaluation import evaluate as evaluation
-from reco_platform.evaluation.dataset import rows_of
+from reco_platform.evaluation.dataset import rating_arrays
+from reco_platform.evaluation.evaluate import evaluate
+from reco_platform.evaluation.settings import settings_from_params
 from reco_platform.lakehouse import storage
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
@@ -95,8 +96,8 @@ def judged(train: pa.Table, test: pa.Table, data: Data, threads: int, least: int
         trained(kept, biased=biased, rank=DEFAULTS.rank, reg_param=DEFAULTS.reg_param, threads=threads)
         for biased in (True, False)
     )
-    settings = evaluation.settings_from(DEFAULTS.model_dump(mode="json"), threads)
-    return evaluation.evaluate(model, plain, rows_of(kept), rows_of(test), genres=data.genres, settings=settings)
+    settings = settings_from_params(DEFAULTS.model_dump(mode="json"), threads)
+    return evaluate(model, plain, rating_arrays(kept), rating_arrays(test), genres=data.genres, settings=settings)
 
 
 def best_plain(train: pa.Table, test: pa.Table, threads: int) -> float:

@@ -1,4 +1,4 @@
-"""What lists are like apart from being right: how much of the catalogue they show, how new and how varied they are.
+"""Properties of recommendation lists other than accuracy: coverage, exposure, novelty, popularity and diversity.
 
 Sources: Zhou et al., Solving the apparent diversity-accuracy dilemma of recommender systems, PNAS 107(10), 2010, and
 Vargas and Castells, Rank and relevance in novelty and diversity metrics, RecSys 2011 (self-information); Ziegler et
@@ -17,79 +17,83 @@ import numpy as np
 from reco_platform.core.arrays import BoolArray, Float64Array, Int8Array, Int32Array, Int64Array, UInt64Array
 from reco_platform.evaluation import ranking_kernels
 from reco_platform.evaluation.ranking_metrics import BLOCK_CELLS, check_lists
-from reco_platform.evaluation.user_sums import Figure, Metric, UserSums, figure, joined, means
+from reco_platform.evaluation.user_sums import Metric, MetricValue, UserSums, concatenate, means, metric_value
 
 ITEM_STRATA = ("head", "middle", "tail")
 USER_STRATA = ("least_active", "less_active", "more_active", "most_active")
 NO_LISTS = "no user has a list"
+NO_TEST_USERS = "there are no test users"
 
 
 def item_strata(counts: Int64Array) -> Int8Array:
-    """Each item's place in `ITEM_STRATA`, shape (items,): head, middle and tail hold 20, 60 and 20% of the ratings.
+    """The stratum of each item as an index of `ITEM_STRATA`, shape (items,).
+
+    Head, middle and tail hold about 20, 60 and 20% of the ratings.
 
     An item belongs to the head if items with strictly more ratings hold less than 20% of all ratings, and to the tail
-    if they hold 80% or more. So items with equal counts are never parted.
+    if they hold 80% or more. So items with equal counts are in the same stratum.
 
     Args:
         counts: training ratings of each item, shape (items,).
     """
-    above = int(counts.sum()) - held_up_to(counts)
+    above = int(counts.sum()) - ratings_up_to(counts)
     return ((5 * above >= counts.sum()).astype(np.int8) + (5 * above >= 4 * counts.sum())).astype(np.int8)
 
 
-def held_up_to(counts: Int64Array) -> Int64Array:
-    """How many ratings the items hold that have as many as this one or fewer, shape (items,)."""
+def ratings_up_to(counts: Int64Array) -> Int64Array:
+    """For each item, the number of ratings of all items with at most as many ratings as it has, shape (items,)."""
     ordered = np.sort(counts)
     totals = np.concatenate([np.zeros(1, np.int64), np.cumsum(ordered)])
     return totals[np.searchsorted(ordered, counts, "right")]
 
 
 def activity_quartiles(counts: Int64Array) -> Int8Array:
-    """Each user's place in `USER_STRATA`, shape (users,): four times the share of users with strictly fewer ratings.
+    """The quartile of each user as an index of `USER_STRATA`, shape (users,).
 
-    Users with equal counts are never parted, so that quartiles may differ in size.
+    It is four times the share of users with strictly fewer ratings, rounded down. Users with equal counts are in the
+    same quartile, so quartiles may differ in size.
 
     Args:
-        counts: training ratings of each of the users to be parted, shape (users,).
+        counts: training ratings of each user, shape (users,).
     """
     return (4 * np.searchsorted(np.sort(counts), counts, "left") // max(len(counts), 1)).astype(np.int8)
 
 
 def self_information(counts: Int64Array, users: int) -> Float64Array:
-    """-log2(share of the training users who rated the item), in bits, shape (items,); 0 ratings count as 1.
+    """-log2 of the share of training users who rated the item, in bits, shape (items,); no ratings count as one.
 
     Args:
         counts: training ratings of each item, shape (items,).
-        users: how many users have training ratings.
+        users: number of users with training ratings.
     """
     return np.log2(users / np.maximum(counts, 1))
 
 
 def popularity_percentiles(counts: Int64Array) -> Float64Array:
-    """The share of items that have fewer ratings, and half of those with as many, in percent, shape (items,)."""
+    """The share of items with fewer ratings plus half of those with equally many, in percent, shape (items,)."""
     ordered = np.sort(counts)
     fewer, upto = (np.searchsorted(ordered, counts, side) for side in ("left", "right"))
     return 50 * (fewer + upto) / max(len(counts), 1)
 
 
-def list_sums(
+def list_property_sums(
     lists: Int32Array, ks: Sequence[int], counts: Int64Array, training_users: int, genres: BoolArray
 ) -> UserSums:
-    """Novelty, popularity percentile and genre diversity of the first k, as means over users.
+    """Novelty, popularity percentile and genre diversity of the first k items, as means over users.
 
     Args:
-        lists: shape (users, at least the largest k): item positions, best first, no item twice; -1 behind the last.
+        lists: shape (users, at least the largest k): distinct item positions, best first; -1 after the last.
         ks: lengths of lists.
         counts: training ratings of each item, shape (items,).
-        training_users: how many users have training ratings.
+        training_users: number of users with training ratings.
         genres: shape (items, genres).
 
     Returns:
-        Metrics named like novelty@10. Users without a list do not count; for diversity, neither do users without two
-        items that have genres.
+        Metrics named like novelty@10. Users without a list have no value. Diversity also needs two items that have
+        genres.
     """
     check_lists(lists, ks)
-    return joined(
+    return concatenate(
         [
             item_means("novelty", lists, ks, self_information(counts, training_users)),
             item_means("popularity_percentile", lists, ks, popularity_percentiles(counts), smaller_is_better=True),
@@ -101,80 +105,79 @@ def list_sums(
 def item_means(
     name: str, lists: Int32Array, ks: Sequence[int], values: Float64Array, *, smaller_is_better: bool = False
 ) -> UserSums:
-    """The mean over users of the mean over the first k items of a value that each item has, shape (items,)."""
-    at, step = np.array(ks) - 1, max(1, BLOCK_CELLS // lists.shape[1])
-    found = np.zeros((len(lists), len(ks)))
+    """The mean over users of the mean of an item property, shape (items,), over the first k items."""
+    last, step = np.array(ks) - 1, max(1, BLOCK_CELLS // lists.shape[1])
+    means_of_lists = np.zeros((len(lists), len(ks)))
     for first in range(0, len(lists), step):
         block = lists[first : first + step]
         sums = np.cumsum(np.where(block >= 0, values[block], 0), axis=1)
-        found[first : first + step] = (sums / np.maximum(np.cumsum(block >= 0, axis=1), 1))[:, at]
+        means_of_lists[first : first + step] = (sums / np.maximum(np.cumsum(block >= 0, axis=1), 1))[:, last]
     metrics = [Metric(f"{name}@{k}", smaller_is_better=smaller_is_better) for k in ks]
-    return means(metrics, found, lists[:, 0] >= 0)
+    return means(metrics, means_of_lists, lists[:, 0] >= 0)
 
 
 def genre_diversity(lists: Int32Array, ks: Sequence[int], genres: BoolArray) -> UserSums:
-    """The mean over users of 1 - Jaccard of genres, averaged over the pairs of items in the first k.
+    """The mean over users of the mean Jaccard distance of genres over the pairs of the first k items.
 
-    A pair counts if both items have genres.
+    Only pairs of items that both have genres are used.
     """
-    order = np.argsort(ks)
     sums, pairs = ranking_kernels.pair_distances(
-        np.ascontiguousarray(lists), as_words(genres), np.sort(ks).astype(np.int64)
+        np.ascontiguousarray(lists), pack_bits(genres), np.sort(ks).astype(np.int64)
     )
-    back = np.argsort(order)
-    found, counted = (sums / np.maximum(pairs, 1))[:, back], (pairs > 0)[:, back]
+    order_of_ks = np.argsort(np.argsort(ks))
+    distances, has_value = (sums / np.maximum(pairs, 1))[:, order_of_ks], (pairs > 0)[:, order_of_ks]
     metrics = tuple(Metric(f"genre_diversity@{k}") for k in ks)
-    return UserSums(metrics, found, counted.astype(np.float64), tuple(range(len(ks))))
+    return UserSums(metrics, distances, has_value.astype(np.float64), tuple(range(len(ks))))
 
 
-def as_words(genres: BoolArray) -> UInt64Array:
-    """Each row's bits in words of 64, shape (items, words)."""
+def pack_bits(genres: BoolArray) -> UInt64Array:
+    """Each row's bits packed into 64-bit words, shape (items, words)."""
     packed = np.packbits(genres, axis=1)
     return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))).view(np.uint64)
 
 
 def exposure(lists: Int32Array, k: int, items: int) -> Int64Array:
-    """In how many users' first k each item stands, shape (items,)."""
+    """The number of users whose first k items include each item, shape (items,)."""
     shown = lists[:, :k]
     return np.bincount(shown[shown >= 0], minlength=items)
 
 
-def gini(shown: Int64Array) -> Figure:
-    """0 where every item is shown equally often, near 1 where one item is all that is shown.
+def gini(shown: Int64Array) -> MetricValue:
+    """The Gini index of exposure: 0 if every item is shown equally often, near 1 if only one item is shown.
 
     G = sum_i (2 i - n - 1) x_i / (n sum x), with x in rising order and i from 1 to n, the whole catalogue.
     """
     n, total = len(shown), int(shown.sum())
     if total == 0:
-        return Figure(None, NO_LISTS)
+        return MetricValue(None, NO_LISTS)
     weights = 2 * np.arange(1, n + 1, dtype=np.int64) - n - 1
-    return figure(int((weights * np.sort(shown)).sum()) / (n * total))
+    return metric_value(int((weights * np.sort(shown)).sum()) / (n * total))
 
 
-def catalogue_figures(lists: Int32Array, ks: Sequence[int], items: int, users: int) -> dict[str, Figure]:
-    """What is a matter of all lists together: coverage of catalogue and of users, and the Gini index of exposure.
+def catalogue_metrics(lists: Int32Array, ks: Sequence[int], items: int, users: int) -> dict[str, MetricValue]:
+    """Metrics of all lists together: coverage of the catalogue and of users, and the Gini index of exposure.
 
     Args:
-        lists: shape (users with a row, at least the largest k), like those of `list_sums`.
+        lists: shape (users with a row, at least the largest k), like those of `list_property_sums`.
         ks: lengths of lists.
         items: size of the catalogue.
-        users: how many users should have lists, those without a row included.
+        users: number of users who should have lists, including those without a row.
 
     Returns:
         By name: catalogue_coverage@k, user_coverage, full_list_coverage@k, gini@k.
     """
     check_lists(lists, ks)
-    found = {"user_coverage": share(int((lists[:, 0] >= 0).sum()), users, "there are no test users")}
+    values = {"user_coverage": share(int((lists[:, 0] >= 0).sum()), users, NO_TEST_USERS)}
     for k in ks:
         shown = exposure(lists, k, items)
-        found[f"full_list_coverage@{k}"] = share(int((lists[:, k - 1] >= 0).sum()), users, "there are no test users")
-        found[f"catalogue_coverage@{k}"] = share(int((shown > 0).sum()), items, "the catalogue is empty")
-        found[f"gini@{k}"] = gini(shown)
-    return found
+        values[f"full_list_coverage@{k}"] = share(int((lists[:, k - 1] >= 0).sum()), users, NO_TEST_USERS)
+        values[f"catalogue_coverage@{k}"] = share(int((shown > 0).sum()), items, "the catalogue is empty")
+        values[f"gini@{k}"] = gini(shown)
+    return values
 
 
-def stratum_shares(lists: Int32Array, k: int, strata: Int8Array) -> dict[str, Figure]:
-    """The share of the first k places that each of `ITEM_STRATA` holds, over all users together."""
+def stratum_shares(lists: Int32Array, k: int, strata: Int8Array) -> dict[str, MetricValue]:
+    """The share of each of `ITEM_STRATA` in the first k items of all users together."""
     shown = exposure(lists, k, len(strata))
     return {
         name: share(int(shown[strata == label].sum()), int(shown.sum()), NO_LISTS)
@@ -182,5 +185,5 @@ def stratum_shares(lists: Int32Array, k: int, strata: Int8Array) -> dict[str, Fi
     }
 
 
-def share(part: int, whole: int, missing_because: str) -> Figure:
-    return figure(part / whole if whole else np.nan, missing_because)
+def share(part: int, whole: int, missing_because: str) -> MetricValue:
+    return metric_value(part / whole if whole else np.nan, missing_because)

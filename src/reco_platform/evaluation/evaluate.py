@@ -1,34 +1,33 @@
-"""How good a model is on a fold that it was not trained on, beside baselines, with intervals. docs/metrics.md has every
-definition.
+"""The evaluation of a model and its baselines on the test fold, with confidence intervals and comparisons.
 
-All systems are judged on the same rows, users and resamples by the same code: the model itself (`als`), ALS without
-biases (`als_plain`), the damped biases, the global mean, the most popular movies, and those most popular of late.
+docs/metrics.md defines every metric. All systems are evaluated by the same code on the same ratings, users and
+resamples: the model (`als`), plain ALS, that is ALS without biases (`als_plain`), the damped biases, the global mean,
+and the most popular movies of all time and of the last days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int32Array
-from reco_platform.core.errors import DataError
 from reco_platform.evaluation import beyond_accuracy, bootstrap, ranking_metrics
 from reco_platform.evaluation.dataset import (
     EvaluationDataset,
-    Rows,
-    Settings,
+    RatingArrays,
     evaluation_dataset,
-    lists_of,
-    predicted,
+    relevant_by_user,
     relevant_rows,
 )
 from reco_platform.evaluation.rating_metrics import rating_sums
-from reco_platform.evaluation.strata import strata_of
-from reco_platform.evaluation.user_sums import UserSums, joined, named, plain
+from reco_platform.evaluation.settings import Settings, limit_list_lengths
+from reco_platform.evaluation.strata import strata_metrics
+from reco_platform.evaluation.systems import predictions, recommendation_lists
+from reco_platform.evaluation.user_sums import UserSums, concatenate, to_json, with_suffix
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model
 
@@ -36,208 +35,159 @@ RATING_BASELINES = ("als_plain", "biases", "global_mean")
 RANKING_BASELINES = ("als_plain", "biases", "popular", "popular_recent")
 
 
-def rating_metrics(truth: Float32Array, predicted: Float64Array, cold_start_strategy: str) -> dict[str, Any]:
-    """RMSE over the predicted test rows, with the share of rows that it covers.
-
-    RMSE is the square root of the mean squared difference (Herlocker et al. 2004, section 4.1.1).
-
-    Args:
-        truth: ratings, shape (rows,).
-        predicted: shape (rows,); NaN for cold rows, whose user or movie has no training rows.
-        cold_start_strategy: drop leaves cold rows out; nan keeps them, so that there is no RMSE if there are any.
-    """
-    warm = ~np.isnan(predicted)
-    cold = int((~warm).sum())
-    counted = len(truth) if cold_start_strategy == "nan" else int(warm.sum())
-    reason = None
-    if counted == 0:
-        reason = "no test row has both its user and its movie in the training data"
-    elif cold_start_strategy == "nan" and cold:
-        reason = f"cold_start_strategy=nan keeps {cold:,} cold rows, whose prediction is not a number"
-    rmse = None if reason else float(np.sqrt(np.mean((truth[warm].astype(np.float64) - predicted[warm]) ** 2)))
-    return {
-        "rmse": rmse,
-        **({"rmse_missing_because": reason} if reason else {}),
-        "test_count": len(truth),
-        "predictions_count": counted,
-        "coverage": counted / max(len(truth), 1),
-        "cold_count": cold,
-        "cold_share": cold / max(len(truth), 1),
-    }
-
-
 def evaluate(
-    model: Model, plain: Model | None, train: Rows, test: Rows, *, genres: pa.Table, settings: Settings
+    model: Model,
+    plain_model: Model | None,
+    train: RatingArrays,
+    test: RatingArrays,
+    *,
+    genres: pa.Table,
+    settings: Settings,
 ) -> dict[str, Any]:
-    """Every metric of every system, as plain values.
+    """Every metric of every system as JSON values; `metrics_file.Evaluation` is the schema.
 
     Args:
-        model: judged.
-        plain: ALS without biases, trained alike; None where the model itself is that.
-        train: the rows that both were trained on.
-        test: the rows that judge.
+        model: the model to evaluate.
+        plain_model: plain ALS with the same parameters; None if `model` is plain ALS itself.
+        train: the ratings that both were trained on.
+        test: the ratings to evaluate on.
         genres: movie_id and genres (list of text) of the movies.
-        settings: see there.
+        settings: see Settings.
 
     Raises:
         DataError: if the catalogue is smaller than every evaluation_k.
     """
-    settings, left_out = fitting(settings, len(model.movies.ids))
-    scene = evaluation_dataset(model, train, test, genres)
-    models = {"als": model, **({"als_plain": plain} if plain else {})}
-    known = scene.train
+    settings, omitted = limit_list_lengths(settings, len(model.movies.ids))
+    dataset = evaluation_dataset(model, train, test, genres)
+    models = {"als": model, **({"als_plain": plain_model} if plain_model else {})}
+    known = dataset.train
     fitted = biases.fit(known.user_index, known.movie_index, known.ratings, settings.bias_damping)
-    relevant = relevant_rows(scene, settings.relevance, settings.relevant_rating)
-    predictions = predicted(models, fitted, scene)
-    rating = {name: rating_of(predictions[name], predictions["biases"], scene) for name in predictions}
-    lists = lists_of(models, fitted, scene, settings)
-    wanted = wanted_of(scene, relevant)
-    ranked = {name: ranked_of(found, wanted, scene, settings.evaluation_k) for name, found in lists.items()}
-    whole = {name: [part[name] for part in (rating, ranked) if name in part] for name in {**rating, **ranked}}
-    judged = resampled(rating, ranked, settings)
-    differences = {name: differences_of(judged["als"], judged[name]) for name in judged if name != "als"}
+    relevant = relevant_rows(dataset, settings.relevance, settings.relevant_rating)
+    relevant_items = relevant_by_user(dataset, relevant)
+    predicted = predictions(models, fitted, dataset)
+    lists = recommendation_lists(models, fitted, dataset, settings)
+    rating = {name: rating_metric_sums(values, predicted["biases"], dataset) for name, values in predicted.items()}
+    ranking = {
+        name: ranking_metric_sums(found, relevant_items, dataset, settings.evaluation_k)
+        for name, found in lists.items()
+    }
+    sums = {name: [part[name] for part in (rating, ranking) if name in part] for name in {**rating, **ranking}}
+    resamples = resample_systems(rating, ranking, settings)
+    differences = {name: metric_differences(resamples["als"], resamples[name]) for name in resamples if name != "als"}
     return {
-        **rating_metrics(test.ratings, predictions["als"], settings.cold_start_strategy),
-        "folds": fold_counts(scene, relevant, wanted),
-        "systems": {name: with_nulls(intervals_of(found), settings, left_out) for name, found in judged.items()},
-        "catalogue": {
-            name: with_nulls(catalogue_of(found, scene, settings), settings, left_out) for name, found in lists.items()
+        **rmse_and_coverage(test.ratings, predicted["als"], settings.cold_start_strategy),
+        "folds": fold_counts(dataset, relevant, relevant_items),
+        "systems": {
+            name: with_omitted_lengths(metric_intervals(system), settings, omitted)
+            for name, system in resamples.items()
         },
-        "strata": strata_of(predictions, lists, wanted, whole, scene=scene, k=settings.headline_k),
+        "catalogue": {
+            name: with_omitted_lengths(catalogue_values(found, dataset, settings), settings, omitted)
+            for name, found in lists.items()
+        },
+        "strata": strata_metrics(predicted, lists, relevant_items, sums, dataset=dataset, k=settings.headline_k),
         "differences": differences,
         "verdicts": verdicts(differences, settings),
         "headline_k": settings.headline_k,
     }
 
 
-def settings_from(params: Mapping[str, Any], threads: int) -> Settings:
-    """From a step's parameters, of which it has every key of the settings but the threads."""
-    keys = [field.name for field in fields(Settings) if field.name != "threads"]
-    return Settings(
-        **{**{key: params[key] for key in keys}, "evaluation_k": tuple(params["evaluation_k"])}, threads=threads
-    )
-
-
-def fitting(settings: Settings, catalogue: int) -> tuple[Settings, dict[int, str]]:
-    """The settings with those lengths of lists that the catalogue can fill, and why the others are left out.
-
-    Raises:
-        DataError: if none is left.
-    """
-    kept = tuple(k for k in settings.evaluation_k if k <= catalogue)
-    if not kept:
-        raise DataError(
-            f"the model knows only {catalogue:,} movies, and the shortest list to be judged has "
-            f"{settings.evaluation_k[0]:,}",
-            f"set a shorter one: --config evaluation_k={catalogue}",
-        )
-    reason = f"the catalogue has only {catalogue:,} movies"
-    return replace(settings, evaluation_k=kept), {k: reason for k in settings.evaluation_k if k > catalogue}
-
-
-def with_nulls(found: dict[str, Any], settings: Settings, left_out: Mapping[int, str]) -> dict[str, Any]:
-    """With the metrics at the lengths that were left out, each null with its reason."""
-    longest = f"@{settings.evaluation_k[-1]}"
-    names = [name.removesuffix(longest) for name in found if name.endswith(longest)]
-    nulls = dict.fromkeys(next(iter(found.values()))) if found else {}
-    return found | {f"{name}@{k}": {**nulls, "missing_because": why} for k, why in left_out.items() for name in names}
-
-
 # --- metrics
 
 
-def rating_of(values: Float64Array, fallback: Float64Array, scene: EvaluationDataset) -> UserSums:
-    """RMSE, MAE and per-user RMSE on warm rows and on all, the latter with the biases where a system has nothing.
+def rmse_and_coverage(truth: Float32Array, predicted: Float64Array, cold_start_strategy: str) -> dict[str, Any]:
+    """RMSE over the predicted test ratings, and how many of all test ratings they are.
 
-    `_clipped` brings predictions into the range of the training ratings first.
+    RMSE is the square root of the mean squared difference (Herlocker et al. 2004, section 4.1.1).
+
+    Args:
+        truth: ratings, shape (rows,).
+        predicted: shape (rows,); NaN for cold rows, whose user or movie has no training rows.
+        cold_start_strategy: `drop` leaves cold rows out; `nan` keeps them, so that there is no RMSE if there are any.
     """
-    scale = float(scene.train.ratings.min()), float(scene.train.ratings.max())
-    found = {"warm": np.where(scene.known_rows, values, np.nan), "all": np.where(np.isnan(values), fallback, values)}
-    truth, users = scene.test.ratings, scene.user_of_row
-    return joined(
+    warm = ~np.isnan(predicted)
+    cold_count = int((~warm).sum())
+    count = len(truth) if cold_start_strategy == "nan" else int(warm.sum())
+    reason = None
+    if count == 0:
+        reason = "no test row has both its user and its movie in the training data"
+    elif cold_start_strategy == "nan" and cold_count:
+        reason = f"cold_start_strategy=nan keeps {cold_count:,} cold rows, whose prediction is not a number"
+    rmse = None if reason else float(np.sqrt(np.mean((truth[warm].astype(np.float64) - predicted[warm]) ** 2)))
+    return {
+        "rmse": rmse,
+        **({"rmse_missing_because": reason} if reason else {}),
+        "test_count": len(truth),
+        "predictions_count": count,
+        "coverage": count / max(len(truth), 1),
+        "cold_count": cold_count,
+        "cold_share": cold_count / max(len(truth), 1),
+    }
+
+
+def rating_metric_sums(predicted: Float64Array, fallback: Float64Array, dataset: EvaluationDataset) -> UserSums:
+    """RMSE, MAE and per-user RMSE of a system, on warm rows and on all rows.
+
+    On all rows, `fallback` replaces missing predictions. For metrics that end in `_clipped`, predictions are first
+    clipped to the range of the training ratings.
+    """
+    scale = float(dataset.train.ratings.min()), float(dataset.train.ratings.max())
+    forms = {
+        "warm": np.where(dataset.warm_rows, predicted, np.nan),
+        "all": np.where(np.isnan(predicted), fallback, predicted),
+    }
+    truth, users = dataset.test.ratings, dataset.user_of_row
+    return concatenate(
         [
             part
-            for form, predicted in found.items()
+            for form, values in forms.items()
             for part in (
-                named(rating_sums(truth, predicted, users, len(scene.users)), form),
-                named(rating_sums(truth, predicted, users, len(scene.users), scale), f"{form}_clipped"),
+                with_suffix(rating_sums(truth, values, users, len(dataset.users)), form),
+                with_suffix(rating_sums(truth, values, users, len(dataset.users), scale), f"{form}_clipped"),
             )
         ]
     )
 
 
-def wanted_of(scene: EvaluationDataset, relevant: BoolArray) -> ranking_metrics.Relevant:
-    """The movies of the relevant test rows, by user."""
-    return ranking_metrics.relevant_from(
-        scene.user_of_row[relevant].astype(np.int32), scene.movie_of_row[relevant].astype(np.int32),
-        len(scene.users), len(scene.movies),
-    )  # fmt: skip
-
-
-def ranked_of(
-    lists: Int32Array, wanted: ranking_metrics.Relevant, scene: EvaluationDataset, ks: tuple[int, ...]
+def ranking_metric_sums(
+    lists: Int32Array, relevant: ranking_metrics.RelevantItems, dataset: EvaluationDataset, ks: tuple[int, ...]
 ) -> UserSums:
-    """Ranking metrics, and what the lists are like apart from being right."""
-    return joined(
+    """Accuracy, novelty, popularity and diversity of a system's lists at each k."""
+    return concatenate(
         [
-            ranking_metrics.ranking_sums(lists, wanted, ks),
-            beyond_accuracy.list_sums(lists, ks, scene.counts, len(scene.activity), scene.genres),
+            ranking_metrics.ranking_sums(lists, relevant, ks),
+            beyond_accuracy.list_property_sums(
+                lists, ks, dataset.movie_counts, len(dataset.user_counts), dataset.genres
+            ),
         ]
     )
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A system's metrics on all resamples; None where it does not rate, or does not rank."""
-
-    rating: bootstrap.Resamples | None
-    ranked: bootstrap.Resamples | None
-
-    @property
-    def parts(self) -> list[bootstrap.Resamples]:
-        return [part for part in (self.rating, self.ranked) if part]
-
-
-def resampled(rating: Mapping[str, UserSums], ranked: Mapping[str, UserSums], settings: Settings) -> dict[str, Judged]:
-    """Every system on the same resamples of the test users, the model first."""
-    systems = {
-        **{f"rating {name}": sums for name, sums in rating.items()},
-        **{f"ranked {n}": s for n, s in ranked.items()},
-    }
-    found = bootstrap.resample(systems, settings.bootstrap_samples, settings.bootstrap_seed)
-    names = list(dict.fromkeys([*rating, *ranked]))
-    return {name: Judged(found.get(f"rating {name}"), found.get(f"ranked {name}")) for name in names}
-
-
-def intervals_of(judged: Judged) -> dict[str, Any]:
-    return {name: plain(interval) for part in judged.parts for name, interval in bootstrap.intervals(part).items()}
-
-
-def differences_of(ours: Judged, theirs: Judged) -> dict[str, Any]:
-    pairs = ((ours.rating, theirs.rating), (ours.ranked, theirs.ranked))
-    return {
-        name: plain(difference)
-        for one, other in pairs
-        if one and other
-        for name, difference in bootstrap.differences(one, other).items()
-    }
-
-
-def catalogue_of(lists: Int32Array, scene: EvaluationDataset, settings: Settings) -> dict[str, Any]:
-    """What is a matter of all lists together."""
+def catalogue_values(lists: Int32Array, dataset: EvaluationDataset, settings: Settings) -> dict[str, Any]:
+    """Coverage, Gini index and shares of the strata of a system's lists."""
     ks = settings.evaluation_k
-    found = beyond_accuracy.catalogue_figures(lists, ks, len(scene.movies), len(scene.users))
-    shares = beyond_accuracy.stratum_shares(lists, settings.headline_k, scene.item_strata)
-    return {name: plain(figure) for name, figure in found.items()} | {
-        f"share_of_{name}@{settings.headline_k}": plain(figure) for name, figure in shares.items()
+    values = beyond_accuracy.catalogue_metrics(lists, ks, len(dataset.movies), len(dataset.users))
+    shares = beyond_accuracy.stratum_shares(lists, settings.headline_k, dataset.item_strata)
+    return {name: to_json(value) for name, value in values.items()} | {
+        f"share_of_{name}@{settings.headline_k}": to_json(value) for name, value in shares.items()
     }
 
 
-def fold_counts(scene: EvaluationDataset, relevant: BoolArray, wanted: ranking_metrics.Relevant) -> dict[str, Any]:
-    """How much of the test fold each kind of metric is about."""
-    rows, users = len(scene.test.ratings), len(scene.users)
-    warm_rows, warm_users = int(scene.known_rows.sum()), int(scene.known_users.sum())
-    judged = int((wanted.counts > 0).sum())
+def with_omitted_lengths(metrics: dict[str, Any], settings: Settings, omitted: Mapping[int, str]) -> dict[str, Any]:
+    """Adds the metrics at the omitted list lengths, each null with its reason."""
+    longest = f"@{settings.evaluation_k[-1]}"
+    names = [name.removesuffix(longest) for name in metrics if name.endswith(longest)]
+    nulls = dict.fromkeys(next(iter(metrics.values()))) if metrics else {}
+    return metrics | {f"{name}@{k}": {**nulls, "missing_because": why} for k, why in omitted.items() for name in names}
+
+
+def fold_counts(
+    dataset: EvaluationDataset, relevant: BoolArray, relevant_items: ranking_metrics.RelevantItems
+) -> dict[str, Any]:
+    """How many test ratings and users each kind of metric covers."""
+    rows, users = len(dataset.test.ratings), len(dataset.users)
+    warm_rows, warm_users = int(dataset.warm_rows.sum()), int(dataset.warm_users.sum())
+    ranked_users = int((relevant_items.counts > 0).sum())
     return {
         "rows": rows,
         "warm_rows": warm_rows,
@@ -246,17 +196,59 @@ def fold_counts(scene: EvaluationDataset, relevant: BoolArray, wanted: ranking_m
         "warm_users": warm_users,
         "cold_user_share": 1 - warm_users / users if users else None,
         "relevant_rows": int(relevant.sum()),
-        "ranked_users": judged,
-        "warm_users_without_relevant": warm_users - judged,
-        "catalogue": len(scene.movies),
+        "ranked_users": ranked_users,
+        "warm_users_without_relevant": warm_users - ranked_users,
+        "catalogue": len(dataset.movies),
     }
 
 
-# --- judgement
+# --- intervals
 
 
-def headline(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """The metrics that systems are compared by, and the baselines of each."""
+@dataclass(frozen=True)
+class SystemResamples:
+    """A system's metrics on all resamples; None where it does not predict ratings, or does not rank movies."""
+
+    rating: bootstrap.Resamples | None
+    ranking: bootstrap.Resamples | None
+
+    @property
+    def parts(self) -> list[bootstrap.Resamples]:
+        return [part for part in (self.rating, self.ranking) if part]
+
+
+def resample_systems(
+    rating: Mapping[str, UserSums], ranking: Mapping[str, UserSums], settings: Settings
+) -> dict[str, SystemResamples]:
+    """Every system on the same resamples of the test users, the model first."""
+    systems = {
+        **{f"rating {name}": sums for name, sums in rating.items()},
+        **{f"ranking {name}": sums for name, sums in ranking.items()},
+    }
+    resamples = bootstrap.resample(systems, settings.bootstrap_samples, settings.bootstrap_seed)
+    names = list(dict.fromkeys([*rating, *ranking]))
+    return {name: SystemResamples(resamples.get(f"rating {name}"), resamples.get(f"ranking {name}")) for name in names}
+
+
+def metric_intervals(system: SystemResamples) -> dict[str, Any]:
+    return {name: to_json(interval) for part in system.parts for name, interval in bootstrap.intervals(part).items()}
+
+
+def metric_differences(ours: SystemResamples, theirs: SystemResamples) -> dict[str, Any]:
+    pairs = ((ours.rating, theirs.rating), (ours.ranking, theirs.ranking))
+    return {
+        name: to_json(difference)
+        for first, second in pairs
+        if first and second
+        for name, difference in bootstrap.differences(first, second).items()
+    }
+
+
+# --- comparisons
+
+
+def headline_metrics(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The metrics by which systems are compared, and the baselines of each."""
     return {
         "rmse_warm": RATING_BASELINES,
         "rmse_all": RATING_BASELINES,
@@ -265,18 +257,17 @@ def headline(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 
 def verdicts(differences: Mapping[str, Mapping[str, Any]], settings: Settings) -> list[dict[str, Any]]:
-    """For each headline metric and baseline whether the model is better, worse, or not to be told apart."""
-    found = []
-    for metric, names in headline(settings).items():
-        for name in names:
-            difference = differences.get(name, {}).get(metric)
-            if difference:
-                found.append({"metric": metric, "baseline": name, "verdict": verdict(metric, difference), **difference})
-    return found
+    """For each headline metric and baseline: the difference, and whether the model is better, worse, or undecided."""
+    return [
+        {"metric": metric, "baseline": baseline, "verdict": verdict(metric, difference), **difference}
+        for metric, baselines in headline_metrics(settings).items()
+        for baseline in baselines
+        if (difference := differences.get(baseline, {}).get(metric))
+    ]
 
 
 def verdict(metric: str, difference: Mapping[str, Any]) -> str:
-    """better or worse where the interval of the difference leaves out 0, else undecided."""
+    """`better` or `worse` if the interval of the difference excludes 0, otherwise `undecided`."""
     low, high = difference["low"], difference["high"]
     if low is None or low <= 0 <= high:
         return "undecided"

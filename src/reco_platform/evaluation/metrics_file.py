@@ -1,4 +1,4 @@
-"""The metrics file of a run: its shape, which docs/run_metrics.schema.json repeats, and the same as a flat table."""
+"""The metrics file of a run: its schema, from which docs/run_metrics.schema.json is generated, and its CSV form."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ class Strict(BaseModel):
 
 
 class Value(Strict):
-    """A number, or why there is none."""
+    """A number, or why it is missing."""
 
     value: float | None
     missing_because: str | None = None
 
 
 class Interval(Value):
-    """With its 95% percentile interval over resamples of users."""
+    """A value with its 95% bootstrap interval over users."""
 
     low: float | None
     high: float | None
 
 
 class Difference(Interval):
-    """The model's metric less a baseline's, on the same resamples."""
+    """The model's metric minus a baseline's, on the same resamples."""
 
     better_share: Share | None = Field(description="Share of the resamples in which the model is better")
 
 
 class Verdict(Difference):
-    """Whether the model beats a baseline: the interval of the difference leaves out 0, or it does not."""
+    """Whether the model is better or worse than a baseline: decided if the interval of the difference excludes 0."""
 
     metric: str
     baseline: str
@@ -46,7 +46,7 @@ class Verdict(Difference):
 
 
 class Folds(Strict):
-    """What of the test fold each kind of metric is about. Warm: the user and the movie are known to the model."""
+    """Counts of test ratings and users. Warm means that the model knows the user and the movie."""
 
     rows: Count
     warm_rows: Count
@@ -69,7 +69,7 @@ class Strata(Strict):
 
 
 class Evaluation(Strict):
-    """`systems`, `catalogue` and `differences` go by system, then by metric."""
+    """`systems`, `catalogue` and `differences` are by system, then by metric."""
 
     rmse: float | None
     rmse_missing_because: str | None = None
@@ -88,16 +88,16 @@ class Evaluation(Strict):
 
 
 class RunMetrics(Strict):
-    """One run: what was trained, on what, how good it is, what was recommended."""
+    """One run: hyperparameters, data, training, evaluation and recommendations."""
 
     model_version: str
-    served_version: str = Field(description="Of the recommendations: another one after refit")
+    served_version: str = Field(description="Model version of the recommendations: differs after a refit")
     refit: bool = Field(description="Whether the served model was trained on all ratings after the evaluation")
     chosen_by: str | None = Field(description="Name of the sweep that chose the hyperparameters")
     execution_ts: str
     hyperparameters: dict[str, str | int | float | bool | None]
     dataset_info: dict[str, Any]
-    training: dict[str, Any] = Field(description="What the model's receipt says: users, movies, objective")
+    training: dict[str, Any] = Field(description="From the model's receipt: users, movies, objective")
     evaluation: Evaluation
     recommendations: dict[str, Any]
 
@@ -111,24 +111,24 @@ COLUMNS = ("model_version", "part", "stratum", "system", "metric", "value", "low
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """Every metric of a run as CSV, one a line, for those who plot."""
+    """Every metric of a run as CSV, one a line, for plotting."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for part, stratum, system, metric, found in lines(metrics["evaluation"]):
-        numbers = ("" if (number := found.get(key)) is None else number for key in ("value", "low", "high"))
-        writer.writerow([metrics["model_version"], part, stratum, system, metric, *numbers])
+    for part, stratum, system, metric, numbers in lines(metrics["evaluation"]):
+        cells = ("" if (number := numbers.get(key)) is None else number for key in ("value", "low", "high"))
+        writer.writerow([metrics["model_version"], part, stratum, system, metric, *cells])
     return out.getvalue()
 
 
 def lines(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, Mapping[str, Any]]]:
-    """Part, stratum, system, metric and numbers of every line."""
+    """Part, stratum, system, metric and numbers of each line of the CSV file."""
     for part in ("systems", "catalogue", "differences"):
-        for system, found in evaluation[part].items():
-            for metric, numbers in found.items():
+        for system, metrics in evaluation[part].items():
+            for metric, numbers in metrics.items():
                 yield part, "", system, metric, numbers
     for side in ("movies", "users"):
         for stratum, systems in evaluation["strata"][side].items():
-            for system, found in systems.items():
-                for metric, numbers in found.items():
+            for system, metrics in systems.items():
+                for metric, numbers in metrics.items():
                     yield "strata", stratum, system, metric, numbers

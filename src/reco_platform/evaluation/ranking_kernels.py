@@ -1,4 +1,4 @@
-"""Numba kernels of ranking metrics. What they promise is defined in `ranking.py` and `beyond.py`, to be imported."""
+"""Numba kernels of `ranking_metrics` and `beyond_accuracy`, which define what they compute."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _LISTS, _BOUNDS, _ITEMS, _WORDS, _KS = (
 
 @njit(types.Array(boolean, 2, "C")(_LISTS, _BOUNDS, _ITEMS), cache=True, nogil=True)
 def find_hits(lists: Any, bounds: Any, items: Any) -> Any:
-    """Which places of each list, (users, k), hold one of the user's own items[bounds[user] : bounds[user + 1]]."""
+    """Whether each item of the lists, shape (users, k), is one of the user's items[bounds[user] : bounds[user + 1]]."""
     hits = np.zeros(lists.shape, np.bool_)
     for user in range(len(lists)):
         own = items[bounds[user] : bounds[user + 1]]
-        for place in range(lists.shape[1]):
-            at = np.searchsorted(own, lists[user, place])
-            hits[user, place] = at < len(own) and own[at] == lists[user, place]
+        for rank in range(lists.shape[1]):
+            position = np.searchsorted(own, lists[user, rank])
+            hits[user, rank] = position < len(own) and own[position] == lists[user, rank]
     return hits
 
 
 @njit(uint64(uint64), cache=True, nogil=True)
 def _bits_set(word: Any) -> Any:
-    """Counted in pairs, then in fours, then in bytes, which a product adds up (Warren, Hacker's Delight, ch. 5)."""
+    """Counts bits in pairs, then fours, then bytes, which a product sums (Warren, Hacker's Delight, ch. 5)."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -39,10 +39,13 @@ def _bits_set(word: Any) -> Any:
 
 
 @njit(types.UniTuple(float64, 2)(_WORDS, _LISTS, int64, int64), cache=True, nogil=True)
-def _distances(words: Any, lists: Any, user: Any, place: Any) -> Any:
-    """The sum of 1 - Jaccard from the item at a place of a list to those before it, and how many have genres."""
-    total, pairs, own = 0.0, 0.0, words[lists[user, place]]
-    for before in range(place):
+def _distances(words: Any, lists: Any, user: Any, rank: Any) -> Any:
+    """The sum of Jaccard distances from an item of a list to the items before it, and the number of pairs summed.
+
+    Only pairs of items that both have genres are summed.
+    """
+    total, pairs, own = 0.0, 0.0, words[lists[user, rank]]
+    for before in range(rank):
         common, either, here, there = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
         other = words[lists[user, before]]
         for k in range(len(own)):
@@ -58,21 +61,21 @@ def _distances(words: Any, lists: Any, user: Any, place: Any) -> Any:
 
 @njit(types.UniTuple(types.Array(float64, 2, "C"), 2)(_LISTS, _WORDS, _KS), cache=True, nogil=True)
 def pair_distances(lists: Any, words: Any, ks: Any) -> Any:
-    """Per user and k, both (users, ks): the sum of 1 - Jaccard over the pairs in the first k, and how many pairs.
+    """The sum of Jaccard distances over the pairs of the first k items, and the number of pairs; both (users, ks).
 
     Args:
-        lists: (users, k) item positions, -1 behind the last.
+        lists: (users, k) item positions, -1 after the last.
         words: (items, w): the genres of each item as bits.
-        ks: rising, none above k.
+        ks: rising, at most k.
     """
     sums, counts = np.zeros((len(lists), len(ks))), np.zeros((len(lists), len(ks)))
     for user in range(len(lists)):
-        total, pairs, place = 0.0, 0.0, 0
+        total, pairs, rank = 0.0, 0.0, 0
         for column in range(len(ks)):
-            while place < ks[column] and lists[user, place] >= 0:
-                more, of = _distances(words, lists, user, place)
-                total += more
-                pairs += of
-                place += 1
+            while rank < ks[column] and lists[user, rank] >= 0:
+                distances, count = _distances(words, lists, user, rank)
+                total += distances
+                pairs += count
+                rank += 1
             sums[user, column], counts[user, column] = total, pairs
     return sums, counts

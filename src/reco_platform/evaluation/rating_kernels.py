@@ -1,4 +1,4 @@
-"""The numba kernel of rating metrics."""
+"""The numba kernel of `rating_metrics`."""
 
 # ruff: noqa: PLR0917 - numba's kernels are called by position
 
@@ -12,9 +12,9 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def error_sums(truth: Any, predicted: Any, users: Any, low: Any, high: Any, user_count: Any) -> Any:
-    """Of each user the squared and the absolute errors and how many there are, shape (user_count,) each.
+    """Each user's sums of squared and absolute errors, and number of rows, shape (user_count,) each.
 
-    Predictions are brought into [low, high] first; rows whose prediction is NaN are passed over.
+    Predictions are clipped to [low, high] first; rows whose prediction is NaN are skipped.
     """
     squared, absolute, rows = np.zeros(user_count), np.zeros(user_count), np.zeros(user_count)
     for row in range(len(truth)):

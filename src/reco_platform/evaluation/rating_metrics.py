@@ -1,4 +1,4 @@
-"""How far predicted ratings are from the true ones.
+"""Errors of predicted ratings: RMSE, MAE, and the mean RMSE of users.
 
 Formulas: Herlocker, Konstan, Terveen and Riedl, Evaluating collaborative filtering recommender systems, ACM TOIS 22(1),
 2004, section 4.1.1.
@@ -36,14 +36,16 @@ def rating_sums(
 
     Args:
         truth: ratings, shape (rows,).
-        predicted: shape (rows,); NaN where there is none, and then the row is left out.
+        predicted: shape (rows,); NaN where there is no prediction: the row is left out.
         users: each row's user, from 0 to user_count - 1, shape (rows,); in any order.
-        user_count: users without rows included.
-        scale: least and greatest rating, into which predictions are brought first.
+        user_count: number of users, including those without rows.
+        scale: least and greatest rating, to which predictions are clipped first.
 
     Returns:
-        Denominator 0 holds how many rows of each user count, denominator 1 whether any does.
+        Column 0 of the denominators is the number of rows with a prediction, column 1 whether there is any.
     """
     squared, absolute, rows = rating_kernels.error_sums(truth, predicted, users, *scale, user_count)
-    own = np.sqrt(squared / np.maximum(rows, 1))
-    return UserSums(METRICS, np.column_stack([squared, absolute, own]), np.column_stack([rows, rows > 0]), (0, 0, 1))
+    user_rmse = np.sqrt(squared / np.maximum(rows, 1))
+    return UserSums(
+        METRICS, np.column_stack([squared, absolute, user_rmse]), np.column_stack([rows, rows > 0]), (0, 0, 1)
+    )

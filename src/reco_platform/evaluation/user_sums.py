@@ -1,4 +1,4 @@
-"""Metrics as ratios of sums over users: the one form in which they are averaged, split by group and resampled."""
+"""Metrics as ratios of sums over users, the common form from which means, groups and bootstrap resamples follow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIGITS = 10
 
 @dataclass(frozen=True)
 class Metric:
-    """A name such as ndcg@10; whether the ratio's square root is meant, as in RMSE; which direction is better."""
+    """A name such as ndcg@10; whether its value is the square root of the ratio, as RMSE; which direction is better."""
 
     name: str
     root: bool = False
@@ -23,8 +23,8 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A metric's value, or why it has none. Values have ten significant digits."""
+class MetricValue:
+    """A metric's value, rounded to DIGITS significant digits, or why it has none."""
 
     value: float | None
     missing_because: str | None = None
@@ -32,78 +32,80 @@ class Figure:
 
 @dataclass(frozen=True)
 class UserSums:
-    """Metric j is sum(numerators[:, j]) / sum(denominators[:, over[j]]) over all users, or the root of that.
+    """Metric j is sum(numerators[:, j]) / sum(denominators[:, denominator_of[j]]) over users, or its square root.
 
     Attributes:
         metrics: m of them.
-        numerators: shape (users, m); a user who does not count has 0 here and in the denominator.
-        denominators: shape (users, d): how many rows, or 1 where a metric is a mean over users.
-        over: m columns of the denominators.
+        numerators: shape (users, m); a user without a value has 0 here and in the denominator.
+        denominators: shape (users, d): numbers of rows, or 1 where a metric is a mean over users.
+        denominator_of: the column of `denominators` of each metric, m of them.
     """
 
     metrics: tuple[Metric, ...]
     numerators: Float64Array
     denominators: Float64Array
-    over: tuple[int, ...]
+    denominator_of: tuple[int, ...]
 
-    def of_group(self, members: BoolArray) -> UserSums:
-        """The same with all users but `members`, shape (users,), left out."""
+    def for_group(self, members: BoolArray) -> UserSums:
+        """The sums of a group of users alone; `members` has shape (users,)."""
         keep = members[:, None]
         return replace(self, numerators=self.numerators * keep, denominators=self.denominators * keep)
 
 
-def means(metrics: Sequence[Metric], values: Float64Array, counted: BoolArray) -> UserSums:
-    """Means over the users that count.
+def means(metrics: Sequence[Metric], values: Float64Array, has_value: BoolArray) -> UserSums:
+    """Metrics that are means over the users with a value.
 
     Args:
         metrics: m of them.
-        values: shape (users, m), 0 for users who do not count.
-        counted: shape (users,).
+        values: shape (users, m), 0 for users without a value.
+        has_value: shape (users,).
     """
-    return UserSums(tuple(metrics), values, counted[:, None].astype(np.float64), (0,) * len(metrics))
+    return UserSums(tuple(metrics), values, has_value[:, None].astype(np.float64), (0,) * len(metrics))
 
 
-def joined(parts: Sequence[UserSums]) -> UserSums:
-    """The metrics of several, over the same users."""
+def concatenate(parts: Sequence[UserSums]) -> UserSums:
+    """All metrics of several UserSums over the same users."""
     starts = np.cumsum([0, *(part.denominators.shape[1] for part in parts)])
     return UserSums(
         tuple(metric for part in parts for metric in part.metrics),
         np.hstack([part.numerators for part in parts]),
         np.hstack([part.denominators for part in parts]),
-        tuple(int(start) + at for part, start in zip(parts, starts, strict=False) for at in part.over),
+        tuple(
+            int(start) + column for part, start in zip(parts, starts, strict=False) for column in part.denominator_of
+        ),
     )
 
 
 def ratios(sums: UserSums, numerators: Float64Array, denominators: Float64Array) -> Float64Array:
-    """The metrics from sums over users, shapes (..., m) and (..., d); NaN where a denominator is 0."""
-    below = denominators[..., list(sums.over)]
-    found = np.full(numerators.shape, np.nan)
-    np.divide(numerators, below, out=found, where=below != 0)
+    """Metric values from sums over users, of shapes (..., m) and (..., d); NaN where a denominator is 0."""
+    divisors = denominators[..., list(sums.denominator_of)]
+    quotients = np.full(numerators.shape, np.nan)
+    np.divide(numerators, divisors, out=quotients, where=divisors != 0)
     roots = np.array([metric.root for metric in sums.metrics], bool)
-    return np.where(roots, np.sqrt(np.where(roots, found, 0)), found)
+    return np.where(roots, np.sqrt(np.where(roots, quotients, 0)), quotients)
 
 
-def figures(sums: UserSums) -> dict[str, Figure]:
-    """Every metric by name."""
+def metric_values(sums: UserSums) -> dict[str, MetricValue]:
+    """The value of every metric over all users, by name."""
     values = ratios(sums, sums.numerators.sum(axis=0), sums.denominators.sum(axis=0))
-    return {metric.name: figure(value) for metric, value in zip(sums.metrics, values, strict=True)}
+    return {metric.name: metric_value(value) for metric, value in zip(sums.metrics, values, strict=True)}
 
 
-def figure(value: float, missing_because: str = "no user counts") -> Figure:
-    """A value that may be NaN as one that may be missing."""
-    return Figure(None, missing_because) if np.isnan(value) else Figure(significant(value))
+def metric_value(value: float, missing_because: str = "no user has a value") -> MetricValue:
+    """A MetricValue from a number; NaN means that the value is missing."""
+    return MetricValue(None, missing_because) if np.isnan(value) else MetricValue(round_significant(value))
 
 
-def significant(value: float) -> float:
-    """Rounded to ten significant digits, beyond which the order of a summation may show."""
+def round_significant(value: float) -> float:
+    """Rounded to DIGITS significant digits; further digits may depend on the order of a summation."""
     return float(f"{value:.{DIGITS - 1}e}")
 
 
-def named(sums: UserSums, form: str) -> UserSums:
-    """The same metrics with `_form` after their names."""
-    return replace(sums, metrics=tuple(replace(metric, name=f"{metric.name}_{form}") for metric in sums.metrics))
+def with_suffix(sums: UserSums, suffix: str) -> UserSums:
+    """The same metrics with `_suffix` appended to their names."""
+    return replace(sums, metrics=tuple(replace(metric, name=f"{metric.name}_{suffix}") for metric in sums.metrics))
 
 
-def plain(found: Any) -> dict[str, Any]:
-    """A figure, interval or difference as JSON has it: a reason is named only where a value is missing."""
-    return {key: value for key, value in asdict(found).items() if key != "missing_because" or value is not None}
+def to_json(result: Any) -> dict[str, Any]:
+    """A metric value, interval or difference as a JSON object; missing_because is left out where there is a value."""
+    return {key: value for key, value in asdict(result).items() if key != "missing_because" or value is not None}

@@ -49,8 +49,9 @@ def compile_training() -> None:
 
 def compile_serving() -> None:
     """Compiles the kernels of top-N lists and of the evaluation."""
-    from reco_platform.evaluation.dataset import rows_of  # noqa: PLC0415
-    from reco_platform.evaluation.evaluate import evaluate, settings_from  # noqa: PLC0415
+    from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
+    from reco_platform.evaluation.evaluate import evaluate  # noqa: PLC0415
+    from reco_platform.evaluation.settings import settings_from_params  # noqa: PLC0415
     from reco_platform.models import popularity  # noqa: PLC0415
     from reco_platform.models.als.model import Model, Side  # noqa: PLC0415
     from reco_platform.models.topn import exact as topn  # noqa: PLC0415
@@ -61,8 +62,8 @@ def compile_serving() -> None:
     topn.top_n(model, 5, seen, threads=1)
     popularity.most_popular(model, ids(1) + USERS, table, table.slice(0, 0), days=30, n=5)
     genres = pa.table({"movie_id": ids(MOVIES), "genres": [["Drama"]] * MOVIES})
-    train, test = (rows_of(part) for part in (table.slice(0, len(table) // 2), table.slice(len(table) // 2)))
-    evaluate(model, model, train, test, genres=genres, settings=settings_from(parameters(), threads=1))
+    train, test = (rating_arrays(part) for part in (table.slice(0, len(table) // 2), table.slice(len(table) // 2)))
+    evaluate(model, model, train, test, genres=genres, settings=settings_from_params(parameters(), threads=1))
 
 
 @cache

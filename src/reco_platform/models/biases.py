@@ -25,7 +25,7 @@ class Biases:
 
     def predict(self, user_index: Int32Array, movie_index: Int32Array) -> Float64Array:
         """mean + b_u + b_i, shape as given. An index that fitting did not see, or -1, counts as bias 0."""
-        return self.mean + of(self.movies, movie_index) + of(self.users, user_index)
+        return self.mean + bias_of(self.movies, movie_index) + bias_of(self.users, user_index)
 
     def residuals(self, user_index: Int32Array, movie_index: Int32Array, values: Float32Array) -> Float32Array:
         """What the biases leave of each rating, shape as given."""
@@ -60,6 +60,6 @@ def damped_means(index: Int32Array, values: Float64Array, damping: float) -> Flo
     return np.divide(sums, counts + damping, out=np.zeros(len(counts)), where=counts > 0)
 
 
-def of(biases: Float64Array, index: Int32Array) -> Float64Array:
+def bias_of(biases: Float64Array, index: Int32Array) -> Float64Array:
     """The bias of each index, shape as `index`; 0 for -1 and for those beyond the last."""
     return np.append(biases, 0.0)[np.minimum(index, len(biases))]

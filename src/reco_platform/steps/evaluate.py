@@ -10,19 +10,22 @@ from reco_platform.splits import interactions
 
 def work(task: Task) -> Receipt:
     from reco_platform.evaluation import dataset as eval_dataset  # noqa: PLC0415
-    from reco_platform.evaluation import evaluate as evaluation  # noqa: PLC0415
+    from reco_platform.evaluation.evaluate import evaluate  # noqa: PLC0415
+    from reco_platform.evaluation.settings import settings_from_params  # noqa: PLC0415
 
     folder = task.path("model")
     model, plain = read_model(folder), task.path("plain_model")
     folds = (interactions.TRAINING, (interactions.TEST,))
     table = task.open("interactions")
-    train, test = map(eval_dataset.rows_of, interactions.read_parts(table, eval_dataset.COLUMNS, folds, task.threads))
-    found = evaluation.evaluate(
+    train, test = map(
+        eval_dataset.rating_arrays, interactions.read_parts(table, eval_dataset.COLUMNS, folds, task.threads)
+    )
+    found = evaluate(
         model,
         None if plain == folder else read_model(plain),
         train,
         test,
         genres=task.open("movies").read(["movie_id", "genres"]),
-        settings=evaluation.settings_from(task.params, task.threads),
+        settings=settings_from_params(task.params, task.threads),
     )
     return task.publish_file(json.dumps(found, indent=1, allow_nan=False) + "\n", version=folder.name)

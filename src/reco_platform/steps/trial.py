@@ -35,7 +35,7 @@ from reco_platform.tuning import data as sweep_data
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from reco_platform.evaluation.dataset import Rows
+    from reco_platform.evaluation.dataset import RatingArrays
 
 OUTPUT = "RECO_TRIAL_OUTPUT"
 """Names the file that the process of a fit is to write; where it is not set, a process is no such one."""
@@ -127,23 +127,23 @@ def scored(task: Task) -> dict[str, Any]:
     from reco_platform.models.als import engine as als_engine  # noqa: PLC0415
     from reco_platform.models.als import training  # noqa: PLC0415
     from reco_platform.steps import training as step  # noqa: PLC0415
-    from reco_platform.tuning.validation_score import Judge  # noqa: PLC0415
+    from reco_platform.tuning.validation_score import ValidationScorer  # noqa: PLC0415
 
     folds = sweep_data.read(task.path("sweep_data"))
     least = task.params["min_user_ratings"], task.params["min_item_ratings"]
     rows = training.with_enough_ratings(table_of(folds), *least)
     train, validation = (rows_of(folds, fold) for fold in (folds.train, folds.validation))
-    judge = Judge(train, validation, folds.genres, task.params, task.threads)
+    scorer = ValidationScorer(train, validation, folds.genres, task.params, task.threads)
     chosen = als_engine.choose(task.params, len(rows))
-    step.fit(task, rows, chosen, judge.watch)
+    step.fit(task, rows, chosen, scorer.callback)
     native = chosen.engine == "native"
     return {
         "status": "ok",
         "metric": task.params["sweep_metric"],
-        "smaller_is_better": judge.smaller_is_better,
+        "smaller_is_better": scorer.smaller_is_better,
         "ratings": len(rows),
         "validation_ratings": len(validation.ratings),
-        "scores": judge.scores(),
+        "scores": scorer.scores(),
         # Of Spark the most is in a JVM, whose peak is not known here.
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 if native else None,
     }
@@ -157,8 +157,8 @@ def table_of(folds: sweep_data.Folds) -> pa.Table:
     return pa.table([pa.array(column) for column in columns], names=names)
 
 
-def rows_of(folds: sweep_data.Folds, fold: dict[str, npt.NDArray[Any]]) -> Rows:
-    from reco_platform.evaluation.dataset import Rows  # noqa: PLC0415  # a restore needs no compiled code
+def rows_of(folds: sweep_data.Folds, fold: dict[str, npt.NDArray[Any]]) -> RatingArrays:
+    from reco_platform.evaluation.dataset import RatingArrays  # noqa: PLC0415  # a restore needs no compiled code
 
     users, movies, values, moments = (fold[name] for name in sweep_data.COLUMNS)
-    return Rows(folds.user_ids[users], folds.movie_ids[movies], users, movies, values, moments)
+    return RatingArrays(folds.user_ids[users], folds.movie_ids[movies], users, movies, values, moments)

@@ -1,10 +1,10 @@
-"""One metric of a model on the validation fold, after each iteration: the same number that the evaluation computes."""
+"""One metric of a model on the validation fold after each training iteration, as the evaluation computes it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,14 @@ from reco_platform.core.errors import DataError
 from reco_platform.evaluation import bootstrap, ranking_metrics
 from reco_platform.evaluation.dataset import (
     EvaluationDataset,
-    Rows,
-    best_of,
+    RatingArrays,
     evaluation_dataset,
-    for_all,
+    relevant_by_user,
     relevant_rows,
-    seen_by,
 )
-from reco_platform.evaluation.evaluate import ranked_of, rating_of, wanted_of
-from reco_platform.evaluation.user_sums import UserSums, figures, joined
+from reco_platform.evaluation.evaluate import ranking_metric_sums, rating_metric_sums
+from reco_platform.evaluation.systems import lists_for_all_users, seen_in_training, top_n_lists
+from reco_platform.evaluation.user_sums import UserSums, concatenate, metric_values
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model
 from reco_platform.models.als.training import CallbackResult
@@ -32,123 +31,132 @@ from reco_platform.models.topn.exact import Seen
 
 @dataclass(frozen=True)
 class ValidationContext:
-    """What stays the same from iteration to iteration.
+    """What does not change from one iteration to the next.
 
     Attributes:
-        scene: both folds as the model sees them.
-        fallback: what the biases predict for each validation row.
-        wanted: the relevant movies of each validation user.
-        seen: what each warm one has rated in training.
+        dataset: the train and validation folds, matched with the model.
+        fallback: the prediction of the biases for each validation rating.
+        relevant: the relevant movies of each validation user.
+        seen: the movies that each warm validation user has rated in training.
     """
 
-    scene: EvaluationDataset
+    dataset: EvaluationDataset
     fallback: Float64Array
-    wanted: ranking_metrics.Relevant
+    relevant: ranking_metrics.RelevantItems
     seen: Seen
 
 
 def validation_context(
-    model: Model, train: Rows, validation: Rows, genres: pa.Table, params: Mapping[str, Any]
+    model: Model, train: RatingArrays, validation: RatingArrays, genres: pa.Table, params: Mapping[str, Any]
 ) -> ValidationContext:
-    """As the evaluation has it, with the validation fold in the place of the test fold."""
-    scene = evaluation_dataset(model, train, validation, genres)
-    known = scene.train
+    """The context for a model; the validation fold takes the role that the test fold has in the evaluation."""
+    dataset = evaluation_dataset(model, train, validation, genres)
+    known = dataset.train
     fitted = biases.fit(known.user_index, known.movie_index, known.ratings, params["bias_damping"])
-    relevant = relevant_rows(scene, params["relevance"], params["relevant_rating"])
+    relevant = relevant_rows(dataset, params["relevance"], params["relevant_rating"])
     fallback = fitted.predict(validation.user_index, validation.movie_index)
-    return ValidationContext(scene, fallback, wanted_of(scene, relevant), seen_by(scene))
+    return ValidationContext(dataset, fallback, relevant_by_user(dataset, relevant), seen_in_training(dataset))
 
 
-def judged(model: Model, ground: ValidationContext, name: str, threads: int) -> UserSums:
+def metric_sums(model: Model, context: ValidationContext, metric: str, threads: int) -> UserSums:
     """One metric of a model.
 
     Raises:
-        DataError: if the catalogue is smaller than the lists that are to be judged.
+        DataError: if the catalogue is smaller than the list length of the metric.
     """
-    scene = ground.scene
-    if "@" not in name:
-        values = model.predict(scene.test.users, scene.test.movies)
-        return only(rating_of(values, ground.fallback, scene), name)
-    k = int(name.partition("@")[2])
-    if k > len(scene.movies):
-        raise DataError(f"the model knows only {len(scene.movies):,} movies, and sweep_metric is {name}")
-    lists = for_all(best_of(model, scene, ground.seen, k, threads), scene)
-    return only(ranked_of(lists, ground.wanted, scene, (k,)), name)
+    dataset = context.dataset
+    if "@" not in metric:
+        predicted = model.predict(dataset.test.users, dataset.test.movies)
+        return select_metric(rating_metric_sums(predicted, context.fallback, dataset), metric)
+    k = int(metric.partition("@")[2])
+    if k > len(dataset.movies):
+        raise DataError(f"the model knows only {len(dataset.movies):,} movies, and sweep_metric is {metric}")
+    lists = lists_for_all_users(top_n_lists(model, dataset, context.seen, k, threads), dataset)
+    return select_metric(ranking_metric_sums(lists, context.relevant, dataset, (k,)), metric)
 
 
-def only(sums: UserSums, name: str) -> UserSums:
-    """One of the metrics."""
-    at = [metric.name for metric in sums.metrics].index(name)
-    over = sums.over[at]
-    return UserSums((sums.metrics[at],), sums.numerators[:, at : at + 1], sums.denominators[:, over : over + 1], (0,))
+def select_metric(sums: UserSums, name: str) -> UserSums:
+    """One of the metrics alone."""
+    column = [metric.name for metric in sums.metrics].index(name)
+    divisor = sums.denominator_of[column]
+    return UserSums(
+        (sums.metrics[column],),
+        sums.numerators[:, column : column + 1],
+        sums.denominators[:, divisor : divisor + 1],
+        (0,),
+    )
 
 
-class Judge:
-    """Judges a model after each iteration of its training.
+class ValidationScorer:
+    """Scores a model after each iteration of its training, and stops the training with `patience`.
 
     Args:
-        train: the rows that it is trained on.
-        validation: the rows that judge it.
+        train: ratings that the model is trained on.
+        validation: ratings to score it on.
         genres: movie_id and genres of the movies.
         params: sweep_metric, patience, relevance, relevant_rating, bias_damping, bootstrap_samples, bootstrap_seed.
-        threads: never change a score.
+        threads: number of threads; never changes a score.
     """
 
     def __init__(
-        self, train: Rows, validation: Rows, genres: pa.Table, params: Mapping[str, Any], threads: int
+        self,
+        train: RatingArrays,
+        validation: RatingArrays,
+        genres: pa.Table,
+        params: Mapping[str, Any],
+        threads: int,
     ) -> None:
         self.folds = (train, validation, genres)
         self.params, self.threads = params, threads
         self.started = time.monotonic()
-        self.ground: ValidationContext | None = None
+        self.context: ValidationContext | None = None
         self.sums: list[UserSums] = []
-        self.lines: list[dict[str, Any]] = []
+        self.iterations: list[dict[str, Any]] = []
 
-    def watch(self, iteration: int, objective: float | None, model: Model) -> CallbackResult:
-        """Scores a model; training is to end when `patience` iterations have brought no better score.
+    def callback(self, iteration: int, objective: float | None, model: Model) -> CallbackResult:
+        """Scores a model; stops the training if the last `patience` iterations brought no better score.
 
         Raises:
-            DataError: if the metric is not defined, with the reason.
+            DataError: if the metric has no value, with the reason.
         """
         metric = self.params["sweep_metric"]
-        self.ground = self.ground or validation_context(model, *self.folds, self.params)
-        found = judged(model, self.ground, metric, self.threads)
-        figure = figures(found)[metric]
-        if figure.value is None:
-            raise DataError(f"{metric} is not defined on the validation fold: {figure.missing_because}")
-        self.sums.append(found)
+        self.context = self.context or validation_context(model, *self.folds, self.params)
+        sums = metric_sums(model, self.context, metric, self.threads)
+        score = metric_values(sums)[metric]
+        if score.value is None:
+            raise DataError(f"{metric} has no value on the validation fold: {score.missing_because}")
+        self.sums.append(sums)
         loss = None if objective is None else float(f"{objective:.10g}")
         seconds = round(time.monotonic() - self.started, 3)
-        self.lines.append({"iteration": iteration, "objective": loss, "value": figure.value, "seconds": seconds})
+        self.iterations.append({"iteration": iteration, "objective": loss, "value": score.value, "seconds": seconds})
         patience = self.params["patience"]
-        enough = patience is not None and len(self.lines) - 1 - self.best_place >= patience
-        return CallbackResult(f", {metric} {figure.value:.5f} on validation{', ends early' if enough else ''}", enough)
+        stop = patience is not None and len(self.iterations) - 1 - self.best_index >= patience
+        return CallbackResult(f", {metric} {score.value:.5f} on validation{', stops early' if stop else ''}", stop)
 
     @property
     def smaller_is_better(self) -> bool:
         return self.sums[0].metrics[0].smaller_is_better
 
     @property
-    def best_place(self) -> int:
-        """Where in the lines the best score stands, the first of equal ones."""
-        values = np.array([line["value"] for line in self.lines])
+    def best_index(self) -> int:
+        """The index of the iteration with the best score, the first of equal ones."""
+        values = np.array([entry["value"] for entry in self.iterations])
         return int(values.argmin() if self.smaller_is_better else values.argmax())
 
     def scores(self) -> list[dict[str, Any]]:
         """Iteration, objective, value, interval and seconds so far, of each iteration."""
-        system = bootstrap.resample(
-            {"all": numbered(self.sums)}, self.params["bootstrap_samples"], self.params["bootstrap_seed"]
+        resamples = bootstrap.resample(
+            {"all": with_unique_names(self.sums)}, self.params["bootstrap_samples"], self.params["bootstrap_seed"]
         )["all"]
-        found = bootstrap.intervals(system).values()
-        return [{**line, "low": one.low, "high": one.high} for line, one in zip(self.lines, found, strict=True)]
+        intervals = bootstrap.intervals(resamples).values()
+        return [
+            {**entry, "low": interval.low, "high": interval.high}
+            for entry, interval in zip(self.iterations, intervals, strict=True)
+        ]
 
 
-def numbered(sums: list[UserSums]) -> UserSums:
-    """The same metric of several models as metrics of different names."""
-    whole = joined(sums)
-    names = range(len(whole.metrics))
-    metrics = (
-        type(metric)(f"{metric.name} {number}", metric.root)
-        for number, metric in zip(names, whole.metrics, strict=True)
-    )
-    return UserSums(tuple(metrics), whole.numerators, whole.denominators, whole.over)
+def with_unique_names(sums: list[UserSums]) -> UserSums:
+    """The same metric of several models as metrics with distinct names."""
+    combined = concatenate(sums)
+    metrics = tuple(replace(metric, name=f"{metric.name} {number}") for number, metric in enumerate(combined.metrics))
+    return replace(combined, metrics=metrics)

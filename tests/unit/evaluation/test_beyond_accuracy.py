@@ -15,17 +15,17 @@ from reco_platform.evaluation import beyond_accuracy
 from reco_platform.evaluation.beyond_accuracy import (
     ITEM_STRATA,
     activity_quartiles,
-    catalogue_figures,
+    catalogue_metrics,
     exposure,
     genre_diversity,
     gini,
     item_strata,
-    list_sums,
+    list_property_sums,
     popularity_percentiles,
     self_information,
     stratum_shares,
 )
-from reco_platform.evaluation.user_sums import UserSums, figures
+from reco_platform.evaluation.user_sums import UserSums, metric_values
 
 LISTS = np.array([[0, 1, 2], [0, 3, -1], [-1, -1, -1]], np.int32)  # the last user has none
 COUNTS = np.array([8, 4, 2, 2, 1])
@@ -33,11 +33,11 @@ GENRES = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0], [1, 1, 1]], bool)
 
 
 def values(sums: UserSums) -> dict[str, float | None]:
-    return {name: figure.value for name, figure in figures(sums).items()}
+    return {name: entry.value for name, entry in metric_values(sums).items()}
 
 
 def test_three_users_worked_by_hand() -> None:
-    found = values(list_sums(LISTS, (2, 3), COUNTS, 16, GENRES))
+    found = values(list_property_sums(LISTS, (2, 3), COUNTS, 16, GENRES))
     # -log2 of 8/16, 4/16, 2/16, 2/16, 1/16 is 1, 2, 3, 3, 4 bits
     assert found["novelty@2"] == pytest.approx(((1 + 2) / 2 + (1 + 3) / 2) / 2, abs=1e-9)
     assert found["novelty@3"] == pytest.approx(((1 + 2 + 3) / 3 + (1 + 3) / 2) / 2, abs=1e-9)
@@ -51,7 +51,7 @@ def test_three_users_worked_by_hand() -> None:
 
 
 def test_coverage_worked_by_hand() -> None:
-    found = {name: figure.value for name, figure in catalogue_figures(LISTS, (2, 3), 5, users=4).items()}
+    found = {name: entry.value for name, entry in catalogue_metrics(LISTS, (2, 3), 5, users=4).items()}
     assert found == {
         "user_coverage": 2 / 4,  # one of three rows is empty, and one user has no row
         "full_list_coverage@2": 2 / 4,
@@ -67,19 +67,26 @@ def test_nobody_with_a_list_gives_reasons_and_no_warning() -> None:
     none = np.full((2, 3), -1, np.int32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = {**figures(list_sums(none, (3,), COUNTS, 16, GENRES)), **catalogue_figures(none, (3,), 5, 2)}
+        found = {
+            **metric_values(list_property_sums(none, (3,), COUNTS, 16, GENRES)),
+            **catalogue_metrics(none, (3,), 5, 2),
+        }
         shares = stratum_shares(none, 3, item_strata(COUNTS))
-    assert {name for name, figure in found.items() if figure.value is None} == {
+    assert {name for name, entry in found.items() if entry.value is None} == {
         "novelty@3", "popularity_percentile@3", "genre_diversity@3", "gini@3"
     }  # fmt: skip
-    assert {figure.missing_because for figure in found.values()} == {None, "no user counts", "no user has a list"}
+    assert {entry.missing_because for entry in found.values()} == {
+        None,
+        "no user has a value",
+        "no user has a list",
+    }
     assert found["catalogue_coverage@3"].value == found["user_coverage"].value == 0
-    assert all(figure.value is None for figure in shares.values())
+    assert all(entry.value is None for entry in shares.values())
 
 
 def test_no_users_and_no_items_give_reasons() -> None:
-    found = catalogue_figures(np.empty((0, 3), np.int32), (3,), 0, 0)
-    assert all(figure.value is None and figure.missing_because for figure in found.values())
+    found = catalogue_metrics(np.empty((0, 3), np.int32), (3,), 0, 0)
+    assert all(entry.value is None and entry.missing_because for entry in found.values())
 
 
 @pytest.mark.parametrize("shown", [[3, 3, 3, 3], [7]])
@@ -135,9 +142,9 @@ def test_genre_diversity_is_the_mean_over_pairs_for_any_number_of_genres(seed: i
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(3)
     lists = np.array([random.permutation(5)[:3] for _ in range(50)], np.int32)
-    whole = list_sums(lists, (2, 3), COUNTS, 16, GENRES).numerators
+    whole = list_property_sums(lists, (2, 3), COUNTS, 16, GENRES).numerators
     monkeypatch.setattr(beyond_accuracy, "BLOCK_CELLS", 10)
-    np.testing.assert_array_equal(list_sums(lists, (2, 3), COUNTS, 16, GENRES).numerators, whole)
+    np.testing.assert_array_equal(list_property_sums(lists, (2, 3), COUNTS, 16, GENRES).numerators, whole)
 
 
 # --- strata
@@ -177,7 +184,11 @@ def test_strata_follow_popularity_and_the_head_is_never_empty_of_ratings(counts:
 
 def test_shares_of_exposure_add_up_to_1() -> None:
     found = stratum_shares(LISTS, 2, np.array([0, 1, 1, 2, 2], np.int8))
-    assert {name: figure.value for name, figure in found.items()} == {"head": 2 / 4, "middle": 1 / 4, "tail": 1 / 4}
+    assert {name: entry.value for name, entry in found.items()} == {
+        "head": 2 / 4,
+        "middle": 1 / 4,
+        "tail": 1 / 4,
+    }
 
 
 def test_quartiles_of_users_hold_a_quarter_each_where_counts_differ() -> None:

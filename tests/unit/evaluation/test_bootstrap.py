@@ -22,13 +22,13 @@ from reco_platform.evaluation.bootstrap import (
     Difference,
     Interval,
     differences,
-    draw,
     intervals,
     percentiles,
     resample,
-    summed_exactly,
+    resample_counts,
+    round_for_exact_sums,
 )
-from reco_platform.evaluation.user_sums import Metric, UserSums, figures, means
+from reco_platform.evaluation.user_sums import Metric, UserSums, means, metric_values
 
 RMSE = Metric("rmse", root=True, smaller_is_better=True)
 NDCG = Metric("ndcg@10")
@@ -48,16 +48,16 @@ def errors(users: int, seed: int) -> UserSums:
 def test_a_draw_worked_by_hand() -> None:
     sums = UserSums((RMSE,), np.array([[4.0], [9.0], [1.0]]), np.array([[1.0], [3.0], [2.0]]), (0,))
     found = resample({"als": sums}, 200, seed=1)["als"]
-    assert found.figures["rmse"].value == pytest.approx(math.sqrt((4 + 9 + 1) / (1 + 3 + 2)), abs=1e-9)
+    assert found.metric_values["rmse"].value == pytest.approx(math.sqrt((4 + 9 + 1) / (1 + 3 + 2)), abs=1e-9)
     for number in range(200):
-        first, second, third = draw(3, 1, number)
+        first, second, third = resample_counts(3, 1, number)
         assert first + second + third == 3
         by_hand = math.sqrt((4 * first + 9 * second + 1 * third) / (1 * first + 3 * second + 2 * third))
         assert found.values[number, 0] == pytest.approx(by_hand, rel=1e-12)
 
 
 def test_users_are_drawn_alike_often() -> None:
-    drawn = sum(draw(50, 3, number) for number in range(400))
+    drawn = sum(resample_counts(50, 3, number) for number in range(400))
     assert stats.chisquare(drawn).pvalue > 1e-3
 
 
@@ -77,7 +77,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution() -> None:
     half = 1.96 * values.std() / math.sqrt(len(values))
     assert found.low == pytest.approx(values.mean() - half, abs=0.15 * half)
     assert found.high == pytest.approx(values.mean() + half, abs=0.15 * half)
-    assert found.value == figures(sums_of(values))["ndcg@10"].value
+    assert found.value == metric_values(sums_of(values))["ndcg@10"].value
 
 
 def test_scipys_bootstrap_agrees() -> None:
@@ -152,7 +152,7 @@ def test_another_process_with_other_kernels_gives_the_same_bits(root: Path) -> N
 def test_sums_are_exact_in_any_order_and_near_the_numbers_given(seed: int, scale: float) -> None:
     random = np.random.default_rng(seed)
     numbers = random.normal(size=(200, 2)) * [scale, 1]
-    rounded = summed_exactly(numbers)
+    rounded = round_for_exact_sums(numbers)
     counts = random.multinomial(200, [1 / 200] * 200).astype(np.float64)
     forward = (counts[:, None] * rounded).sum(axis=0)
     assert forward.tolist() == [math.fsum(counts * column) for column in rounded.T]
@@ -161,7 +161,7 @@ def test_sums_are_exact_in_any_order_and_near_the_numbers_given(seed: int, scale
 
 def test_whole_numbers_stay_as_they_are() -> None:
     rows = np.array([[0.0], [1.0], [17.0], [9000.0]])
-    np.testing.assert_array_equal(summed_exactly(rows), rows)
+    np.testing.assert_array_equal(round_for_exact_sums(rows), rows)
 
 
 # --- differences
@@ -188,7 +188,7 @@ def test_pairing_is_sharper_than_the_two_intervals() -> None:
 
 def test_of_errors_the_smaller_is_better() -> None:
     small = errors(50, 1)
-    large = UserSums(small.metrics, small.numerators * 1.1, small.denominators, small.over)
+    large = UserSums(small.metrics, small.numerators * 1.1, small.denominators, small.denominator_of)
     found = resample({"als": small, "mean": large}, 200, 1)
     ahead = differences(found["als"], found["mean"])["rmse"]
     assert ahead.better_share == 1
@@ -207,7 +207,7 @@ def test_only_metrics_of_both_are_compared() -> None:
 
 
 def test_systems_over_different_users_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"different users cannot share draws: \[4, 5\]"):
+    with pytest.raises(ValueError, match=r"different numbers of users cannot share resamples: \[4, 5\]"):
         resample({"a": errors(4, 1), "b": errors(5, 1)}, 100, 1)
 
 
@@ -218,9 +218,9 @@ def test_a_group_that_some_draws_miss_has_a_value_and_a_reason_for_no_interval()
     rare = means([NDCG], np.array([[0.5], [0.0], [0.0]]), np.array([True, False, False]))
     found = resample({"a": rare, "b": rare}, 200, 1)
     single, paired = intervals(found["a"])["ndcg@10"], differences(found["a"], found["b"])["ndcg@10"]
-    missing = sum(draw(3, 1, number)[0] == 0 for number in range(200))
+    missing = sum(resample_counts(3, 1, number)[0] == 0 for number in range(200))
     assert (single.value, single.low, single.high) == (0.5, None, None)
-    assert single.missing_because == paired.missing_because == f"in {missing} of 200 resamples no user counts"
+    assert single.missing_because == paired.missing_because == f"in {missing} of 200 resamples no user has a value"
     assert (paired.value, paired.better_share) == (0, None)
 
 
@@ -233,5 +233,5 @@ def test_nobody_who_counts_gives_reasons_and_no_warning(users: int) -> None:
         results: list[Interval | Difference] = [*intervals(found["a"]).values()]
         results += differences(found["a"], found["b"]).values()
     assert {(each.value, each.low, each.high, each.missing_because) for each in results} == {
-        (None, None, None, "no user counts")
+        (None, None, None, "no user has a value")
     }

@@ -9,7 +9,7 @@ import pytest
 
 from reco_platform.evaluation import model_difference
 from reco_platform.evaluation.champion_gate import judged, without_comparing
-from reco_platform.evaluation.dataset import Rows
+from reco_platform.evaluation.dataset import RatingArrays
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model, Side
 from reco_platform.tracking.mlflow_worker import reason_of
@@ -30,7 +30,7 @@ def found(value: float, low: float | None, high: float | None, **more: Any) -> d
         (found(-0.1, -0.2, 0.0), "challenger"),
         (found(-0.1, -0.2, 0.01), "challenger"),
         (found(0.1, 0.05, 0.2), "challenger"),
-        (found(-0.1, None, None, missing_because="in 3 of 200 resamples no user counts"), "challenger"),
+        (found(-0.1, None, None, missing_because="in 3 of 200 resamples no user has a value"), "challenger"),
     ],
 )
 def test_only_an_interval_wholly_below_zero_makes_a_champion(difference: dict[str, Any], state: str) -> None:
@@ -63,9 +63,9 @@ def model(users: int, movies: int, rng: np.random.Generator) -> Model:
     return Model(*sides)
 
 
-def rows(users: int, movies: int, count: int, rng: np.random.Generator) -> Rows:
+def rows(users: int, movies: int, count: int, rng: np.random.Generator) -> RatingArrays:
     user, movie = (rng.integers(0, n, count, dtype=np.int32) for n in (users, movies))
-    return Rows(user, movie, user, movie, rng.integers(1, 6, count).astype(np.float32), np.arange(count))
+    return RatingArrays(user, movie, user, movie, rng.integers(1, 6, count).astype(np.float32), np.arange(count))
 
 
 @pytest.mark.parametrize("metric", ["rmse_all", "rmse_warm"])
@@ -82,7 +82,7 @@ def test_the_difference_is_that_of_two_errors_on_the_same_rows(metric: str) -> N
         whole = np.where(np.isnan(predicted), fallback, predicted) if metric == "rmse_all" else predicted
         counted = np.ones(len(whole), bool) if metric == "rmse_all" else both
         errors.append(np.sqrt(np.mean((test.ratings - whole)[counted] ** 2)))
-    result = model_difference.difference(ours, theirs, train, test, {**PARAMS, "gate_metric": metric})
+    result = model_difference.rmse_difference(ours, theirs, train, test, {**PARAMS, "gate_metric": metric})
     assert result["value"] == pytest.approx(errors[0] - errors[1])
     assert result["low"] < result["value"] < result["high"]
 
@@ -90,7 +90,7 @@ def test_the_difference_is_that_of_two_errors_on_the_same_rows(metric: str) -> N
 def test_a_model_is_no_better_than_itself() -> None:
     rng = np.random.default_rng(4)
     one, train, test = model(12, 9, rng), rows(12, 9, 300, rng), rows(12, 9, 100, rng)
-    assert model_difference.difference(one, one, train, test, PARAMS)["high"] == 0
+    assert model_difference.rmse_difference(one, one, train, test, PARAMS)["high"] == 0
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from reco_platform.evaluation.evaluate import rating_metrics
+from reco_platform.evaluation.evaluate import rmse_and_coverage
 
 NAN = float("nan")
 
 
 def metrics(truth: list[float], predicted: list[float], strategy: str = "drop") -> dict[str, object]:
-    return rating_metrics(np.array(truth, np.float32), np.array(predicted, np.float64), strategy)
+    return rmse_and_coverage(np.array(truth, np.float32), np.array(predicted, np.float64), strategy)
 
 
 @pytest.mark.parametrize("strategy", ["drop", "nan"])

@@ -49,7 +49,7 @@ def test_both_models_come_close_to_the_truth_of_the_generated_data(
     data = evaluate_docs.load(demo_folder, 2)
     train, test = evaluate_docs.folds(data, {"split": "random"})
     model = evaluate_docs.trained(train, biased=True, rank=synthetic.LATENT_DIMS, reg_param=0.03, threads=2)
-    rows = evaluate_docs.rows_of(test)
+    rows = evaluate_docs.rating_arrays(test)
     als = float(np.sqrt(np.nanmean((rows.ratings - model.predict(rows.users, rows.movies)) ** 2)))
     averages = biases.fit(*(train[name].to_numpy() for name in ("user_index", "movie_index", "rating")), 5.0)
     alone = float(np.sqrt(np.mean((rows.ratings - averages.predict(rows.user_index, rows.movie_index)) ** 2)))

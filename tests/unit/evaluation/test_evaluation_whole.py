@@ -13,8 +13,9 @@ import pytest
 
 from reco_platform.core.errors import DataError
 from reco_platform.evaluation import metrics_file
-from reco_platform.evaluation.dataset import Rows, Settings
+from reco_platform.evaluation.dataset import RatingArrays
 from reco_platform.evaluation.evaluate import evaluate, verdict
+from reco_platform.evaluation.settings import Settings
 from reco_platform.models.als.model import Model, Side
 
 SETTINGS = Settings(
@@ -25,10 +26,10 @@ DAY = 24 * 60 * 60 * 1_000_000
 GENRES = pa.table({"movie_id": [10, 20, 30, 40], "genres": [["War"], ["War", "Drama"], ["Comedy"], []]})
 
 
-def rows(*items: tuple[int, int, float, int]) -> Rows:
+def rows(*items: tuple[int, int, float, int]) -> RatingArrays:
     """From (user, movie, rating, day); users are numbered from 1, movies 10, 20, ... as 0, 1, ..."""
     users, movies, ratings, days = (np.array(column) for column in zip(*items, strict=True))
-    return Rows(
+    return RatingArrays(
         users.astype(np.int32), movies.astype(np.int32), (users - 1).astype(np.int32),
         (movies // 10 - 1).astype(np.int32), ratings.astype(np.float32), days * DAY,
     )  # fmt: skip
@@ -44,7 +45,7 @@ MODEL = Model(
 )
 
 
-def judged(model: Model = MODEL, test: Rows = TEST, **changed: Any) -> dict[str, Any]:
+def judged(model: Model = MODEL, test: RatingArrays = TEST, **changed: Any) -> dict[str, Any]:
     return evaluate(model, None, TRAIN, test, genres=GENRES, settings=replace(SETTINGS, **changed))
 
 
@@ -153,7 +154,7 @@ def test_a_threshold_that_nothing_meets_gives_reasons_and_no_numbers() -> None:
     found = judged(relevant_rating=5.5)
     assert_valid(found)
     assert found["systems"]["als"]["ndcg@1"] == {
-        "value": None, "low": None, "high": None, "missing_because": "no user counts",
+        "value": None, "low": None, "high": None, "missing_because": "no user has a value",
     }  # fmt: skip
     assert found["systems"]["als"]["rmse_warm"]["value"] is not None
 

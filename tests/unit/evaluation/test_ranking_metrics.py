@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score  # type: ignore[import-untyped]
 
 from reco_platform.evaluation import ranking_metrics
-from reco_platform.evaluation.ranking_metrics import NAMES, Relevant, ranking_sums, relevant_from
-from reco_platform.evaluation.user_sums import UserSums, figures
+from reco_platform.evaluation.ranking_metrics import NAMES, RelevantItems, ranking_sums, relevant_items
+from reco_platform.evaluation.user_sums import UserSums, metric_values
 
 KS = (1, 3, 5, 10)
 TREC = {"precision": "P", "recall": "recall", "ndcg": "ndcg_cut", "map": "map_cut", "hit_rate": "success"}
 EPSILON = 1e-9
 
 
-def relevant_of(sets: list[list[int]]) -> Relevant:
+def relevant_of(sets: list[list[int]]) -> RelevantItems:
     own = [np.array(sorted(items), np.int32) for items in sets]
-    return Relevant(np.cumsum([0, *map(len, own)], dtype=np.int64), np.concatenate([np.empty(0, np.int32), *own]))
+    return RelevantItems(np.cumsum([0, *map(len, own)], dtype=np.int64), np.concatenate([np.empty(0, np.int32), *own]))
 
 
 def judge(lists: list[list[int]], sets: list[list[int]], ks: tuple[int, ...] = KS) -> UserSums:
@@ -34,7 +34,7 @@ def judge(lists: list[list[int]], sets: list[list[int]], ks: tuple[int, ...] = K
 
 
 def means(sums: UserSums) -> dict[str, float | None]:
-    return {name: figure.value for name, figure in figures(sums).items()}
+    return {name: entry.value for name, entry in metric_values(sums).items()}
 
 
 def column(sums: UserSums, name: str) -> np.ndarray[Any, Any]:
@@ -92,12 +92,12 @@ def test_users_without_relevant_items_are_left_out_and_counted() -> None:
 def test_nobody_with_relevant_items_gives_reasons_and_no_warning(sets: list[list[int]]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = figures(judge([[1, 2]] * len(sets), sets, (2,)))
-    assert {(figure.value, figure.missing_because) for figure in found.values()} == {(None, "no user counts")}
+        found = metric_values(judge([[1, 2]] * len(sets), sets, (2,)))
+    assert {(entry.value, entry.missing_because) for entry in found.values()} == {(None, "no user has a value")}
 
 
 def test_lists_shorter_than_k_are_refused() -> None:
-    with pytest.raises(ValueError, match="lists of 2 items cannot be judged at 1, 3"):
+    with pytest.raises(ValueError, match="lists of 2 items are too short for k = 1, 3"):
         ranking_sums(np.zeros((1, 2), np.int32), relevant_of([[0]]), (1, 3))
 
 
@@ -109,13 +109,13 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pairs_in_any_order_are_grouped_by_user() -> None:
-    found = relevant_from(np.array([2, 0, 2, 0]), np.array([5, 3, 1, 4]), 4, 6)
+    found = relevant_items(np.array([2, 0, 2, 0]), np.array([5, 3, 1, 4]), 4, 6)
     np.testing.assert_array_equal(found.bounds, [0, 2, 2, 4, 4])
     np.testing.assert_array_equal(found.items, [3, 4, 1, 5])
 
 
 def test_relevant_items_of_one_stratum() -> None:
-    found = relevant_of([[1, 3], [2], [1, 2, 3]]).among(np.array([False, True, False, True]))
+    found = relevant_of([[1, 3], [2], [1, 2, 3]]).restricted_to(np.array([False, True, False, True]))
     np.testing.assert_array_equal(found.bounds, [0, 2, 2, 4])
     np.testing.assert_array_equal(found.items, [1, 3, 1, 3])
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error  # type: ignore[import-untyped]
 
-from reco_platform.evaluation.evaluate import rating_metrics
+from reco_platform.evaluation.evaluate import rmse_and_coverage
 from reco_platform.evaluation.rating_metrics import rating_sums
-from reco_platform.evaluation.user_sums import UserSums, figures, joined
+from reco_platform.evaluation.user_sums import UserSums, concatenate, metric_values
 
 NAN = float("nan")
 
@@ -25,7 +25,7 @@ def sums(truth: list[float], predicted: list[float], users: list[int], user_coun
 
 
 def values(found: UserSums) -> dict[str, float | None]:
-    return {name: figure.value for name, figure in figures(found).items()}
+    return {name: entry.value for name, entry in metric_values(found).items()}
 
 
 def test_three_users_worked_by_hand() -> None:
@@ -59,7 +59,7 @@ def test_user_rmse_is_the_mean_of_scikit_learns_rmse_of_each_user() -> None:
 
 def test_rmse_equals_the_metric_under_cold_start_strategy_drop() -> None:
     truth, predicted = [1.0, 2.5, 4.0, 4.0], [NAN, 3.1, NAN, 4.4]
-    before = rating_metrics(np.array(truth, np.float32), np.array(predicted), "drop")["rmse"]
+    before = rmse_and_coverage(np.array(truth, np.float32), np.array(predicted), "drop")["rmse"]
     assert values(sums(truth, predicted, [0, 1, 1, 2], 3))["rmse"] == pytest.approx(before, abs=1e-9)
 
 
@@ -69,31 +69,31 @@ def test_without_predictions_there_is_a_reason_and_no_warning(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = figures(sums(truth, predicted, users, 2))
-    assert {figure.value for figure in found.values()} == {None}
-    assert {figure.missing_because for figure in found.values()} == {"no user counts"}
+        found = metric_values(sums(truth, predicted, users, 2))
+    assert {entry.value for entry in found.values()} == {None}
+    assert {entry.missing_because for entry in found.values()} == {"no user has a value"}
 
 
 def test_clipping_keeps_the_scale_and_the_missing() -> None:
     truth, users = np.array([1.0, 3.0, 4.0, 2.0], np.float32), np.zeros(4, int)
-    found = figures(rating_sums(truth, np.array([-1.0, 3.2, 9.0, NAN]), users, 1, (0.5, 5.0)))
+    found = metric_values(rating_sums(truth, np.array([-1.0, 3.2, 9.0, NAN]), users, 1, (0.5, 5.0)))
     # Brought to 0.5, 3.2, 5.0: errors of 0.5, 0.2 and 1.
     assert found["mae"].value == pytest.approx((0.5 + 0.2 + 1) / 3)
 
 
 def test_a_group_alone_has_the_figures_of_its_own_rows() -> None:
     truth, predicted, users = [4.0, 3.0, 5.0, 2.0], [3.0, 5.0, 4.0, 2.0], [0, 0, 1, 2]
-    group = sums(truth, predicted, users, 3).of_group(np.array([True, False, True]))
+    group = sums(truth, predicted, users, 3).for_group(np.array([True, False, True]))
     assert values(group) == values(sums([4, 3, 2], [3, 5, 2], [0, 0, 2], 3))
 
 
 def test_joined_metrics_keep_their_figures() -> None:
     one, other = sums([4, 3], [3, 3], [0, 1], 2), sums([5, 1], [3, 2], [0, 0], 2)
-    both = joined([one, other])
-    parts = joined([other]).numerators
+    both = concatenate([one, other])
+    parts = concatenate([other]).numerators
     assert [metric.name for metric in both.metrics] == ["rmse", "mae", "user_rmse"] * 2
     np.testing.assert_array_equal(both.numerators[:, 3:], parts)
-    assert both.over == (0, 0, 1, 2, 2, 3)
+    assert both.denominator_of == (0, 0, 1, 2, 2, 3)
 
 
 @given(st.data())

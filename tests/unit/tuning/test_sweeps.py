@@ -21,9 +21,9 @@ from reco_platform.core import hashing, project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.engine import runner
 from reco_platform.engine.task import Task
-from reco_platform.evaluation.dataset import Settings
 from reco_platform.evaluation.evaluate import evaluate
-from reco_platform.evaluation.user_sums import figures
+from reco_platform.evaluation.settings import Settings
+from reco_platform.evaluation.user_sums import metric_values
 from reco_platform.lakehouse import publishing
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import engine as als_engine
@@ -384,4 +384,4 @@ def test_one_metric_of_several_keeps_its_value() -> None:
     sums = UserSums(
         (Metric("a"), Metric("b", root=True)), np.array([[1.0, 4.0], [3.0, 5.0]]), np.array([[1.0], [1.0]]), (0, 0)
     )
-    assert figures(validation_score.only(sums, "b"))["b"] == figures(sums)["b"]
+    assert metric_values(validation_score.select_metric(sums, "b"))["b"] == metric_values(sums)["b"]

@@ -1,0 +1,52 @@
+"""The settings of an evaluation, from the config keys of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from reco_platform.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Config keys of the same names, and the number of threads, which never changes a result."""
+
+    cold_start_strategy: str
+    evaluation_k: tuple[int, ...]
+    relevance: str
+    relevant_rating: float
+    popular_days: int
+    bias_damping: float
+    bootstrap_samples: int
+    bootstrap_seed: int
+    threads: int
+
+    @property
+    def headline_k(self) -> int:
+        """The list length at which systems are compared: the middle one."""
+        return self.evaluation_k[len(self.evaluation_k) // 2]
+
+
+def settings_from_params(params: Mapping[str, Any], threads: int) -> Settings:
+    """The settings from a step's parameters, which have every key of Settings but `threads`."""
+    values = {field.name: params[field.name] for field in fields(Settings) if field.name != "threads"}
+    return Settings(**{**values, "evaluation_k": tuple(params["evaluation_k"])}, threads=threads)
+
+
+def limit_list_lengths(settings: Settings, catalogue: int) -> tuple[Settings, dict[int, str]]:
+    """The settings with only those list lengths that the catalogue can fill, and why each other one is omitted.
+
+    Raises:
+        DataError: if none is left.
+    """
+    possible = tuple(k for k in settings.evaluation_k if k <= catalogue)
+    if not possible:
+        raise DataError(
+            f"the model knows only {catalogue:,} movies, fewer than the shortest list of evaluation_k "
+            f"({settings.evaluation_k[0]:,})",
+            f"set a shorter one: --config evaluation_k={catalogue}",
+        )
+    reason = f"the catalogue has only {catalogue:,} movies"
+    return replace(settings, evaluation_k=possible), {k: reason for k in settings.evaluation_k if k > catalogue}
