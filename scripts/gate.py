@@ -1,4 +1,4 @@
-"""Registers the model, and makes it champion if there is none or if it surely beats the present one."""
+"""Registers the model, and makes it champion if there is none or if it is significantly better than the present one."""
 
 import sys
 

@@ -252,7 +252,7 @@ def test_a_worse_model_stays_challenger_a_better_one_replaces_the_champion_and_p
     worse = built.gold(env=env, **asked, **WORSE)
     challenger = version(built)
     assert champion() == first
-    assert f"gate     stays challenger: not surely better than champion {first} by rmse_all" in worse.output
+    assert f"gate     stays challenger: not significantly better than champion {first} by rmse_all" in worse.output
     assert gate(built)["champion_version"] == first and gate(built)["difference"]["high"] > 0
     registered = store.get_model_version_by_alias(name, "challenger")
     assert registered.tags["model_version"] == challenger

@@ -1,4 +1,4 @@
-"""Whether a new model becomes the champion: only if there is none, or if it surely beats it on the same test fold."""
+"""The champion gate: a model becomes champion if there is none, or if it is significantly better on the test fold."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ State = Literal["first", "champion", "challenger", "untracked"]
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a model when it was judged.
+    """The decision of the gate about a model.
 
     Attributes:
         model_version: the model.
-        state: first (there was no champion), champion, challenger, or untracked (nobody could be asked).
-        reason: in words.
-        champion_version: the champion of that time.
-        metric: by which the two were compared; None where they were not.
-        difference: the model's metric less the champion's, with the interval over the same resamples.
+        state: first (there was no champion), champion, challenger, or untracked (MLflow was not used or not reachable).
+        reason: for users.
+        champion_version: the champion at that time.
+        metric: by which the two were compared; None if they were not.
+        difference: the model's metric minus the champion's, with its interval; see bootstrap.Difference.
     """
 
     model_version: str
@@ -29,12 +29,14 @@ class Decision:
     metric: str | None = None
     difference: dict[str, Any] | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def without_comparing(model: Mapping[str, str], champion: Mapping[str, str] | None) -> Decision | None:
-    """The decision where nothing is to be compared: no champion, this very model, or one of another data set.
+def decide_without_comparison(model: Mapping[str, str], champion: Mapping[str, str] | None) -> Decision | None:
+    """The decision if there is no champion, if the model is the champion, or if the champion is of another data set.
+
+    None if the two must be compared.
 
     Args:
         model: model_version, model (the fingerprint of its factors), dataset, interactions.
@@ -55,25 +57,28 @@ def without_comparing(model: Mapping[str, str], champion: Mapping[str, str] | No
     return None
 
 
-def without_factors(model: Mapping[str, str], champion: Mapping[str, str], problem: str) -> Decision:
-    """The decision where the champion's factors cannot be used."""
+def decide_without_factors(model: Mapping[str, str], champion: Mapping[str, str], problem: str) -> Decision:
+    """The decision if the champion's factors cannot be used, for the reason in `problem`."""
     version, before = model["model_version"], champion["model_version"]
     reason = f"the factors of champion {before} {problem}; make promote MODEL_VERSION={version} replaces it"
     return Decision(version, "challenger", reason, before)
 
 
-def judged(model: Mapping[str, str], champion: Mapping[str, str], metric: str, found: dict[str, Any]) -> Decision:
-    """The decision from a difference: better only if its whole interval is below 0, since less error is better."""
+def decide_by_difference(
+    model: Mapping[str, str], champion: Mapping[str, str], metric: str, difference: dict[str, Any]
+) -> Decision:
+    """The decision from the difference in an error metric: champion only if the whole interval is below 0."""
     before = champion["model_version"]
-    better = found["high"] is not None and found["high"] < 0
-    word = "better than" if better else "not surely better than"
-    reason = f"{word} champion {before} by {metric} on the same test fold: {described(found)}"
+    better = difference["high"] is not None and difference["high"] < 0
+    comparison = "better than" if better else "not significantly better than"
+    reason = f"{comparison} champion {before} by {metric} on the same test fold: {difference_text(difference)}"
     if champion["interactions"] != model["interactions"]:
         reason += "; the champion was trained on other data and may have seen some of these test ratings"
-    return Decision(model["model_version"], "champion" if better else "challenger", reason, before, metric, found)
+    return Decision(model["model_version"], "champion" if better else "challenger", reason, before, metric, difference)
 
 
-def described(found: Mapping[str, Any]) -> str:
-    if found["value"] is None or found["low"] is None:
-        return str(found["missing_because"])
-    return f"difference {found['value']:+.4f}, 95% [{found['low']:+.4f}, {found['high']:+.4f}]"
+def difference_text(difference: Mapping[str, Any]) -> str:
+    """For example: difference +0.0107, 95% [-0.0022, +0.0256]."""
+    if difference["value"] is None or difference["low"] is None:
+        return str(difference["missing_because"])
+    return f"difference {difference['value']:+.4f}, 95% [{difference['low']:+.4f}, {difference['high']:+.4f}]"

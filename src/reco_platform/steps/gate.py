@@ -1,4 +1,4 @@
-"""Registers the model, and makes it champion if there is none or if it surely beats the present one."""
+"""Registers the model, and makes it champion if there is none or if it is significantly better than the present one."""
 
 import json
 import tempfile
@@ -8,7 +8,12 @@ from typing import Any
 
 from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
-from reco_platform.evaluation.champion_gate import Decision, judged, without_comparing, without_factors
+from reco_platform.evaluation.champion_gate import (
+    Decision,
+    decide_by_difference,
+    decide_without_comparison,
+    decide_without_factors,
+)
 from reco_platform.lakehouse import storage
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import difference, read_model
@@ -31,7 +36,7 @@ def work(task: Task) -> Receipt:
 
 def publish(task: Task, decision: Decision, facts: dict[str, Any]) -> Receipt:
     task.log(f"{decision.state}: {decision.reason}")
-    text = json.dumps(decision.plain(), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(decision.to_json(), indent=1, allow_nan=False) + "\n"
     facts = {"model_version": decision.model_version, "state": decision.state, **facts}
     return task.publish_file(text, facts, decision.model_version)
 
@@ -49,7 +54,7 @@ def decide(task: Task) -> Decision:
         champion, before = seen["champion"], seen["decision"]
         if before and before["metric"] in {None, task.params["gate_metric"]}:
             return Decision(**before)
-        decision = without_comparing(ours, champion)
+        decision = decide_without_comparison(ours, champion)
         if decision is None:
             found = store.ask("fetch", carry=size, name=name, number=champion["number"], into=scratch)
             decision = compared(task, ours, champion, found["folder"])
@@ -59,7 +64,7 @@ def decide(task: Task) -> Decision:
             name=name,
             factors=str(folder.resolve()),
             tags=ours,
-            decision=decision.plain(),
+            decision=decision.to_json(),
             champion=champion["number"] if champion else None,
         )
     return decision
@@ -85,10 +90,10 @@ def compared(task: Task, ours: Mapping[str, str], champion: Mapping[str, str], f
     factors = Path(folder) if folder else None
     problem = difference(factors, champion["model"])
     if problem or factors is None:
-        return without_factors(ours, champion, str(problem))
+        return decide_without_factors(ours, champion, str(problem))
     folds = (interactions.TRAINING, (interactions.TEST,))
     parts = interactions.read_parts(task.open("interactions"), eval_dataset.COLUMNS, folds, task.threads)
     train, test = map(eval_dataset.rating_arrays, parts)
     model, other = read_model(task.path("model")), read_model(factors)
     found = model_difference.rmse_difference(model, other, train, test, task.params)
-    return judged(ours, champion, task.params["gate_metric"], found)
+    return decide_by_difference(ours, champion, task.params["gate_metric"], found)

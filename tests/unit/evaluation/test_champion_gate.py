@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reco_platform.evaluation import model_difference
-from reco_platform.evaluation.champion_gate import judged, without_comparing
+from reco_platform.evaluation.champion_gate import decide_by_difference, decide_without_comparison
 from reco_platform.evaluation.dataset import RatingArrays
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model, Side
@@ -34,15 +34,18 @@ def found(value: float, low: float | None, high: float | None, **more: Any) -> d
     ],
 )
 def test_only_an_interval_wholly_below_zero_makes_a_champion(difference: dict[str, Any], state: str) -> None:
-    decision = judged(OURS, CHAMPION, "rmse_all", difference)
+    decision = decide_by_difference(OURS, CHAMPION, "rmse_all", difference)
     assert decision.state == state
     assert "champion old by rmse_all" in decision.reason
     assert decision.champion_version == "old"
 
 
 def test_other_training_data_are_named_as_a_caveat() -> None:
-    assert "other data" in judged(OURS, {**CHAMPION, "interactions": "i2"}, "rmse_all", found(0.1, 0, 0.2)).reason
-    assert "other data" not in judged(OURS, CHAMPION, "rmse_all", found(0.1, 0, 0.2)).reason
+    assert (
+        "other data"
+        in decide_by_difference(OURS, {**CHAMPION, "interactions": "i2"}, "rmse_all", found(0.1, 0, 0.2)).reason
+    )
+    assert "other data" not in decide_by_difference(OURS, CHAMPION, "rmse_all", found(0.1, 0, 0.2)).reason
 
 
 def test_without_a_champion_with_itself_and_with_another_data_set_nothing_is_compared() -> None:
@@ -52,10 +55,12 @@ def test_without_a_champion_with_itself_and_with_another_data_set_nothing_is_com
         "challenger": {**CHAMPION, "dataset": "large"},
     }
     for state, champion in states.items():
-        decision = without_comparing(OURS, champion)
+        decision = decide_without_comparison(OURS, champion)
         assert decision is not None and decision.state == state
-    assert without_comparing(OURS, CHAMPION) is None
-    assert without_comparing(OURS, {**OURS, "model": "f0"}) is None, "the same version of other code is another model"
+    assert decide_without_comparison(OURS, CHAMPION) is None
+    assert decide_without_comparison(OURS, {**OURS, "model": "f0"}) is None, (
+        "the same version of other code is another model"
+    )
 
 
 def model(users: int, movies: int, rng: np.random.Generator) -> Model:
