@@ -90,7 +90,7 @@ def comments_everywhere(project: Project) -> None:
     )
     for path in project.path("rules").glob("*.smk"):
         path.write_text("# a comment\n\n" + path.read_text("utf-8") + "\n# the end\n", "utf-8")
-    project.edit("rules/gold.smk", '"""The model\'s error on the test fold."""', '"""Another docstring."""')
+    project.edit("rules/gold.smk", '"""Metrics of the model', '"""Another docstring: metrics of the model')
 
 
 def code(name: str, old: str, new: str) -> Callable[[Project], Any]:

@@ -136,6 +136,14 @@ class Project:
         )  # fmt: skip
         return Run(ran.returncode, ran.stdout + ran.stderr, [], ran.stdout)
 
+    def run_module(self, name: str) -> Run:
+        """Runs a module of the project's package in the project's folder."""
+        ran = subprocess.run(
+            [sys.executable, "-m", name],
+            cwd=self.root, env=self.environment({"PYTHONPATH": "src"}), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return Run(ran.returncode, ran.stdout + ran.stderr, [], ran.stdout)
+
     def status(self, env: Mapping[str, str] | None = None, **config: Any) -> dict[str, Any]:
         """What the next `gold` would do, as the tool says it."""
         run = self.tool("run_pipeline", "status", "--json", env=env, **config)
