@@ -9,15 +9,15 @@ from reco_platform.cleaning import native
 from reco_platform.cleaning.ratings import CLEANING
 from reco_platform.engine import runner
 from reco_platform.fingerprint.spec import RowSums
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import tables
 from reco_platform.steps import silver
 
 
 def leave_out_receipts() -> None:
     for module in (native, silver):
         module.arrow_sums = lambda rows, columns: RowSums(len(rows), 0, 0)
-    storage.sha256_file = lambda path: ""
-    storage.problem = lambda root, receipt, thorough=False: None
+    tables.sha256_file = lambda path: ""
+    tables.content_problem = lambda root, receipt, thorough=False: None
     runner.finish = lambda task, receipt, started: None
 
 

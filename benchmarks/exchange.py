@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reco_platform.lakehouse import layout, receipts, storage
+from reco_platform.lakehouse import layout, receipts, tables
 from reco_platform.models.als.model import Model, read_model
 from reco_platform.pipeline.steps_table import STEP_OF
 
@@ -26,7 +26,7 @@ COLUMNS = ["user_id", "movie_id", "user_index", "movie_index", "rating", "fold"]
 def interactions(lakehouse: Path) -> pa.Table:
     """The interactions of a finished run, sorted by user and movie."""
     receipt = receipts.read(layout.Lakehouse(str(lakehouse), "").receipt(STEP_OF["interactions"].artifact))
-    return storage.open_table(lakehouse, receipt, "snakemake gold").read(COLUMNS)
+    return tables.open_table(lakehouse, receipt, "snakemake gold").read(COLUMNS)
 
 
 def trained_model(lakehouse: Path) -> Model:

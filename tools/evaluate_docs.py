@@ -28,7 +28,7 @@ from reco_platform.core.errors import report_errors
 from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.evaluation.evaluate import evaluate
 from reco_platform.evaluation.settings import settings_from_params
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import 
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
 from reco_platform.reports.text_summary import interval
@@ -57,12 +57,12 @@ class Data:
 
 def load(folder: Path, threads: int) -> Data:
     with tempfile.TemporaryDirectory() as scratch:
-        tables = {
+        cleaned = {
             name: cleaned(folder / f"{name}.csv", cleaning, Path(scratch) / name, threads)
             for name, cleaning in (("ratings", ratings_csv.CLEANING), ("movies", movies_csv.CLEANING))
         }
-    wanted = tables["ratings"].select(["user_id", "movie_id", "rating", "rating_ts"])
-    return Data(splitting.latest(wanted, threads), tables["movies"].select(["movie_id", "genres"]))
+    wanted = cleaned["ratings"].select(["user_id", "movie_id", "rating", "rating_ts"])
+    return Data(splitting.latest(wanted, threads), cleaned["movies"].select(["movie_id", "genres"]))
 
 
 def cleaned(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa.Table:
@@ -71,7 +71,7 @@ def cleaned(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa
     quarantine.mkdir()
     records = csv_reader.records(source, cleaning.source)
     native.clean(records, cleaning, staging, quarantine, threads)
-    return ds.dataset([str(path) for path in storage.data_files(staging)]).to_table()
+    return ds.dataset([str(path) for path in tables.data_files(staging)]).to_table()
 
 
 def folds(data: Data, changed: Mapping[str, Any]) -> tuple[pa.Table, pa.Table]:

@@ -31,7 +31,7 @@ import psutil
 
 from reco_platform.core.errors import TableError
 from reco_platform.engine import cleanup, journal
-from reco_platform.lakehouse import publishing, receipts, storage
+from reco_platform.lakehouse import manifests, publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.store import atomic_write
 from support.project import Project, kill_group
@@ -257,7 +257,7 @@ class CrashTest:
         """Removes a step's result, receipt and memo, so that it has to work."""
         target = self.lakehouse / ARTIFACTS[step]
         shutil.rmtree(target, ignore_errors=True)
-        shutil.rmtree(target.parent / storage.MEMO / target.name, ignore_errors=True)
+        shutil.rmtree(target.parent / manifests.MEMO / target.name, ignore_errors=True)
         target.with_name(f"{target.name}.receipt.json").unlink(missing_ok=True)
 
 
@@ -418,8 +418,8 @@ def events_since(crash_test: CrashTest, before: set[Path]) -> list[journal.Event
 def is_publishing(target: Path) -> bool:
     """Whether a step has begun to publish its result."""
     return (
-        (target.parent / f"{publishing.STAGING}-{target.name}").exists()
-        or (target / storage.MANIFESTS / f"{storage.PENDING}.json").exists()
+        (target.parent / f"{publish.STAGING}-{target.name}").exists()
+        or (target / manifests.MANIFESTS / f"{manifests.PENDING}.json").exists()
         or any(target.parent.glob(atomic_write.TEMPORARY_FILES))
     )
 
@@ -465,7 +465,7 @@ def differences(crash_test: CrashTest, expected: ReferenceRun) -> list[str]:
     lakehouse = Lakehouse(str(crash_test.lakehouse), "small")
     for path in found:
         try:
-            problem = storage.problem(lakehouse.path, receipts.read(crash_test.lakehouse / path), thorough=True)
+            problem = tables.content_problem(lakehouse.path, receipts.read(crash_test.lakehouse / path), thorough=True)
         except TableError as error:
             problem = error.message
         problems += [problem] if problem else []
@@ -474,10 +474,10 @@ def differences(crash_test: CrashTest, expected: ReferenceRun) -> list[str]:
 
 def unreferenced_files(lakehouse: Path) -> Iterator[Path]:
     """Data files that no manifest of their table names."""
-    for folder in {path.parent for path in lakehouse.rglob(storage.MANIFESTS)}:
-        found = [storage.read_manifest(folder, key) for key in storage.manifest_keys(folder)]
+    for folder in {path.parent for path in lakehouse.rglob(manifests.MANIFESTS)}:
+        found = [manifests.read_manifest(folder, key) for key in manifests.manifest_keys(folder)]
         named = {name for manifest in found if manifest for name in manifest.files}
-        yield from (path for path in storage.data_files(folder) if str(path.relative_to(folder)) not in named)
+        yield from (path for path in tables.data_files(folder) if str(path.relative_to(folder)) not in named)
 
 
 def comparable(texts: dict[str, str], path: str) -> Any:
@@ -513,7 +513,7 @@ def leftovers(crash_test: CrashTest, before: set[str]) -> list[str]:
 
 
 def is_half_written(path: Path) -> bool:
-    return path.name.startswith((f"{publishing.STAGING}-", ".incoming")) or path.match(atomic_write.TEMPORARY_FILES)
+    return path.name.startswith((f"{publish.STAGING}-", ".incoming")) or path.match(atomic_write.TEMPORARY_FILES)
 
 
 def orphans(root: Path) -> list[str]:

@@ -23,7 +23,7 @@ from deltalake import DeltaTable, write_deltalake
 from reco_platform.lakehouse import receipts
 from reco_platform.maintenance import validate
 from reco_platform.pipeline import workflow
-from support.builders import publish, ratings_table
+from support.builders import publish_ratings, ratings_table
 from support.project import QUICK, Project
 
 BOTH, DELTA = ("delta", "parquet"), ("delta",)
@@ -133,12 +133,12 @@ def reseal_receipt(lakehouse: Path) -> str:
     body = json.loads(path.read_text("utf-8"))
     del body["seal"]
     path.write_text(receipts.Receipt(**{**body, "fingerprint": "0" * 32}).text(), "utf-8")
-    return "no longer holds"
+    return "no longer contains"
 
 
 def swap_receipt(lakehouse: Path) -> str:
     shutil.copy(lakehouse / "silver/movies.receipt.json", lakehouse / "silver/ratings.receipt.json")
-    return "that of another artifact, silver/movies"
+    return "belongs to another artifact, silver/movies"
 
 
 def append_to_csv(lakehouse: Path) -> str:
@@ -180,41 +180,41 @@ def vacuum(lakehouse: Path) -> str:
 def append_rows(lakehouse: Path) -> str:
     table = DeltaTable(str(lakehouse / "silver/ratings"))
     write_deltalake(table, table.to_pyarrow_table().slice(0, 5), mode="append")
-    return "was written by something else"
+    return "was written by another program"
 
 
 def overwrite_with_other_schema(lakehouse: Path) -> str:
     write_deltalake(
         str(lakehouse / "silver/movies"), FOREIGN, mode="overwrite", schema_mode="overwrite"
     )  # fmt: skip
-    return "was written by something else"
+    return "was written by another program"
 
 
 def replace_by_other_table(lakehouse: Path) -> str:
     """Replaces the folder by another program's Delta table with another schema."""
     shutil.rmtree(lakehouse / "silver/ratings")
     write_deltalake(str(lakehouse / "silver/ratings"), FOREIGN)
-    return "holds a delta table"
+    return "contains a delta table"
 
 
 def replace_by_other_parquet(lakehouse: Path) -> str:
     shutil.rmtree(lakehouse / "silver/ratings")
     (lakehouse / "silver/ratings").mkdir()
     pq.write_table(FOREIGN, lakehouse / "silver/ratings/data.parquet")
-    return "holds a parquet table"
+    return "contains a parquet table"
 
 
 def replace_by_other_data_set(lakehouse: Path) -> str:
     storage_format = json.loads((lakehouse / "silver/ratings.receipt.json").read_text("utf-8"))["format"]
     shutil.rmtree(lakehouse / "silver/ratings")
-    publish(lakehouse, ratings_table(), storage_format, dataset="other")
-    return "holds a table of the data set other, and dataset is small"
+    publish_ratings(lakehouse, ratings_table(), storage_format, dataset="other")
+    return "contains a table of the data set other, but dataset is small"
 
 
 def replace_by_file(lakehouse: Path) -> str:
     shutil.rmtree(lakehouse / "gold/interactions")
     (lakehouse / "gold/interactions").write_text("not a table", "utf-8")
-    return "is a file, where a table was to be"
+    return "is a file, but a table is expected there"
 
 
 COMMIT = "silver/ratings/_delta_log/0*.json"
@@ -235,7 +235,7 @@ DAMAGES = [
     Damage("bit flipped: the ETL report", flip_bit("silver/_reports/etl_*_small.json", b"rows_in")),
     Damage("missing data file", delete("silver/movies/*.parquet")),
     Damage("truncated data file", truncate("silver/tags/**/*.parquet")),
-    Damage("missing manifest", delete("silver/ratings/_manifests/*.json", "no longer holds")),
+    Damage("missing manifest", delete("silver/ratings/_manifests/*.json", "no longer contains")),
     Damage("missing quality report", delete("silver/_reports/quality_tags_small.json")),
     Damage("missing commit in _delta_log", delete(COMMIT, "lacks version"), formats=DELTA),
     Damage("truncated commit in _delta_log", truncate(COMMIT, "cannot be read at version"), formats=DELTA),

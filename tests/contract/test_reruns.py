@@ -258,7 +258,7 @@ def evaluation(project: Project, lakehouse: str) -> dict[str, Any]:
 def test_another_format_in_the_same_lakehouse_is_refused_with_the_way_out(built: Project) -> None:
     run = built.snakemake(storage_format="parquet", lakehouse="results/small")
     assert run.code != 0
-    assert "holds a delta table, and storage_format is parquet" in run.output
+    assert "contains a delta table, but storage_format is parquet" in run.output
     assert "lakehouse=" in run.output
 
 

@@ -26,7 +26,7 @@ from reco_platform.core.errors import DataError
 from reco_platform.datasets import registry as datasets
 from reco_platform.datasets.download import fetch
 from reco_platform.datasets.registry import ArchiveDataset, DirectoryDataset
-from reco_platform.lakehouse.storage import open_table
+from reco_platform.lakehouse.tables import open_table
 from reco_platform.steps import silver
 from support import oracle
 from support.builders import (

@@ -10,24 +10,28 @@ from pathlib import Path
 
 from reco_platform.core import parent_watch
 from reco_platform.engine import cleanup
-from reco_platform.lakehouse import publishing, storage
+from reco_platform.lakehouse import publish, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.store import atomic_write
-from support.builders import publish, ratings_table
+from support.builders import publish_ratings, ratings_table
 
 FIRST_COMMIT = """
 import os, signal, sys
 from pathlib import Path
 import deltalake.transaction
-from support.builders import publish, ratings_table
+from support.builders import publish_ratings, ratings_table
 deltalake.transaction.create_table_with_add_actions = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-publish(Path(sys.argv[1]), ratings_table())
+publish_ratings(Path(sys.argv[1]), ratings_table())
 """
 
 
 def killed(code: str, *words: str) -> None:
     tests = str(Path(__file__).resolve().parents[1])
-    ran = subprocess.run([sys.executable, "-c", code, *words], env={**os.environ, "PYTHONPATH": tests}, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        check=False,
+    )
     assert ran.returncode == -signal.SIGKILL
 
 
@@ -36,13 +40,13 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
 ) -> None:
     killed(FIRST_COMMIT, str(tmp_path))
     table = tmp_path / "silver" / "ratings"
-    assert storage.data_files(table), "it had moved its files already"
+    assert tables.data_files(table), "it had moved its files already"
     lakehouse = Lakehouse(str(tmp_path), "small")
     atomic_write.write_text(lakehouse.runs / cleanup.MARK, f"{tmp_path / 'gone'}\n")
     cleanup.recover(lakehouse)
-    assert publishing.foreign(table, "delta", "small") is None
-    assert storage.data_files(table) == []
-    assert publish(tmp_path, ratings_table()).version == 0
+    assert publish.foreign_content(table, "delta", "small") is None
+    assert tables.data_files(table) == []
+    assert publish_ratings(tmp_path, ratings_table()).version == 0
 
 
 def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(

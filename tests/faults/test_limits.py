@@ -25,11 +25,11 @@ from reco_platform.config.model import Config
 from reco_platform.core import os_limits
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import registry as datasets
-from reco_platform.lakehouse import receipts, storage
+from reco_platform.lakehouse import receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.steps_table import STEPS, input_artifacts
 from reco_platform.store import atomic_write
-from support.builders import publish, ratings_table
+from support.builders import publish_ratings, ratings_table
 from support.project import Project
 
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # linux/capability.h, linux/prctl.h
@@ -66,13 +66,13 @@ def test_a_small_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("storage_format", ["delta", "parquet"])
 def test_a_table_that_does_not_fit_leaves_the_old_one(tmp_path: Path, storage_format: str) -> None:
-    old = publish(tmp_path, ratings_table(), storage_format)
+    old = publish_ratings(tmp_path, ratings_table(), storage_format)
     with files_of_at_most(KILOBYTE), pytest.raises(OSError) as caught:  # arrow's own words
-        publish(tmp_path, ratings_table(first_user=7), storage_format)
+        publish_ratings(tmp_path, ratings_table(first_user=7), storage_format)
     assert os_limits.error_number(caught.value) == errno.EFBIG
-    assert storage.problem(tmp_path, old, thorough=True) is None
-    again = publish(tmp_path, ratings_table(first_user=7), storage_format)
-    assert storage.problem(tmp_path, again, thorough=True) is None
+    assert tables.content_problem(tmp_path, old, thorough=True) is None
+    again = publish_ratings(tmp_path, ratings_table(first_user=7), storage_format)
+    assert tables.content_problem(tmp_path, again, thorough=True) is None
 
 
 def test_csv_files_that_do_not_fit_take_no_final_name(tmp_path: Path, registry: dict[str, datasets.Dataset]) -> None:
@@ -151,7 +151,7 @@ def at_most(kind: int, amount: int) -> Callable[[], None]:
 def unharmed(project: Project, before: dict[str, str]) -> bool:
     """Whether receipts are what they were, and what they stand for too."""
     root = project.lakehouse()
-    found = [storage.problem(root, receipts.read(root / path)) for path in before]
+    found = [tables.content_problem(root, receipts.read(root / path)) for path in before]
     return project.receipts() == before and found == [None] * len(found)
 
 
@@ -354,6 +354,6 @@ def test_hours_that_a_change_of_the_clock_skips_or_repeats_stay_apart(built: Pro
         ran = by_hand(built, command_of(step), lambda: None, berlin)
         assert ran.returncode == 0, ran.stdout
     root = built.lakehouse()
-    table = storage.open_table(root, receipts.read(root / "silver/ratings.receipt.json"), "").read()
+    table = tables.open_table(root, receipts.read(root / "silver/ratings.receipt.json"), "").read()
     table = table.filter(pc.field("user_id") > 900_000).sort_by("user_id")
     assert table["rating_ts"].to_pylist() == instants

@@ -67,7 +67,7 @@ def test_a_receipt_that_leads_out_of_its_lakehouse_is_none(tmp_path: Path, path:
     body = json.loads(Receipt("silver/ratings", "table", path, "delta", 0).text())
     del body["seal"]
     forged = json.dumps({**body, "seal": seal(body)})
-    with pytest.raises(TableError, match=r"leads out of its lakehouse, to .*\n  -> delete it"):
+    with pytest.raises(TableError, match=r"points outside its lakehouse, to .*\n  -> delete it"):
         parse(forged, tmp_path / "ratings.receipt.json")
 
 

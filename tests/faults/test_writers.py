@@ -53,7 +53,7 @@ def test_rows_that_another_program_appends_during_training_reach_no_result_and_a
 
     bad = built.tool("run_pipeline", "validate", rank=5, max_iter=4)
     assert bad.code == 1
-    assert "silver/ratings was written by something else: its newest version is not 0" in bad.output
+    assert "silver/ratings was written by another program: its newest version is not 0" in bad.output
     said = built.gold(rank=5, max_iter=4)
     assert (
         "[stale] results/small/silver/ratings.receipt.json: results/small/silver/ratings was written by" in said.output
@@ -82,8 +82,10 @@ def test_a_foreign_table_is_refused_before_any_job_and_replaced_only_if_asked(bu
     for words in (("gold",), ("silver", "--forcerun", "silver_ratings"), ("-n", "gold")):
         run = built.snakemake(*words)
         assert run.code == 1
-        assert "[ERROR] results/small/silver/ratings holds a delta table that this pipeline did not write" in run.output
-        assert "  -> use another lakehouse (--config lakehouse=...), or have it replaced: snakemake " in run.output
+        assert (
+            "[ERROR] results/small/silver/ratings contains a delta table that this pipeline did not write" in run.output
+        )
+        assert "  -> use another lakehouse (--config lakehouse=...), or replace it: snakemake " in run.output
         assert DeltaTable(str(ratings)).to_pyarrow_table().equals(FOREIGN)
     assert built.journals() == journals, "nothing has run"
     assert (built.lakehouse() / "silver/ratings.receipt.json").read_bytes() == receipt
@@ -104,6 +106,6 @@ def test_another_data_set_in_the_same_lakehouse_is_refused_with_the_way_out(buil
     first = built.receipts()
     run = built.snakemake(dataset="other", dataset_path="other", lakehouse="results/small")
     assert run.code == 1
-    assert "silver/ratings holds a table of the data set small, and dataset is other" in run.output
+    assert "silver/ratings contains a table of the data set small, but dataset is other" in run.output
     assert "lakehouse=results/small rank=4 max_iter=3 tracking=false force_overwrite=true" in run.output
     assert built.receipts() == first

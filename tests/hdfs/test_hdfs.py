@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from reco_platform.lakehouse import publishing, receipts, storage
+from reco_platform.lakehouse import manifests, publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.steps_table import STEP_OF
 from reco_platform.store import atomic_write
@@ -61,7 +61,7 @@ def records(hdfs: Hdfs) -> Path:
 
 def contents(receipt_texts: dict[str, str]) -> dict[str, str]:
     """The content's identity by receipt; of pages none, since they name the lakehouse."""
-    return {name: receipts.parse(text, name).content for name, text in receipt_texts.items()}
+    return {name: receipts.parse(text, name).content_identity for name, text in receipt_texts.items()}
 
 
 def test_content_is_there_and_receipts_are_here_equal_to_those_of_a_folder(project: Project, hdfs: Hdfs) -> None:
@@ -116,7 +116,7 @@ def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project
     here, found = contents(project.receipts()), contents(project.receipts(lakehouse.records.name))
     assert "gold/models/als.receipt.json" in found
     assert {name: here[name] for name in found} == found
-    assert not [path for path in lakehouse.path.rglob("*") if publishing.STAGING in path.name]
+    assert not [path for path in lakehouse.path.rglob("*") if publish.STAGING in path.name]
 
 
 def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finishes(
@@ -153,7 +153,7 @@ def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finis
     after = project.gold(folder=records(hdfs).name, lakehouse=lake(hdfs), rank=6, max_iter=200)
     assert "train_als" in after.worked and "silver_ratings" not in after.worked
     assert not [
-        path for path in store_path(lake(hdfs)).rglob("*") if publishing.STAGING in path.name or path.suffix == ".tmp"
+        path for path in store_path(lake(hdfs)).rglob("*") if publish.STAGING in path.name or path.suffix == ".tmp"
     ]
 
 
@@ -201,9 +201,9 @@ def test_a_path_of_hdfs_does_what_one_of_this_machine_does(folder: HdfsPath, tmp
 def test_a_copy_that_is_not_what_the_manifest_says_is_refused(folder: HdfsPath) -> None:
     (folder / "t").mkdir()
     (folder / "t" / "f").write_bytes(b"other")
-    manifest = storage.Manifest("0" * 16, 1, {"f": (5, 0, "ab" * 32)})
+    manifest = manifests.Manifest("0" * 16, 1, {"f": (5, 0, "ab" * 32)})
     with pytest.raises(StoreError, match="has sha256"):
-        storage.on_this_machine(folder / "t", manifest)
+        tables.local_folder(folder / "t", manifest)
 
 
 @pytest.mark.parametrize(

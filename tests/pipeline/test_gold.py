@@ -15,7 +15,7 @@ import pytest
 from deltalake import DeltaTable
 
 from reco_platform.contracts.tables import CONTRACTS
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import read
 from reco_platform.models.als.model import read_model
 from support import oracle
@@ -31,7 +31,7 @@ def first(built_run: tuple[Project, Run]) -> Project:
 
 def table(project: Project, artifact: str) -> pa.Table:
     receipt = read(project.lakehouse() / f"{artifact}.receipt.json")
-    return storage.open_table(project.lakehouse(), receipt, "").read()
+    return tables.open_table(project.lakehouse(), receipt, "").read()
 
 
 def metrics(project: Project) -> dict[str, Any]:

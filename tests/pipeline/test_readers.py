@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from nbclient import NotebookClient
 
 from reco_platform.contracts.tables import CONTRACTS
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import read
 from support.project import Project, Run
 
@@ -49,7 +49,7 @@ def ran(code: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> dict[st
 
 def truth(project: Project, lakehouse: str, artifact: str) -> pa.Table:
     root = project.lakehouse(lakehouse)
-    return storage.open_table(root, read(root / f"{artifact}.receipt.json"), "").read()
+    return tables.open_table(root, read(root / f"{artifact}.receipt.json"), "").read()
 
 
 def rows(frame: Any, names: list[str]) -> list[tuple[Any, ...]]:

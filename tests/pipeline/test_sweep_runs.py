@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from reco_platform.fingerprint import files as file_fingerprint
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import read
 from support.project import Project, Run
 
@@ -141,7 +141,7 @@ def test_no_test_row_reaches_a_trial(built: Project) -> None:
 def poison(project: Project) -> None:
     """The worst rating for every test row, in the user's own file."""
     receipt = read(project.lakehouse() / "gold/interactions.receipt.json")
-    rows = storage.open_table(project.lakehouse(), receipt, "").read(["user_id", "movie_id", "fold"]).to_pylist()
+    rows = tables.open_table(project.lakehouse(), receipt, "").read(["user_id", "movie_id", "fold"]).to_pylist()
     test = {(str(row["user_id"]), str(row["movie_id"])) for row in rows if row["fold"] == "test"}
     path = project.path("data/ratings.csv")
     lines = [line.split(",") for line in path.read_text("utf-8").splitlines()]

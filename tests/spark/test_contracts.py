@@ -15,7 +15,7 @@ import pytest
 from reco_platform.cleaning import quality
 from reco_platform.contracts.tables import CONTRACTS, MOVIES, RATINGS, TAGS, Contract, violations
 from reco_platform.fingerprint.spark import spark_fields
-from reco_platform.lakehouse import publishing, storage
+from reco_platform.lakehouse import manifests, publish, tables
 from support import oracle
 from support.builders import small_dataset
 from support.cleaned import CLEANINGS, natively
@@ -54,21 +54,21 @@ def test_what_is_written_has_exactly_the_contracts_schema(spark: Any, tmp_path: 
     outcome = natively(source, table, tmp_path / "made")
     counts, staging = outcome.cleaned, outcome.staging
     in_files = [field for field in contract.schema if field.name not in contract.partition_by]
-    for path in storage.data_files(staging):
+    for path in tables.data_files(staging):
         schema = pq.read_schema(path)
         assert [(field.name, field.type) for field in schema] == [(field.name, field.type) for field in in_files]
         assert tuple(part.partition("=")[0] for part in path.relative_to(staging).parts[:-1]) == contract.partition_by
     assert spark_fields(spark.read.parquet(str(staging)).select(contract.names).schema) == [
         tuple(column.split(" ", 1)) for column in contract.ddl.split(", ")
     ]
-    version = publishing.publish_table(
+    version = publish.publish_table(
         staging, target, storage_format="delta", schema=contract.schema, partition_by=contract.partition_by,
         fingerprint="0", rows=counts.rows_out, dataset="small",
     )  # fmt: skip
     assert version is not None
-    manifest = storage.read_manifest(target, version)
+    manifest = manifests.read_manifest(target, version)
     assert manifest is not None
-    opened = storage.Opened(target, manifest, version).read()
+    opened = tables.OpenTable(target, manifest, version).read()
     assert opened.select(contract.names).schema.equals(contract.schema)
     assert len(opened) == len(oracle.TABLES[table](source).good)
 
@@ -79,7 +79,7 @@ def test_delta_readers_see_the_contracts_schema_and_rows(tmp_path: Path) -> None
     source = small_dataset(tmp_path) / "ratings.csv"
     target = tmp_path / "silver" / "ratings"
     staging = natively(source, "ratings", tmp_path / "made").staging
-    publishing.publish_table(
+    publish.publish_table(
         staging, target, storage_format="delta", schema=RATINGS.schema, partition_by=RATINGS.partition_by,
         fingerprint="0", rows=2, dataset="small",
     )  # fmt: skip

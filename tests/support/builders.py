@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from reco_platform.contracts.tables import RATINGS
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import fingerprint
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp"
@@ -202,7 +202,7 @@ def content_of(table: pa.Table) -> str:
 
 def stage(target: Path, table: pa.Table) -> Path:
     """A staging folder of `target` with a Parquet file for each month, as Spark leaves one."""
-    staging = publishing.staging_folder(target)
+    staging = publish.create_staging_folder(target)
     pairs = sorted(set(zip(table["year"].to_pylist(), table["month"].to_pylist(), strict=True)))
     for year, month in pairs:
         part = table.filter((pa.compute.field("year") == year) & (pa.compute.field("month") == month))
@@ -212,12 +212,12 @@ def stage(target: Path, table: pa.Table) -> Path:
     return staging
 
 
-def publish(
+def publish_ratings(
     root: Path, table: pa.Table, storage_format: str = "delta", path: str = "silver/ratings", dataset: str = "small"
 ) -> Receipt:
     """Publishes ratings under `root` and gives their receipt."""
     content = content_of(table)
-    version = publishing.publish_table(
+    version = publish.publish_table(
         stage(root / path, table),
         root / path,
         storage_format=storage_format,

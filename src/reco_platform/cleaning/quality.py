@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from reco_platform.contracts.tables import Contract, violations
 from reco_platform.fingerprint.spec import RowSums
-from reco_platform.lakehouse.storage import data_files
+from reco_platform.lakehouse.tables import data_files
 from reco_platform.store.paths import StorePath, arrow_source, relative_path
 
 DUPLICATES = ("exact", "conflicting")

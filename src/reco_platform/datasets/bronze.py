@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reco_platform.datasets import registry as datasets
-from reco_platform.lakehouse import publishing, storage
+from reco_platform.lakehouse import manifests, publish
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store.atomic_write import write_text
@@ -33,7 +33,7 @@ def bring(dataset: datasets.Dataset, lakehouse: Lakehouse, report: Callable[[str
     if isinstance(folder, Path):
         datasets.acquire(dataset, folder, CACHE, report=report)
     else:
-        staging = publishing.staging_folder(folder)
+        staging = publish.create_staging_folder(folder)
         datasets.acquire(dataset, staging, CACHE, report=report)
         run_in_parallel(move_file, ((staging / f"{table}.csv", folder / f"{table}.csv") for table in wanted))
         remove_tree(staging)
@@ -47,7 +47,7 @@ def folder_of(lakehouse: Lakehouse) -> StorePath:
 
 def source_of(lakehouse: Lakehouse) -> StorePath:
     """The file that says what the CSV files were brought from."""
-    return folder_of(lakehouse) / storage.MEMO / "source.json"
+    return folder_of(lakehouse) / manifests.MEMO / "source.json"
 
 
 def identity(dataset: datasets.Dataset) -> str:
@@ -66,7 +66,7 @@ def is_there(dataset: datasets.Dataset, lakehouse: Lakehouse) -> bool:
 
 def memo(lakehouse: Lakehouse, table: str) -> StorePath:
     """The receipt that a CSV file had the last time."""
-    return folder_of(lakehouse) / storage.MEMO / f"{table}.json"
+    return folder_of(lakehouse) / manifests.MEMO / f"{table}.json"
 
 
 def describe(dataset: datasets.Dataset, lakehouse: Lakehouse, table: str, path: StorePath | None = None) -> Receipt:

@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from reco_platform.core import parent_watch
-from reco_platform.lakehouse import publishing, storage
+from reco_platform.lakehouse import manifests, publish
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath, remove_tree
@@ -75,9 +75,9 @@ def recover(lakehouse: Lakehouse) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     roots: dict[str, StorePath] = {str(lakehouse.records): lakehouse.records, lakehouse.root: lakehouse.path}
     for root in roots.values():
-        for pending in [*root.rglob(f"{storage.PENDING}.json")]:
-            publishing.clean_up(pending.parent.parent)
-        for path in [*root.rglob(atomic_write.TEMPORARY_FILES), *root.rglob(f"{publishing.STAGING}-*")]:
+        for pending in [*root.rglob(f"{manifests.PENDING}.json")]:
+            publish.remove_leftovers(pending.parent.parent)
+        for path in [*root.rglob(atomic_write.TEMPORARY_FILES), *root.rglob(f"{publish.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from reco_platform.core.errors import TableError
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint import files as file_fingerprint
-from reco_platform.lakehouse import publishing, quarantine, receipts, storage
+from reco_platform.lakehouse import publish, quarantine, receipts, tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath
@@ -44,7 +44,7 @@ def restore_problem(task: Task) -> str | None:
         return f"the memo no longer holds {task.root / companion[0]}"
     if receipt.kind == "file":
         return None
-    return storage.whole_problem(task.root, receipt) or quarantine.problem(task.root, receipt)
+    return tables.restore_problem(task.root, receipt) or quarantine.quarantine_problem(task.root, receipt)
 
 
 def companion_file(task: Task, receipt: Receipt) -> tuple[str, str] | None:
@@ -82,7 +82,7 @@ def restore(task: Task) -> Receipt:
     if companion and not file_fingerprint.holds_file(task.root / companion[0], companion[1]):
         atomic_write.write_bytes(task.root / companion[0], payload_path(task).read_bytes())
     if receipt.kind == "table":
-        publishing.restore_head(task.root, receipt)
+        publish.restore_head(task.root, receipt)
     atomic_write.write_text(task.memo / f"{LAST}.json", receipt.text())
     atomic_write.write_text(task.receipt_path, receipt.text())
     return receipt

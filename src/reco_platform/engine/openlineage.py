@@ -20,7 +20,7 @@ import pyarrow as pa
 from reco_platform.contracts.tables import CONTRACTS, Contract
 from reco_platform.engine import journal
 from reco_platform.fingerprint.spec import arrow_type
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import paths as store_paths
 
@@ -202,7 +202,7 @@ def output(root: str, receipt: Receipt, inputs: Mapping[str, Receipt]) -> dict[s
     found = dataset(root, receipt)
     rows = {"rowCount": receipt.rows} if receipt.kind == "table" else {}
     found["facets"] |= column_lineage(root, receipt, inputs)
-    size = storage.content_bytes(store_paths.store_path(root), receipt)
+    size = tables.content_bytes(store_paths.store_path(root), receipt)
     return {**found, "outputFacets": facet("outputStatistics", **rows, size=size)}
 
 

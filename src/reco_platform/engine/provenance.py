@@ -17,7 +17,7 @@ from reco_platform.engine.code.digest import changed_parts, code_parts
 from reco_platform.engine.memo import LAST
 from reco_platform.engine.step import Step
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse import layout, receipts, storage
+from reco_platform.lakehouse import layout, receipts, tables
 
 MAX_NAMED = 10
 """Changed parts of a step's code that a message names."""
@@ -55,7 +55,7 @@ def reasons(task: Task) -> list[str]:
     except TableError:
         return [FIRST_RUN]
     differs = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
-    found = storage.problem(task.root, last)
+    found = tables.content_problem(task.root, last)
     if found:
         differs.append(found)
     return differs or [NOTHING_DIFFERS]

@@ -17,7 +17,7 @@ from reco_platform.engine.command_line import artifact_of, parser, task_from
 from reco_platform.engine.provenance import provenance, provenance_path, reasons
 from reco_platform.engine.step import Step
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.spark import submit
 from reco_platform.store import atomic_write
@@ -109,7 +109,7 @@ def spark_command(task: Task, arguments: Sequence[str], memory: str) -> list[str
 
 def input_bytes(task: Task) -> int:
     """Total size of the inputs."""
-    return sum(storage.content_bytes(task.root, receipt) for receipt in task.inputs.values())
+    return sum(tables.content_bytes(task.root, receipt) for receipt in task.inputs.values())
 
 
 def finish(task: Task, receipt: Receipt, started: float) -> Receipt:
@@ -117,7 +117,7 @@ def finish(task: Task, receipt: Receipt, started: float) -> Receipt:
     complete = replace(receipt, made_from=task.made_from)
     side = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
     atomic_write.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
-    if complete.lasting:
+    if complete.is_reusable:
         memo.remember(task, complete)  # after its provenance, which a run that restores cannot write
     atomic_write.write_text(task.receipt_path, complete.text())
     task.say(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")

@@ -18,7 +18,7 @@ from reco_platform.core.hashing import step_digest
 from reco_platform.engine import journal
 from reco_platform.engine.step import Step
 from reco_platform.fingerprint import files as file_fingerprint
-from reco_platform.lakehouse import layout, publishing, storage
+from reco_platform.lakehouse import layout, manifests, publish, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import atomic_write
@@ -93,14 +93,14 @@ class Task:
         self.say(text)
         journal.record("progress", self.step.name, self.artifact, text=text)
 
-    def open(self, name: str) -> storage.Opened:
+    def open(self, name: str) -> tables.OpenTable:
         """An input table at exactly the version that its receipt names."""
         receipt = self.inputs[name]
-        return storage.open_table(self.root, receipt, rebuild_command(self.root, receipt))
+        return tables.open_table(self.root, receipt, rebuild_command(self.root, receipt))
 
     def path(self, name: str) -> Path:
         """An input file or folder on this machine, checked against its receipt."""
-        return storage.path_of(self.root, self.checked(name))
+        return tables.local_path(self.root, self.checked(name))
 
     def checked(self, name: str) -> Receipt:
         """The receipt of an input that holds what it says.
@@ -109,7 +109,7 @@ class Task:
             TableError: if it does not.
         """
         receipt = self.inputs[name]
-        found = storage.problem(self.root, receipt)
+        found = tables.content_problem(self.root, receipt)
         if found:
             raise TableError(found, f"rebuild it with: {rebuild_command(self.root, receipt)}")
         return receipt
@@ -153,8 +153,8 @@ class Task:
         """
         target, table_format = self.root / path, self.params["storage_format"]
         if os.environ.get(environment.FORCE_OVERWRITE):
-            publishing.make_room(target, table_format, self.dataset)
-        return publishing.publish_table(
+            publish.remove_foreign_content(target, table_format, self.dataset)
+        return publish.publish_table(
             staging,
             target,
             storage_format=table_format,
@@ -177,20 +177,20 @@ class Task:
         """A staging folder of the step's result with one Parquet file that holds the table."""
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        staging = publishing.staging_folder(self.root / self.content_path())
+        staging = publish.create_staging_folder(self.root / self.content_path())
         pq.write_table(table, staging / "part-00000.parquet", compression="zstd", row_group_size=1 << 20)
         return staging
 
 
 def identity(step: Step, receipt: Receipt) -> str:
     """What a step's digest sees of an input."""
-    return receipt.whole if step.reads_facts else receipt.content
+    return receipt.full_identity if step.reads_facts else receipt.content_identity
 
 
 def memo_folder(step: Step, root: StorePath, artifact: str) -> StorePath:
     """Folder of the earlier receipts of an artifact, by digest: inside its folder, or beside its file."""
     target = root / artifact
-    return target.parent / storage.MEMO / target.name if step.is_file else target / storage.MEMO
+    return target.parent / manifests.MEMO / target.name if step.is_file else target / manifests.MEMO
 
 
 def rebuild_command(root: StorePath, receipt: Receipt) -> str:
@@ -205,4 +205,4 @@ def rebuild_command(root: StorePath, receipt: Receipt) -> str:
 
 def blocked(root: StorePath, receipt: Receipt, dataset: str) -> bool:
     """Whether what stands at a table's path keeps its step from making it again."""
-    return receipt.kind == "table" and publishing.obstacle(root / receipt.path, receipt.format, dataset) is not None
+    return receipt.kind == "table" and publish.publish_problem(root / receipt.path, receipt.format, dataset) is not None

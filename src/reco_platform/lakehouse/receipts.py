@@ -1,4 +1,4 @@
-"""Receipts: small files that say exactly which content stands at a path, and what it was made from."""
+"""Receipts: small files that identify the content at a path exactly, and what it was made from."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Kind = Literal["table", "model", "folder", "file", "absent"]
 
 @dataclass(frozen=True)
 class Receipt:
-    """One artifact's content. Nothing in it changes from run to run.
+    """The identity of one artifact's content. Two runs that make the same content write the same receipt.
 
     Attributes:
-        artifact: what it stands for, such as silver/ratings.
-        kind: a table, a model folder, another folder, a file, or nothing (an optional input that is not there).
-        path: where the content lies, relative to the lakehouse.
+        artifact: the artifact's name, such as silver/ratings.
+        kind: a table, a model folder, another folder, a file, or absent (an optional input that does not exist).
+        path: path of the content, relative to the lakehouse.
         format: delta, parquet, or the kind of file.
-        version: the Delta version that holds the content; None for everything else.
+        version: the Delta version with the content; None for everything else.
         rows: rows of a table, users of a model; 0 for a file.
-        schema_hash: names and types of a table's columns.
-        fingerprint: the content, whatever the order of rows and the layout of files.
-        facts: counts and other findings about this content.
+        schema_hash: hash of the names and types of a table's columns.
+        fingerprint: hash of the content, independent of the order of rows and the layout of files.
+        facts: counts and other findings about the content.
         made_from: step, code digest, parameters, and the identity of each input.
     """
 
@@ -45,27 +45,27 @@ class Receipt:
     made_from: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def content(self) -> str:
-        """The identity of the content alone: what a consumer's digest is made from."""
+    def content_identity(self) -> str:
+        """The identity of the content without facts, for the digests of steps that read it."""
         return canonical([self.kind, self.path, self.rows, self.schema_hash, self.fingerprint])
 
     @property
     def failed(self) -> bool:
-        """Whether it stands for an attempt that failed: what reads it goes on, and the next run tries again."""
+        """Whether the attempt failed. Steps that read the receipt still run, and the next run tries again."""
         return self.facts.get("status") == "failed"
 
     @property
-    def lasting(self) -> bool:
-        """Whether it holds beyond this run: what failed, or was not tracked, is tried again by the next."""
+    def is_reusable(self) -> bool:
+        """Whether later runs may use the result; a failed or untracked one is tried again by the next run."""
         return not self.failed and self.facts.get("tracked", True)
 
     @property
-    def whole(self) -> str:
-        """The identity of the receipt with its facts, for consumers that read those."""
-        return sha256(canonical([self.content, self.facts]))[:20]
+    def full_identity(self) -> str:
+        """The identity of content and facts, for the digests of steps that read facts too."""
+        return sha256(canonical([self.content_identity, self.facts]))[:20]
 
     def text(self) -> str:
-        """The receipt as it is stored: readable, and sealed by a checksum over the rest."""
+        """The receipt as JSON, with a checksum over everything else as its seal."""
         body = asdict(self)
         return json.dumps({**body, "seal": seal(body)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -77,49 +77,57 @@ def seal(body: dict[str, Any]) -> str:
 def parse(text: str, path: str | StorePath) -> Receipt:
     """A receipt from its text.
 
+    Args:
+        text: JSON.
+        path: where it was read, for error messages.
+
     Raises:
-        TableError: if it is not a receipt, or was changed after it was written.
+        TableError: it is not a receipt, was edited, or names a path outside the lakehouse.
     """
     try:
         body = json.loads(text)
         claimed = body.pop("seal")
         receipt, found = Receipt(**body), seal(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: {removing(path)}") from error
+        raise TableError(
+            f"{path} is not a receipt: {error}", f"delete it and run again: {remove_command(path)}"
+        ) from error
     if found != claimed:
         raise TableError(
-            f"receipt {path} was edited by hand: its content does not fit its seal {claimed}",
-            f"delete it and run again; it will be restored: {removing(path)}",
+            f"receipt {path} was edited by hand: its content does not match its seal {claimed}",
+            f"delete it and run again; it will be restored: {remove_command(path)}",
         )
     if PurePath(receipt.path).is_absolute() or ".." in PurePath(receipt.path).parts:
         raise TableError(
-            f"receipt {path} leads out of its lakehouse, to {receipt.path!r}",
-            f"delete it and run again: {removing(path)}",
+            f"receipt {path} points outside its lakehouse, to {receipt.path!r}",
+            f"delete it and run again: {remove_command(path)}",
         )
     return receipt
 
 
-def removing(path: str | StorePath) -> str:
-    """The command that removes a receipt, whatever its folders are called."""
+def remove_command(path: str | StorePath) -> str:
+    """The command that removes a receipt, quoted for the shell."""
     return f"rm -- {shlex.quote(str(path))}"
 
 
 def read(path: str | StorePath) -> Receipt:
-    """The receipt at a path.
+    """Reads the receipt at a path.
 
     Raises:
-        TableError: if it is missing, damaged, or that of another artifact.
+        TableError: it is missing or damaged, or belongs to another artifact.
     """
     try:
         text = (Path(path) if isinstance(path, str) else path).read_text(encoding="utf-8")
     except OSError as error:
         raise TableError(f"receipt {path} cannot be read: {error.strerror}", "snakemake --cores 2 gold") from error
     except UnicodeDecodeError as error:
-        raise TableError(f"{path} is not a receipt: {error}", f"delete it and run again: {removing(path)}") from error
+        raise TableError(
+            f"{path} is not a receipt: {error}", f"delete it and run again: {remove_command(path)}"
+        ) from error
     receipt = parse(text, path)
     if str(path).endswith(RECEIPT) and not str(path).endswith(f"/{receipt.artifact}{RECEIPT}"):
         raise TableError(
-            f"receipt {path} is that of another artifact, {receipt.artifact}",
-            f"delete it and run again; it will be restored: {removing(path)}",
+            f"receipt {path} belongs to another artifact, {receipt.artifact}",
+            f"delete it and run again; it will be restored: {remove_command(path)}",
         )
     return receipt

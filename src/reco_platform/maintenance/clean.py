@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.engine import provenance
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.invocation import LOCK
 from reco_platform.pipeline.steps_table import STEP_OF, folders_of
@@ -89,7 +89,7 @@ def of_layers(lakehouse: Lakehouse, layers: Iterable[str]) -> list[Removal]:
     for artifact in artifacts:
         path = lakehouse.folder / artifact
         receipt = Path(lakehouse.receipt(artifact))
-        beside = [receipt, provenance.provenance_path(receipt), publishing.staging_name(path)]
+        beside = [receipt, provenance.provenance_path(receipt), publish.local_staging_folder(path)]
         there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(lakehouse, one)]
         link = "  (a symlink: what it leads to stays)" if path.is_symlink() else ""
         found += [removal(artifact + link, *there)] if there else []

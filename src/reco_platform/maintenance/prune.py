@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from reco_platform.engine import memo
 from reco_platform.engine.task import memo_folder
-from reco_platform.lakehouse import delta_log, layout, storage
+from reco_platform.lakehouse import delta_log, layout, manifests, tables
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance.clean import Removal, leads_out, removal
@@ -76,7 +76,7 @@ def plan(lakehouse: Lakehouse, keep: int) -> Plan:
         *of_memos(lakehouse, goes),
         *(
             found
-            for artifact in tables(lakehouse)
+            for artifact in table_artifacts(lakehouse)
             for found in of_table(lakehouse, artifact, versions_of(artifact, stays))
         ),
         *of_versions(lakehouse, {receipt.path for receipt in stays}),
@@ -163,7 +163,7 @@ def marked(entries: list[Entry], start: list[Entry]) -> set[Entry]:
     """The start, and everything that any of it was made from."""
     known: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        for identity in (entry.receipt.content, entry.receipt.whole):
+        for identity in (entry.receipt.content_identity, entry.receipt.full_identity):
             known.setdefault((entry.name, identity), []).append(entry)
     kept, todo = set(start), list(start)
     while todo:
@@ -179,7 +179,7 @@ def lost(lakehouse: Lakehouse, entry: Entry) -> bool:
     """Whether the content of a memo entry is no longer there, so that it could not be restored."""
     if entry.receipt.kind == "file" and entry.payload:
         return False
-    return storage.problem(lakehouse.folder, entry.receipt) is not None
+    return tables.content_problem(lakehouse.folder, entry.receipt) is not None
 
 
 # --- what goes
@@ -193,7 +193,7 @@ def of_memos(lakehouse: Lakehouse, goes: list[Entry]) -> Iterator[Removal]:
             yield removal(f"{artifact_of(name, lakehouse.dataset)}: {len(entries)} remembered", *paths)
 
 
-def tables(lakehouse: Lakehouse) -> list[str]:
+def table_artifacts(lakehouse: Lakehouse) -> list[str]:
     return [*(artifact_of(name, lakehouse.dataset) for name in (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
 
 
@@ -219,20 +219,18 @@ def of_table(lakehouse: Lakehouse, artifact: str, named: set[int] | set[str]) ->
     except Exception:  # delta-rs raises its own kinds for each damage of a log
         return
     drop: list[int] = []
-    for key in [*storage.manifest_keys(folder), storage.PENDING]:
-        manifest = storage.read_manifest(folder, key)
+    for key in [*manifests.manifest_keys(folder), manifests.PENDING]:
+        manifest = manifests.read_manifest(folder, key)
         if manifest is None:
-            if key == storage.PENDING:
+            if key == manifests.PENDING:
                 continue
             return
         if isinstance(key, int) and key != head and not {key, manifest.fingerprint} & named:
             drop.append(key)
         else:
             needed |= set(manifest.files)
-    files = [
-        cast("Path", path) for path in storage.data_files(folder) if str(relative_path(path, folder)) not in needed
-    ]
-    paths = [*(folder / storage.MANIFESTS / f"{version}.json" for version in drop), *files]
+    files = [cast("Path", path) for path in tables.data_files(folder) if str(relative_path(path, folder)) not in needed]
+    paths = [*(folder / manifests.MANIFESTS / f"{version}.json" for version in drop), *files]
     if paths:
         many = "s" if len(drop) > 1 else ""
         versions = f"version{many} {', '.join(map(str, drop))}" if drop else "files of no version"

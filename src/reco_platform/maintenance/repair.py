@@ -14,7 +14,7 @@ from reco_platform.config import commands
 from reco_platform.config.model import AXES, Config
 from reco_platform.engine import memo
 from reco_platform.engine.task import memo_folder
-from reco_platform.lakehouse import layout, publishing
+from reco_platform.lakehouse import layout, publish
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import explain
@@ -53,7 +53,7 @@ class Repairs:
         """
         asked, target = self.workflow.config, self.workflow.lakehouse.content(table or artifact)
         may_block = table or artifact in tables()
-        blocked = may_block and publishing.obstacle(target, asked.storage_format, asked.dataset) is not None
+        blocked = may_block and publish.publish_problem(target, asked.storage_format, asked.dataset) is not None
         rule = "bronze" if artifact.startswith("bronze/") else explain.maker(artifact, self.workflow.lakehouse).name
         return commands.snakemake(
             target_of(artifact), self.given_for(artifact), rule=rule, overwrite=bool(blocked)

@@ -15,7 +15,7 @@ from reco_platform.core import project
 from reco_platform.core.errors import TableError
 from reco_platform.engine.code.digest import code_digest
 from reco_platform.engine.task import identity
-from reco_platform.lakehouse import publishing, receipts, storage
+from reco_platform.lakehouse import publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import explain
@@ -74,7 +74,7 @@ def place(lakehouse: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> 
         TableError: if that version is gone.
     """
     try:
-        opened = storage.open_table(lakehouse.path, table, "")
+        opened = tables.open_table(lakehouse.path, table, "")
     except TableError as error:
         hint = (
             "a Delta version lasts until it is vacuumed, and goes with its table's folder"
@@ -83,13 +83,13 @@ def place(lakehouse: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> 
         )
         raise TableError(f"the silver {name} of that run are gone: {error.message}", hint) from error
     target = there.content(table.path)
-    staging = publishing.staging_folder(target)
+    staging = publish.create_staging_folder(target)
     for path in opened.files:
         copy = staging / path.relative_to(opened.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     contract = CONTRACTS[name]
-    version = publishing.publish_table(
+    version = publish.publish_table(
         staging,
         target,
         storage_format=table.format,

@@ -14,7 +14,7 @@ from reco_platform.engine.task import QUALITY_FINGERPRINT
 from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
-from reco_platform.lakehouse import layout, publishing, quarantine, receipts, storage
+from reco_platform.lakehouse import layout, publish, quarantine, receipts, tables
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance.repair import Repairs
@@ -126,14 +126,14 @@ def check_quarantine(lakehouse: Lakehouse, table: str, repairs: Repairs, deep: b
     """The rejected rows of a table: some version of them is the one that its receipt tells of."""
     artifact, folder = layout.silver(table), layout.quarantine(table)
     receipt, _ = opened(lakehouse, artifact, repairs)
-    made = receipt and quarantine.made_with(lakehouse.path, receipt)
+    made = receipt and quarantine.quarantine_receipt(lakehouse.path, receipt)
     if not made:
         return
-    problem = storage.problem(lakehouse.path, made, thorough=deep)
+    problem = tables.content_problem(lakehouse.path, made, thorough=deep)
     if problem is None and made.version is not None:
-        problem = storage.log_problem(lakehouse.content(folder), made.version)
+        problem = tables.log_problem(lakehouse.content(folder), made.version)
     if problem is None and deep:
-        rows = storage.open_table(lakehouse.path, made, "").read()
+        rows = tables.open_table(lakehouse.path, made, "").read()
         found = fingerprint(schema_hash(arrow_fields(rows.schema)), arrow_sums(rows, rows.schema.names))
         if found != made.fingerprint:
             problem = f"the rows of {lakehouse.content(folder)} have fingerprint {found}, expected {made.fingerprint}"
@@ -188,23 +188,23 @@ def check_content(lakehouse: Lakehouse, artifact: str, name: str, repairs: Repai
     if problem:
         return Finding("error", problem, repairs.rebuild(artifact))
     where = lakehouse.content(receipt.path)
-    return Finding("ok", f"{name} exists at {where}" + ("" if receipt.lasting else "; the next run tries it again"))
+    return Finding("ok", f"{name} exists at {where}" + ("" if receipt.is_reusable else "; the next run tries it again"))
 
 
 def foreign_problem(lakehouse: Lakehouse, receipt: Receipt) -> str | None:
     """What stands at the path of a table and is none of the pipeline's."""
     if receipt.kind != "table":
         return None
-    return publishing.foreign(lakehouse.content(receipt.path), receipt.format, lakehouse.dataset)
+    return publish.foreign_content(lakehouse.content(receipt.path), receipt.format, lakehouse.dataset)
 
 
 def content_problem(root: StorePath, receipt: Receipt, deep: bool) -> str | None:
     """What of a result differs from its receipt."""
-    problem = storage.problem(root, receipt, thorough=deep)
+    problem = tables.content_problem(root, receipt, thorough=deep)
     if problem is None and receipt.kind == "table":
         problem = table_problem(root, receipt, deep)
     if problem is None and deep and receipt.kind in {"model", "folder"}:
-        problem = folder_problem(storage.path_of(root, receipt), receipt)
+        problem = folder_problem(tables.local_path(root, receipt), receipt)
     return problem
 
 
@@ -226,10 +226,10 @@ def table_problem(root: StorePath, receipt: Receipt, deep: bool) -> str | None:
     """What of a table's log, rows or content differs from its receipt."""
     path = root / receipt.path
     if receipt.version is not None:
-        problem = storage.log_problem(path, receipt.version) or storage.head_problem(path, receipt)
+        problem = tables.log_problem(path, receipt.version) or tables.head_problem(path, receipt)
         if problem:
             return problem
-    opened_table = storage.open_table(root, receipt, "")
+    opened_table = tables.open_table(root, receipt, "")
     rows = opened_table.dataset().count_rows()
     if rows != receipt.rows:
         return f"{path} holds {rows:,} rows, its receipt says {receipt.rows:,}"

@@ -13,7 +13,7 @@ from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.engine import memo, provenance
 from reco_platform.engine.task import identity, memo_folder
 from reco_platform.fingerprint import files as file_fingerprint
-from reco_platform.lakehouse import layout, receipts, storage
+from reco_platform.lakehouse import layout, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import (
@@ -93,7 +93,7 @@ def made(lakehouse: Lakehouse, config: Config, step: Step, artifact: str) -> Mad
         for name, source in sources(step, receipt, lakehouse, config).items()
     }
     differs = differing(lakehouse, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
-    lost = storage.problem(lakehouse.path, receipt)
+    lost = tables.content_problem(lakehouse.path, receipt)
     name = artifact if step.name in SWEEP_STEPS else step.makes
     return Made(name, receipt, differs + ([lost] if lost else []), list(inputs.values()))
 
@@ -159,7 +159,7 @@ def present(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
 
 def bronze_file(lakehouse: Lakehouse, artifact: str) -> Made:
     receipt = receipts.read(lakehouse.receipt(artifact))
-    lost = storage.problem(lakehouse.path, receipt)
+    lost = tables.content_problem(lakehouse.path, receipt)
     return Made(Path(artifact).name + ".csv", receipt, [lost] if lost else [], [])
 
 

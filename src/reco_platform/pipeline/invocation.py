@@ -22,7 +22,7 @@ from reco_platform.core.errors import RecoError, TableError
 from reco_platform.datasets import download
 from reco_platform.engine import cleanup, journal, openlineage, provenance, run_summary
 from reco_platform.engine.task import memo_folder, rebuild_command
-from reco_platform.lakehouse import layout, receipts, storage
+from reco_platform.lakehouse import layout, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline import explain, staleness
 from reco_platform.pipeline.steps_table import SILVER, STEP_OF, STEPS, SWEEP_STEPS, artifact_of
@@ -425,7 +425,7 @@ def leaderboard_lines(workflow: Workflow) -> list[str]:
     """A sweep's best trials, and how gold is made with the best of them."""
     try:
         receipt = receipts.read(workflow.of_sweep.leaderboard)
-        folder = storage.path_of(workflow.lakehouse.path, receipt)
+        folder = tables.local_path(workflow.lakehouse.path, receipt)
         found = text_summary.read_json(folder / "leaderboard.json")
     except (RecoError, OSError, ValueError):
         return []
@@ -448,7 +448,7 @@ def gold_summary(workflow: Workflow) -> str:
     lakehouse = workflow.lakehouse
     try:
         read = {name: receipts.read(workflow.receipt(name)) for name in (*workflow.gold, *SILVER)}
-        opened = {name: storage.open_table(lakehouse.path, read[name], "") for name in ("recommendations", "movies")}
+        opened = {name: tables.open_table(lakehouse.path, read[name], "") for name in ("recommendations", "movies")}
     except RecoError:
         return ""
     files = {name: lakehouse.content(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}

@@ -11,7 +11,7 @@ from reco_platform.datasets import bronze
 from reco_platform.datasets import registry as datasets
 from reco_platform.engine import provenance
 from reco_platform.fingerprint import files as file_fingerprint
-from reco_platform.lakehouse import publishing, storage
+from reco_platform.lakehouse import publish, tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import TABLE_RESULTS, artifact_of
 from reco_platform.pipeline.workflow import Workflow
@@ -32,13 +32,13 @@ def refuse_foreign(workflow: Workflow) -> None:
         found = foreign(workflow, artifact_of(name, workflow.lakehouse.dataset))
         if found:
             command = commands.snakemake("gold", commands.differing(workflow.config), overwrite=True)
-            raise TableError(found, publishing.WAYS_OUT + command)
+            raise TableError(found, publish.OVERWRITE_HINT + command)
 
 
 def foreign(workflow: Workflow, artifact: str) -> str | None:
     """What stands at the path of a table and is none of the pipeline's; None if nothing does."""
     asked = workflow.config
-    return publishing.foreign(workflow.lakehouse.content(artifact), asked.storage_format, asked.dataset)
+    return publish.foreign_content(workflow.lakehouse.content(artifact), asked.storage_format, asked.dataset)
 
 
 def store_is_lost(workflow: Workflow) -> bool:
@@ -57,7 +57,7 @@ def stale(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
     """
     if receipt.artifact.startswith("bronze/"):
         return changed_csv(workflow, receipt, path)
-    if not receipt.lasting:
+    if not receipt.is_reusable:
         return "it could not be finished, and is tried again"
     content = workflow.lakehouse.content(receipt.path)
     if receipt.kind == "absent":
@@ -66,7 +66,7 @@ def stale(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
         return f"{content} is gone"
     if receipt.kind == "table" and (found := foreign(workflow, receipt.path)):
         return found
-    return storage.head_problem(content, receipt)
+    return tables.head_problem(content, receipt)
 
 
 def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
@@ -100,4 +100,4 @@ def damage(workflow: Workflow, receipt: Receipt) -> str | None:
     """What of a table, model or folder is damaged: not mended unasked, since the cause may be a dying disk."""
     if receipt.kind not in {"table", "model", "folder"}:
         return None
-    return storage.problem(workflow.lakehouse.path, receipt)
+    return tables.content_problem(workflow.lakehouse.path, receipt)

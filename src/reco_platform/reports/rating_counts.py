@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reco_platform.core.arrays import Int64Array
-from reco_platform.lakehouse.storage import Opened
+from reco_platform.lakehouse.tables import OpenTable
 
 HALF_STARS = 11
 """From 0 to 5 stars in halves."""
@@ -33,7 +33,7 @@ class Counts:
     movies: Int64Array
 
 
-def count(ratings: Opened) -> Counts:
+def count(ratings: OpenTable) -> Counts:
     """The counts of silver ratings."""
     months: Counter[tuple[int, int]] = Counter()
     stars = np.zeros(HALF_STARS, np.int64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reco_platform.lakehouse.storage import Opened
+from reco_platform.lakehouse.tables import OpenTable
 
 COLUMNS = ("user_id", "movie_id", "rating", "rating_ts", "fold")
 
@@ -41,7 +41,7 @@ class UserExample:
 
 
 def user_examples(
-    lists: pa.Table, interactions: Opened, movies: pa.Table, folds: Collection[str], *, users: int, count: int
+    lists: pa.Table, interactions: OpenTable, movies: pa.Table, folds: Collection[str], *, users: int, count: int
 ) -> list[UserExample]:
     """The shelves of some users, evenly spread over the recommendations.
 

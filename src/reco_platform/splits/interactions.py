@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.contracts.tables import INTERACTIONS
-from reco_platform.lakehouse.storage import Opened
+from reco_platform.lakehouse.tables import OpenTable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 TRAINING = (TRAIN, VALIDATION)
@@ -22,7 +22,7 @@ TRAINING = (TRAIN, VALIDATION)
 ALL = (*TRAINING, TEST)
 
 
-def read(table: Opened, columns: Sequence[str], folds: Collection[str], threads: int) -> pa.Table:
+def read(table: OpenTable, columns: Sequence[str], folds: Collection[str], threads: int) -> pa.Table:
     """The rows of some folds in the table's order, each column in one piece.
 
     Args:
@@ -34,7 +34,9 @@ def read(table: Opened, columns: Sequence[str], folds: Collection[str], threads:
     return read_parts(table, columns, (folds,), threads)[0]
 
 
-def read_parts(table: Opened, columns: Sequence[str], parts: Sequence[Collection[str]], threads: int) -> list[pa.Table]:
+def read_parts(
+    table: OpenTable, columns: Sequence[str], parts: Sequence[Collection[str]], threads: int
+) -> list[pa.Table]:
     """The same for several choices of folds, in one pass over the files."""
     kinds = {name: INTERACTIONS.schema.field(name).type for name in columns}
     with ThreadPoolExecutor(threads) as pool:

@@ -14,7 +14,7 @@ from reco_platform.evaluation.champion_gate import (
     decide_without_comparison,
     decide_without_factors,
 )
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import 
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import difference, read_model
 from reco_platform.tracking import client as tracking
@@ -48,7 +48,7 @@ def decide(task: Task) -> Decision:
         StoreProblemError: the store cannot be asked.
     """
     name, ours = task.params["registered_model"], tags_of(task)
-    folder, size = task.path("model"), storage.content_bytes(task.root, task.inputs["model"])
+    folder, size = task.path("model"), tables.content_bytes(task.root, task.inputs["model"])
     with tracking.Session() as store, tempfile.TemporaryDirectory(prefix="champion-") as scratch:
         seen = store.ask("look", name=name, model_version=ours["model_version"], fingerprint=ours["model"])
         champion, before = seen["champion"], seen["decision"]

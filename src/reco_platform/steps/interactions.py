@@ -12,7 +12,7 @@ from reco_platform.contracts.tables import INTERACTIONS
 from reco_platform.engine.task import Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import RowSums, fingerprint
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def work(task: Task) -> Receipt:
     del ratings
     split = splitting.split(rows, task.params)
     facts = splitting.facts(rows, split)
-    staging = publishing.staging_folder(task.root / task.content_path())
+    staging = publish.create_staging_folder(task.root / task.content_path())
     content = fingerprint(INTERACTIONS.schema_hash, write(rows, split.fold, staging, task.threads))
     return task.publish(staging, INTERACTIONS, fingerprint=content, rows=len(rows), facts=facts)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from reco_platform.core.errors import RecoError
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.reports.sweep_page import sweep_page
@@ -27,17 +27,17 @@ def work(task: Task) -> Receipt:
     }
     split_keys = STEPS["interactions"].keys
     best = leaderboard.best_config(good[0], task.params, task.dataset, sweep, split_keys) if good else ""
-    receipt = publish(task, found, leaderboard.table(lines, axes), best)
+    receipt = publish_leaderboard(task, found, leaderboard.table(lines, axes), best)
     failed = [line for line in lines if line["error"] is not None]
     if failed and (not good or not task.params["sweep_allow_failures"]):
         raise RecoError(complaint(failed, len(lines), f"{task.root}/{receipt.path}"), hint(good))
     return receipt
 
 
-def publish(task: Task, found: dict[str, Any], table: str, best: str) -> Receipt:
+def publish_leaderboard(task: Task, found: dict[str, Any], table: str, best: str) -> Receipt:
     """Puts the files in the place of an earlier state; best.yaml only if there is a best."""
     path = task.content_path()
-    staging = publishing.staging_folder(task.root / path)
+    staging = publish.create_staging_folder(task.root / path)
     (staging / leaderboard.RESULT).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (staging / "leaderboard.csv").write_text(table, encoding="utf-8")
     (staging / "report.html").write_text(sweep_page(found), encoding="utf-8")
@@ -45,7 +45,7 @@ def publish(task: Task, found: dict[str, Any], table: str, best: str) -> Receipt
         (staging / leaderboard.BEST).write_text(best, encoding="utf-8")
     content = leaderboard.content(found, best)
     rows = len(found["trials"])
-    publishing.publish_folder(staging, task.root / path, fingerprint=content, rows=rows)
+    publish.publish_folder(staging, task.root / path, fingerprint=content, rows=rows)
     facts = {"trials": rows, "best": found["trials"][0]["trial"] if best else None}
     return Receipt(task.artifact, "folder", path, "json", None, rows, "", content, facts)
 

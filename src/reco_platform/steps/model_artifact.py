@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from reco_platform.core.hashing import short
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import training
 from reco_platform.models.als.model import model_fingerprint, write_model
@@ -23,7 +23,7 @@ def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
     return training.with_enough_ratings(rows, task.params["min_user_ratings"], task.params["min_item_ratings"])
 
 
-def publish(task: Task, trained: TrainedModel, stats: TrainingStats, shaping: Mapping[str, Any]) -> Receipt:
+def publish_model(task: Task, trained: TrainedModel, stats: TrainingStats, shaping: Mapping[str, Any]) -> Receipt:
     """Saves a model under its version, `<hash of shaping>-<fingerprint of the data>`, and gives its receipt.
 
     Args:
@@ -34,10 +34,10 @@ def publish(task: Task, trained: TrainedModel, stats: TrainingStats, shaping: Ma
     """
     version = f"{short(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
     path, model = task.content_path(version), trained.model
-    staging = publishing.staging_folder(task.root / path)
+    staging = publish.create_staging_folder(task.root / path)
     write_model(model, staging)
     content, users = model_fingerprint(staging), len(model.users.ids)
-    publishing.publish_folder(staging, task.root / path, fingerprint=content, rows=users)
+    publish.publish_folder(staging, task.root / path, fingerprint=content, rows=users)
     facts = {
         "model_version": version,
         "engine": shaping["engine"],

@@ -21,7 +21,7 @@ from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
-from reco_platform.lakehouse import layout, publishing, quarantine, storage
+from reco_platform.lakehouse import layout, publish, quarantine, tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.spark.session import spark_session
 from reco_platform.spark.submit import in_spark_submit
@@ -43,7 +43,7 @@ def silver_table(task: Task, cleaning: Cleaning) -> Receipt:
         return Receipt(task.artifact, "absent", layout.silver(table), facts=facts)
     source = task.path("bronze")
     by_spark = in_spark_submit()  # decided before: free memory may differ by now
-    new_folder = publishing.shared_folder if by_spark else publishing.staging_folder
+    new_folder = publish.create_shared_staging_folder if by_spark else publish.create_staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csv_reader.extra_columns(source, cleaning.source)
     if extra:
@@ -62,7 +62,7 @@ def silver_table(task: Task, cleaning: Cleaning) -> Receipt:
     quarantined = publish_quarantine(task, cleaning, rejected)
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
     content = fingerprint(cleaning.contract.schema_hash, cleaned.sums)
-    facts |= {quarantine.FINGERPRINT: quarantined, **written}
+    facts |= {quarantine.FINGERPRINT_FACT: quarantined, **written}
     return task.publish(staging, cleaning.contract, fingerprint=content, rows=cleaned.rows_out, facts=facts)
 
 
@@ -102,7 +102,7 @@ def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: StoreP
 def publish_quarantine(task: Task, cleaning: Cleaning, staged: StorePath) -> str:
     """Publishes the rejected rows, also where there are none; gives their fingerprint."""
     schema = rejected_schema(cleaning)
-    files = storage.data_files(staged)
+    files = tables.data_files(staged)
     if not files:
         files = [staged / "part-00000.parquet"]
         with arrow_sink(files[0]) as file:

@@ -2,7 +2,7 @@
 
 from reco_platform.core.errors import DataError
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.splits import interactions
 from reco_platform.tuning import data as sweep_data
@@ -20,8 +20,8 @@ def work(task: Task) -> Receipt:
         )
     movies = task.open("movies").read(["movie_id", "genres"])
     path = task.content_path()
-    staging = publishing.staging_folder(task.root / path)
+    staging = publish.create_staging_folder(task.root / path)
     found = sweep_data.write(sweep_data.collected(train, validation, movies), staging)
-    publishing.publish_folder(staging, task.root / path, fingerprint=found, rows=len(train))
+    publish.publish_folder(staging, task.root / path, fingerprint=found, rows=len(train))
     facts = {"train_count": len(train), "validation_count": len(validation)}
     return Receipt(task.artifact, "folder", path, "npy", None, len(train), "", found, facts)

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import engine as als_engine
 from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training
 from reco_platform.models.als.training import Callback, TrainedModel, TrainingStats, no_callback
 from reco_platform.spark.session import spark_session
-from reco_platform.steps.model_artifact import publish, training_rows
+from reco_platform.steps.model_artifact import publish_model, training_rows
 from reco_platform.store.paths import StorePath, arrow_sink
 
 
@@ -41,7 +41,7 @@ def train_and_publish(task: Task, folds: Collection[str], **variant: Any) -> Rec
     choice = chosen_engine(task)
     task.log(f"engine {choice.engine}: {choice.why}")
     trained, stats = (train_by_spark if choice.engine == "spark-ml" else train_natively)(task, folds)
-    return publish(task, trained, stats, als_engine.shaping(task.params, choice.engine) | variant)
+    return publish_model(task, trained, stats, als_engine.shaping(task.params, choice.engine) | variant)
 
 
 def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
@@ -82,5 +82,5 @@ def fit(task: Task, rows: pa.Table, choice: als_engine.Choice, callback: Callbac
 def scratch_folder(task: Task) -> Iterator[StorePath]:
     """A folder in the lakehouse, which executors see too; removed afterwards, or when the step runs again."""
     target = task.root / task.artifact
-    yield publishing.shared_folder(target)
-    publishing.clean_up(target)
+    yield publish.create_shared_staging_folder(target)
+    publish.remove_leftovers(target)

@@ -198,7 +198,7 @@ def test_the_share_of_missing_years_is_reported(clean: Clean, tmp_path: Path) ->
 def test_the_step_publishes_table_quarantine_and_report(tmp_path: Path, storage_format: str) -> None:
     lines = ["1,10,4.0,1000000000", "2,10,3.5,1000000001", "2,10,3.0,1000000001", "2,10,x,1000000001"]
     write_lines(tmp_path / "bronze" / "ratings.csv", RATINGS_HEADER, lines)
-    receipt = silver_step.make(task_for(tmp_path, "ratings", storage_format, share=0.5), ratings.CLEANING)
+    receipt = silver_step.silver_table(task_for(tmp_path, "ratings", storage_format, share=0.5), ratings.CLEANING)
     assert (receipt.rows, receipt.schema_hash, receipt.format) == (2, RATINGS.schema_hash, storage_format)
     assert receipt.facts["rejected_by_reason"] == {"rating_not_a_number": 1}
     assert receipt.facts["duplicates"] == {"exact": 0, "conflicting": 1}
@@ -214,21 +214,21 @@ def test_the_same_rows_give_the_same_fingerprint_in_both_formats(tmp_path: Path)
     for storage_format in ("delta", "parquet"):
         small_dataset(tmp_path / storage_format / "bronze")
         task = task_for(tmp_path / storage_format, "ratings", storage_format)
-        found.add(silver_step.make(task, ratings.CLEANING).content)
+        found.add(silver_step.silver_table(task, ratings.CLEANING).content_identity)
     assert len(found) == 1
 
 
 def test_too_many_rejected_rows_stop_the_step_with_a_report_and_no_table(tmp_path: Path) -> None:
     write_lines(tmp_path / "bronze" / "ratings.csv", RATINGS_HEADER, ["1,10,4.0,1000000000", "2,10,,1"])
     with pytest.raises(DataError, match=r"1 of 2 rows rejected \(50\.0%\), more than max_reject_share=0\.05"):
-        silver_step.make(task_for(tmp_path, "ratings"), ratings.CLEANING)
+        silver_step.silver_table(task_for(tmp_path, "ratings"), ratings.CLEANING)
     report = json.loads((tmp_path / "silver/_reports/quality_ratings_own.json").read_text(encoding="utf-8"))
     assert (report["passed"], report["rejected"]) == (False, 1)
     assert not (tmp_path / "silver/ratings").exists()
 
 
 def test_a_data_set_without_tags_is_noted_as_absent(tmp_path: Path) -> None:
-    receipt = silver_step.make(task_for(tmp_path, "tags"), tags.CLEANING)
+    receipt = silver_step.silver_table(task_for(tmp_path, "tags"), tags.CLEANING)
     assert (receipt.kind, receipt.rows) == ("absent", 0)
     report = json.loads((tmp_path / "silver/_reports/quality_tags_own.json").read_text(encoding="utf-8"))
     assert report == {"table": "tags", "absent": True, "passed": True}

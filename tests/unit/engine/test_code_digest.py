@@ -864,7 +864,7 @@ def test_another_constant_of_spark_changes_the_steps_that_may_use_it(root: Path,
 
 @pytest.mark.parametrize(
     "name",
-    ["lakehouse/storage", "lakehouse/publishing", "engine/runner", "core/errors", "lakehouse/layout", "spark/submit"],
+    ["lakehouse/tables", "lakehouse/publish", "engine/runner", "core/errors", "lakehouse/layout", "spark/submit"],
 )
 def test_an_edit_of_machinery_changes_no_digest(name: str, root: Path, copy: Path) -> None:
     path = copy / f"src/reco_platform/{name}.py"

@@ -18,7 +18,7 @@ from reco_platform.engine.attempt import Attempt
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.splits import splitting
-from support.builders import publish, ratings_table
+from support.builders import publish_ratings, ratings_table
 from support.openlineage_model import checked
 
 CLEANINGS = {"ratings": ratings.CLEANING, "movies": movies.CLEANING, "tags": tags.CLEANING}
@@ -49,7 +49,9 @@ def events(run: Path) -> list[dict[str, Any]]:
 
 def test_an_attempt_tells_what_it_read_and_made_at_which_version(run: Path) -> None:
     root = run.parents[1]
-    made = replace(publish(root, ratings_table()), made_from={"step": "silver_ratings", "params": {"sample_size": 9}})
+    made = replace(
+        publish_ratings(root, ratings_table()), made_from={"step": "silver_ratings", "params": {"sample_size": 9}}
+    )
     began = Attempt(STEPS["silver_ratings"], str(root), "silver/ratings", 1000.0)
     began.begin()
     replace(began, code="c0de", inputs={"bronze": bronze("ratings")}).end("worked", ["first run"], [made])

@@ -122,5 +122,5 @@ def test_the_identities_see_content_and_facts_and_nothing_else(
     name: str, content_differs: bool, whole_differs: bool
 ) -> None:
     other = replace(RECEIPT, **{name: OTHER[name]})
-    assert (other.content != RECEIPT.content) == content_differs
-    assert (other.whole != RECEIPT.whole) == whole_differs
+    assert (other.content_identity != RECEIPT.content_identity) == content_differs
+    assert (other.full_identity != RECEIPT.full_identity) == whole_differs

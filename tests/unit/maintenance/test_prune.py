@@ -12,14 +12,14 @@ from deltalake import DeltaTable
 from reco_platform.engine import memo
 from reco_platform.engine.task import memo_folder
 from reco_platform.fingerprint import files as file_fingerprint
-from reco_platform.lakehouse import layout, publishing, receipts, storage
+from reco_platform.lakehouse import layout, manifests, publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.maintenance import clean
 from reco_platform.maintenance import prune as retention
 from reco_platform.pipeline.steps_table import STEP_OF, artifact_of
 from reco_platform.store import atomic_write
-from support.builders import publish, ratings_table, sorted_rows
+from support.builders import publish_ratings, ratings_table, sorted_rows
 
 
 def content_of(name: str, version: str) -> str:
@@ -44,28 +44,28 @@ def remember(lakehouse: Lakehouse, name: str, receipt: Receipt, digest: str) -> 
 
 def ratings(lakehouse: Lakehouse, first_user: int) -> Receipt:
     """A version of the ratings, remembered and current."""
-    table = replace(publish(lakehouse.folder, ratings_table(first_user)), made_from={"step": "silver_ratings"})
+    table = replace(publish_ratings(lakehouse.folder, ratings_table(first_user)), made_from={"step": "silver_ratings"})
     return remember(lakehouse, "ratings", table, f"r{first_user}")
 
 
 def run(lakehouse: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
     """A run of a model version: interactions, a model folder and metrics, remembered and current."""
-    made = {"step": "interactions", "inputs": {"ratings": table.content}}
-    rows = publish(
+    made = {"step": "interactions", "inputs": {"ratings": table.content_identity}}
+    rows = publish_ratings(
         lakehouse.folder, ratings_table(10 * int(table.version or 0) + 500), path=STEP_OF["interactions"].artifact
     )
     rows = remember(lakehouse, "interactions", replace(rows, made_from=made), f"i{version}")
     path = content_of("model", version)
-    staging = publishing.staging_folder(lakehouse.folder / path)
+    staging = publish.create_staging_folder(lakehouse.folder / path)
     (staging / "factors.parquet").write_text(version, encoding="utf-8")
-    publishing.publish_folder(staging, lakehouse.folder / path, fingerprint=version, rows=1)
-    made = {"step": "train_als", "inputs": {"interactions": rows.content}}
+    publish.publish_folder(staging, lakehouse.folder / path, fingerprint=version, rows=1)
+    made = {"step": "train_als", "inputs": {"interactions": rows.content_identity}}
     facts = {"model_version": version}
     model = Receipt(STEP_OF["model"].artifact, "model", path, fingerprint=version, facts=facts, made_from=made)
     model = remember(lakehouse, "model", model, f"m{version}")
     text = json.dumps({"model_version": version, "served_version": version, "execution_ts": moment})
     atomic_write.write_text(lakehouse.folder / content_of("run_metrics", version), text)
-    made = {"step": "run_metrics", "inputs": {"model": model.whole, "interactions": rows.whole}}
+    made = {"step": "run_metrics", "inputs": {"model": model.full_identity, "interactions": rows.full_identity}}
     found = file_fingerprint.file_fingerprint(lakehouse.folder / content_of("run_metrics", version))
     metrics = Receipt(
         STEP_OF["run_metrics"].artifact,
@@ -106,14 +106,14 @@ def test_the_newest_runs_stay_with_what_they_were_made_from(lakehouse: Lakehouse
     assert there(lakehouse, "gold/metrics/_memo/run_metrics/*") == ["last", "xv2", "xv2", "xv4", "xv4"]
     for path in lakehouse.folder.rglob("_memo/**/*.json"):
         receipt = receipts.read(path)
-        assert storage.problem(lakehouse.folder, receipt, thorough=True) is None, path
+        assert tables.content_problem(lakehouse.folder, receipt, thorough=True) is None, path
     assert retention.plan(lakehouse, 2).removals == ()
 
 
 def test_lists_of_popular_movies_stay_with_the_run_that_served_them(lakehouse: Lakehouse) -> None:
     for number in (1, 2, 3):
         run(lakehouse, f"v{number}", f"2020-01-0{number}", ratings(lakehouse, number))
-        table = publish(Path(lakehouse.root), ratings_table(100 * number), path=STEP_OF["fallback"].artifact)
+        table = publish_ratings(Path(lakehouse.root), ratings_table(100 * number), path=STEP_OF["fallback"].artifact)
         facts = {"model_version": f"popular-90d-v{number}"}
         remember(lakehouse, "fallback", replace(table, facts=facts, made_from={"step": "fallback"}), f"f{number}")
     prune(lakehouse, 2)
@@ -141,7 +141,7 @@ def test_the_current_version_stays_however_old_it_is(lakehouse: Lakehouse) -> No
 def test_no_file_goes_that_a_kept_version_names_also_after_going_back(lakehouse: Lakehouse) -> None:
     root = lakehouse.folder
     first, second, third = ratings(lakehouse, 1), ratings(lakehouse, 2), ratings(lakehouse, 3)
-    publishing.restore_head(root, first)  # version 3, with the files of version 0
+    publish.restore_head(root, first)  # version 3, with the files of version 0
     atomic_write.write_text(lakehouse.receipt("silver/ratings"), first.text())
     memo = lakehouse.folder / "silver/ratings/_memo"
     atomic_write.write_text(memo / "last.json", first.text())
@@ -151,32 +151,34 @@ def test_no_file_goes_that_a_kept_version_names_also_after_going_back(lakehouse:
     prune(lakehouse, 1)
     assert there(lakehouse, "silver/ratings/_manifests/*.json") == ["0", "3"]
     assert there(lakehouse, "silver/ratings/_memo/*.json") == ["again", "last", "r1"], "one content, two ways to it"
-    assert storage.problem(root, first, thorough=True) is None
+    assert tables.content_problem(root, first, thorough=True) is None
     delta = DeltaTable(str(lakehouse.folder / "silver/ratings"))
     assert sorted_rows(delta.to_pyarrow_table()) == sorted_rows(ratings_table(1))
     for gone in (second, third):
-        assert "no longer holds" in str(storage.problem(root, gone))
-    fourth = publish(root, ratings_table(4))
+        assert "no longer contains" in str(tables.content_problem(root, gone))
+    fourth = publish_ratings(root, ratings_table(4))
     assert fourth.version == 4
-    publishing.restore_head(root, first)
-    assert storage.problem(root, first) is None
+    publish.restore_head(root, first)
+    assert tables.content_problem(root, first) is None
 
 
 def test_the_newest_version_stays_also_where_no_receipt_names_it(lakehouse: Lakehouse) -> None:
     first = ratings(lakehouse, 1)
-    publish(lakehouse.folder, ratings_table(2))
-    publish(lakehouse.folder, ratings_table(3))
+    publish_ratings(lakehouse.folder, ratings_table(2))
+    publish_ratings(lakehouse.folder, ratings_table(3))
     prune(lakehouse, 1)
     assert there(lakehouse, "silver/ratings/_manifests/*.json") == ["0", "2"]
     assert sorted_rows(DeltaTable(str(lakehouse.folder / "silver/ratings")).to_pyarrow_table()) == sorted_rows(
         ratings_table(3)
     )
-    assert storage.problem(lakehouse.folder, first) is None
+    assert tables.content_problem(lakehouse.folder, first) is None
 
 
 def test_rejected_rows_stay_with_the_tables_that_tell_of_them(lakehouse: Lakehouse) -> None:
     root = lakehouse.folder
-    rejected = [publish(root, ratings_table(number), path=layout.quarantine("ratings")) for number in (11, 12, 13)]
+    rejected = [
+        publish_ratings(root, ratings_table(number), path=layout.quarantine("ratings")) for number in (11, 12, 13)
+    ]
     table = ratings(lakehouse, 1)
     remember(lakehouse, "ratings", replace(table, facts={"quarantine_fingerprint": rejected[0].fingerprint}), "r1")
     prune(lakehouse, 1)
@@ -192,13 +194,13 @@ def test_an_entry_whose_content_is_lost_goes_so_that_it_is_rebuilt(lakehouse: La
     victim.unlink()
     prune(lakehouse, 2)
     assert there(lakehouse, "silver/ratings/_memo/*.json") == ["last", "r2"]
-    assert storage.problem(lakehouse.folder, second) is None
+    assert tables.content_problem(lakehouse.folder, second) is None
 
 
 def test_a_table_whose_log_or_manifests_are_damaged_is_left_alone(lakehouse: Lakehouse) -> None:
     ratings(lakehouse, 1)
     ratings(lakehouse, 2)
-    storage.manifest_path(lakehouse.folder / "silver/ratings", 1).write_text("{", encoding="utf-8")
+    manifests.manifest_path(lakehouse.folder / "silver/ratings", 1).write_text("{", encoding="utf-8")
     assert not any(one.what.startswith("silver/ratings: version") for one in retention.plan(lakehouse, 1).removals)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from reco_platform.lakehouse import storage
+from reco_platform.lakehouse import manifests, tables
 from reco_platform.reports import charts, rating_counts
 from reco_platform.reports.run_page import run_page
 from reco_platform.reports.sweep_page import sweep_page
@@ -165,8 +165,8 @@ def test_a_heat_map_marks_the_best_whichever_way_is_better() -> None:
 
 def test_ratings_are_counted_by_month_star_and_movie(tmp_path: Path) -> None:
     table = helpers.ratings_table(rows=40)
-    receipt = helpers.publish(tmp_path, table)
-    counts = rating_counts.count(storage.open_table(tmp_path, receipt, ""))
+    receipt = helpers.publish_ratings(tmp_path, table)
+    counts = rating_counts.count(tables.open_table(tmp_path, receipt, ""))
     assert counts.months == [(2020, 1, 2), (2020, 2, 29), (2020, 3, 9)]
     assert counts.stars == {star / 2: 4 for star in range(1, 11)}
     assert counts.movies.tolist() == [14, 13, 13]
@@ -179,8 +179,8 @@ def test_months_and_stars_without_ratings_are_counted_as_none(tmp_path: Path) ->
     for name, values in columns.items():
         at = table.schema.get_field_index(name)
         table = table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
-    receipt = helpers.publish(tmp_path, table)
-    counts = rating_counts.count(storage.open_table(tmp_path, receipt, ""))
+    receipt = helpers.publish_ratings(tmp_path, table)
+    counts = rating_counts.count(tables.open_table(tmp_path, receipt, ""))
     assert [count for _, _, count in counts.months] == [1, 0, 0, 0, 1]
     assert counts.stars == {1.0: 1, 1.5: 0, 2.0: 1}
 
@@ -199,7 +199,7 @@ def test_a_shelf_has_what_was_known_and_what_was_said_later(tmp_path: Path) -> N
     (tmp_path / "interactions").mkdir()
     file = tmp_path / "interactions" / "part.parquet"
     pa.parquet.write_table(rows, file)
-    opened = storage.Opened(tmp_path / "interactions", storage.Manifest("", 0, {file.name: (0, 0, "")}), None)
+    opened = tables.OpenTable(tmp_path / "interactions", manifests.Manifest("", 0, {file.name: (0, 0, "")}), None)
     best = [{"movie_id": 12, "score": np.float32(4.25), "rank": 1}, {"movie_id": 99, "score": 4.0, "rank": 2}]
     lists = pa.table({"user_id": pa.array([1], pa.int32()), "recommendations": [best]})
     movies = pa.table(

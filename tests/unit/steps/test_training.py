@@ -23,7 +23,7 @@ from reco_platform.models.als.model import Model, read_model
 from reco_platform.pipeline.steps_table import STEPS, possible_inputs, resolve_input
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.steps import training as step
-from reco_platform.steps.model_artifact import publish
+from reco_platform.steps.model_artifact import publish_model
 from support.rating_rows import columns_of, random_rows
 
 INTERACTIONS = Receipt("gold/interactions", "table", "gold/interactions", fingerprint="0123456789abcdef")
@@ -41,7 +41,7 @@ def train(task: Task, rows: pa.Table) -> training.TrainedModel:
 
 
 def published(task: Task, trained: training.TrainedModel, rows: pa.Table) -> tuple[Receipt, Model]:
-    receipt = publish(task, trained, training.training_stats(rows), als_engine.shaping(task.params, "native"))
+    receipt = publish_model(task, trained, training.training_stats(rows), als_engine.shaping(task.params, "native"))
     return receipt, read_model(task.root / receipt.path)
 
 
@@ -69,7 +69,7 @@ def test_a_refit_model_has_a_version_of_its_own(tmp_path: Path) -> None:
     shaping = als_engine.shaping(task.params, "native")
     trained = train(task, rows)
     versions = {
-        publish(task, trained, training.training_stats(rows), trial).facts["model_version"]
+        publish_model(task, trained, training.training_stats(rows), trial).facts["model_version"]
         for trial in (shaping, shaping | {"refit": True})
     }
     assert len(versions) == 2

@@ -24,7 +24,7 @@ from reco_platform.engine.task import Task
 from reco_platform.evaluation.evaluate import evaluate
 from reco_platform.evaluation.settings import Settings
 from reco_platform.evaluation.user_sums import metric_values
-from reco_platform.lakehouse import publishing
+from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import engine as als_engine
 from reco_platform.pipeline.steps_table import STEPS, SWEEP_STEPS
@@ -218,9 +218,9 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
     """A trial with the folds of `drawn`."""
     folder = tmp_path / "sweeps" / "data"
     if not folder.is_dir():
-        staging = publishing.staging_folder(folder)
+        staging = publish.create_staging_folder(folder)
         found = sweep_data.write(sweep_data.collected(*drawn()), staging)
-        publishing.publish_folder(staging, folder, fingerprint=found, rows=1000)
+        publish.publish_folder(staging, folder, fingerprint=found, rows=1000)
     fingerprint = next((folder / "_manifests").glob("*.json")).stem
     data = Receipt("sweeps/data", "folder", "sweeps/data", "npy", None, 1000, "", fingerprint)
     sweep = asked(**{"rank": 4, "max_iter": 6, "evaluation_k": "5", **params})
@@ -309,7 +309,7 @@ def test_a_training_that_dies_is_a_failed_trial(
     task = task_in(tmp_path)
     monkeypatch.setattr(project, "ROOT", tmp_path)
     receipt = trial.run_fit(task, [])
-    assert receipt.failed and not receipt.lasting
+    assert receipt.failed and not receipt.is_reusable
     assert said in json.loads((tmp_path / receipt.path).read_text())["error"]
     runner.finish(task, receipt, 0.0)
     assert not list(tmp_path.rglob("_memo/result/*")), "a failed result must not be restored"
