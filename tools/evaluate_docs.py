@@ -28,7 +28,7 @@ from reco_platform.core.errors import report_errors
 from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.evaluation.evaluate import evaluate
 from reco_platform.evaluation.settings import settings_from_params
-from reco_platform.lakehouse import 
+from reco_platform.lakehouse import tables
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
 from reco_platform.reports.text_summary import interval

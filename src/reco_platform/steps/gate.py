@@ -14,7 +14,7 @@ from reco_platform.evaluation.champion_gate import (
     decide_without_comparison,
     decide_without_factors,
 )
-from reco_platform.lakehouse import 
+from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import difference, read_model
 from reco_platform.tracking import client as tracking
