@@ -32,22 +32,22 @@ gold: ## everything: tables, model, recommendations, metrics, report (demo data 
 silver: ## the cleaned tables
 bronze: ## the CSV files
 gold silver bronze:
-	@$(BIN)/snakemake --cores $(CORES) $@ $(ARGS)
+	@$(BIN)/reco $@ --cores $(CORES) $(ARGS)
 
 sweep: setup ## a sweep: make sweep ARGS="--config rank=10,50 reg_param=0.05,0.1", or ARGS="--configfile FILE"
-	@$(BIN)/snakemake --cores $(CORES) $@ $(ARGS)
+	@$(BIN)/reco sweep --run --cores $(CORES) $(ARGS)
 
 validate: setup ## check every layer of the lakehouse
-	@$(BIN)/python tools/run_pipeline.py validate $(ARGS)
+	@$(BIN)/reco validate $(ARGS)
 
 explain: setup ## what a result was made from, and what differs now: make explain ARGS=model
-	@$(BIN)/python tools/run_pipeline.py explain $(ARGS)
+	@$(BIN)/reco explain $(ARGS)
 
 reproduce: setup ## rebuild an earlier run in a scratch folder and compare: make reproduce ARGS=MODEL_VERSION
-	@$(BIN)/python tools/reproduce.py $(ARGS)
+	@$(BIN)/reco reproduce $(ARGS)
 
 promote: setup ## make a registered model the champion: make promote MODEL_VERSION=6eab05d6-5d7885f9
-	@$(BIN)/python tools/promote.py $(if $(MODEL_VERSION),"$$MODEL_VERSION") $(ARGS)
+	@$(BIN)/reco promote $(if $(MODEL_VERSION),"$$MODEL_VERSION") $(ARGS)
 
 mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	@mkdir -p results/mlflow
@@ -56,13 +56,13 @@ mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	  $(BIN)/mlflow server --host 127.0.0.1 --port 5000
 
 history: setup ## Spark's pages on jobs that are over, at http://127.0.0.1:18080: make history LAKEHOUSE=FOLDER
-	@$(BIN)/python tools/history.py $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$$LAKEHOUSE")
+	@$(BIN)/reco history $(ARGS) $(if $(LAKEHOUSE),--config lakehouse="$$LAKEHOUSE")
 
-cluster: setup ## a Spark cluster on this machine, a master and two workers: snakemake --profile profiles/cluster gold
-	@$(BIN)/python tools/cluster.py start $(ARGS)
+cluster: setup ## a Spark cluster on this machine, a master and two workers: reco gold --profile profiles/cluster
+	@$(BIN)/reco cluster start $(ARGS)
 
 cluster-stop: setup ## end the cluster of this machine
-	@$(BIN)/python tools/cluster.py stop $(ARGS)
+	@$(BIN)/reco cluster stop $(ARGS)
 
 cluster-test: setup ## the pipeline on a cluster of this machine against the same in one process
 	@$(BIN)/python -m pytest -q -m cluster $(ARGS)
@@ -71,7 +71,7 @@ airflow-env: setup # the environment of Airflow, where it is not there yet
 	@$(PYTHON) tools/bootstrap.py airflow
 
 airflow: airflow-env ## the pipeline on a schedule: Airflow's scheduler and pages, at http://127.0.0.1:8082
-	@$(BIN)/python tools/airflow_server.py serve $(ARGS)
+	@$(BIN)/reco airflow serve $(ARGS)
 
 airflow-test: airflow-env ## the tests of the DAG, in a real Airflow
 	@$(BIN)/python -m pytest -q -m airflow tests/airflow $(ARGS)
@@ -105,14 +105,14 @@ format: setup ## lay the code out
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/snakefmt Snakefile rules
 
-docs: setup ## write what is generated: config.yaml, config.schema.json, docs/configuration.md, docs/contracts.md
-	@$(BIN)/python -m reco_platform.cli.generated_docs
+docs: setup ## write the generated files: defaults, schemas, pages of docs
+	@$(BIN)/reco docs
 
 evaluate-docs: setup ## the tables of docs/evaluation.md anew: make evaluate-docs DATA=folder/of/ml-latest-small
 	@$(BIN)/python tools/evaluate_docs.py --data $(DATA)
 
 sql: setup ## Spark SQL over the Delta tables: make sql ARGS='"SELECT count(*) FROM ratings"'
-	@$(BIN)/python tools/sql.py $(ARGS)
+	@$(BIN)/reco sql $(ARGS)
 
 bench: setup ## beside plain PySpark, LensKit and implicit: make bench SIZE=1m|5m|25m, or DATASET=ml-25m
 	@$(BIN)/python benchmarks/run.py --dataset $(DATASET) --repeats $(REPEATS) $(ARGS)
@@ -130,6 +130,6 @@ lock: setup ## pin the packages of envs/*.in anew
 	@tools/lock.sh
 
 clean: ## remove everything that the pipeline made (not the virtual environment)
-	@if [ -e results/cluster/cluster.json ]; then $(BIN)/python tools/cluster.py stop; fi
+	@if [ -e results/cluster/cluster.json ]; then $(BIN)/reco cluster stop; fi
 	find results -mindepth 1 ! -name README.md -delete
 	rm -rf .snakemake

@@ -8,6 +8,7 @@ Only the standard library, and no syntax newer than Python 3.6 before the versio
 import ast
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -64,7 +65,23 @@ def ensure(venv, complete=lambda: None):
 
 def add_project():
     write(os.path.join(site_packages(PROJECT), "reco_platform.pth"), os.path.abspath("src"))
+    write_command()
     step("Delta's jars", [python(PROJECT), "-m", "reco_platform.spark.jars"])
+
+
+def write_command():
+    """The command `reco`, as pip writes it: the shell finds Python, whose path may be long or contain spaces."""
+    lines = [
+        "#!/bin/sh",
+        "'''exec' {} \"$0\" \"$@\"".format(shlex.quote(os.path.abspath(python(PROJECT)))),
+        "' '''",
+        "import sys",
+        "from reco_platform.cli.main import main",
+        "sys.exit(main())",
+    ]
+    command = os.path.join(PROJECT, "bin", "reco")
+    write(command, "\n".join(lines) + "\n")
+    os.chmod(command, 0o755)  # noqa: S103  # a program
 
 
 def ensure_kernels():

@@ -148,12 +148,12 @@ class Verify(ProjectTask):
 
 
 def target(task_id: str, name: str, hours: int) -> ProjectTask:
-    program = [".venv/bin/snakemake", "--cores", "all", name]
+    program = [".venv/bin/reco", name, "--cores", "all"]
     return ProjectTask(task_id=task_id, program=program, execution_timeout=timedelta(hours=hours))
 
 
 def verify(task_id: str, layer: str) -> Verify:
-    program = [".venv/bin/python", "tools/run_pipeline.py", "validate", "--layer", layer, "--json"]
+    program = [".venv/bin/reco", "validate", "--layer", layer, "--json"]
     return Verify(task_id=task_id, program=program, execution_timeout=timedelta(hours=1))
 
 

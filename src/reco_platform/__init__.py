@@ -1,1 +1,45 @@
-"""A reproducible recommendation pipeline: MovieLens CSV to silver tables, an ALS model and top-N lists."""
+"""A reproducible recommendation pipeline: MovieLens CSV to silver tables, an ALS model and top-N lists.
+
+The names below are public. Everything else in the package is internal and may change in any version.
+
+```python
+import reco_platform
+
+lakehouse = reco_platform.open("results/demo")
+ratings = lakehouse.table("ratings", columns=["user_id", "movie_id", "rating"]).to_pandas()
+ndcg = lakehouse.metrics()["evaluation"]["ranking"]
+```
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reco_platform.config.load import load_config
+    from reco_platform.core.errors import RecoError
+    from reco_platform.pipeline.reader import OpenLakehouse
+    from reco_platform.pipeline.reader import open_lakehouse as open
+
+__version__ = "0.1.0"
+__all__ = ["OpenLakehouse", "RecoError", "__version__", "load_config", "open"]
+
+EXPORTS = {
+    "open": ("reco_platform.pipeline.reader", "open_lakehouse"),
+    "OpenLakehouse": ("reco_platform.pipeline.reader", "OpenLakehouse"),
+    "RecoError": ("reco_platform.core.errors", "RecoError"),
+    "load_config": ("reco_platform.config.load", "load_config"),
+}
+"""Where the public names are defined: each module is imported at the first use, since they import large packages."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = EXPORTS[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -81,7 +81,7 @@ def test_a_run_makes_gold_of_the_environment_and_of_parameters_which_win_over_it
     assert run.states == dict.fromkeys(TASKS, "success")
     assert {name: found["errors"] for name, found in run.findings.items()} == {VERIFY_SILVER: [], VERIFY_GOLD: []}
     assert "[train_als] made gold/models/als/" in run.output, "what a step says is in the task's log"
-    assert "MLFLOW_TRACKING_URI=*** .venv/bin/snakemake --cores" in run.output and "me:secret" not in run.output
+    assert "MLFLOW_TRACKING_URI=*** .venv/bin/reco silver --cores" in run.output and "me:secret" not in run.output
     lakehouse = Path(given["LAKEHOUSE_PATH"])
     resolved = json.loads((lakehouse / "config.resolved.json").read_text("utf-8"))
     found = {key: resolved[key] for key in (

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +21,7 @@ import pytest
 from reco_platform.spark import cluster
 from reco_platform.spark.cluster import LocalCluster
 from support.listening import heard_only_here
-from support.project import Project, Run, wait_for
+from support.project import RECO, Project, Run, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
@@ -52,7 +51,7 @@ class Here:
 
 def tool(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "tools/cluster.py", *words], cwd=project.root,
+        [*RECO, "cluster", *words], cwd=project.root,
         env=project.environment({"PYTHONPATH": "src"}), capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from chaos import crashes
 from chaos.crashes import EVERY_STEP, CrashTest, Kill, Scenario, processes_in
 from reco_platform.core import os_limits
 from reco_platform.engine import cleanup, journal
-from support.project import Project, wait_for
+from support.project import RECO, Project, wait_for
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.usefixtures("heeding")]
 ENDED_WITHIN = 10  # seconds: what docs/operations.md promises
@@ -116,7 +116,7 @@ def test_a_stopped_run_ends_its_steps_and_says_how_to_go_on(
     command = built.command(rank=200, max_iter=200)
     if by_tool:
         pairs = command[command.index("--config") :]
-        command = [sys.executable, "tools/run_pipeline.py", "train", "--run", "--cores", "2", *pairs]
+        command = [*RECO, "train", "--run", "--cores", "2", *pairs]
     process = subprocess.Popen(
         command, cwd=built.root, env=built.environment({"PYTHONPATH": "src"} if by_tool else {}), text=True,
         start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -123,7 +123,7 @@ def test_a_run_with_hostile_names_works_and_runs_nothing_of_them(tmp_path: Path)
     assert [path.name for path in project.path("results").iterdir() if path.name != "README.md"] == [WELCOME]
     again = project.gold("silver", folder=WELCOME, **values)
     assert again.worked == set()
-    checked = project.tool("run_pipeline", "validate", **values)
+    checked = project.reco("validate", **values)
     assert "silver" in checked.output
     braces = project.snakemake("silver", **{**values, "lakehouse": "results/{x}"})
     assert braces.code == 2

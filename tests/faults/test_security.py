@@ -221,14 +221,14 @@ def test_hostile_files_in_a_lakehouse_run_nothing_and_are_made_anew(built: Proje
     (side,) = lakehouse.glob("gold/models/als/*/userFactors/*.parquet")
     side.write_bytes(hostile.npy(mark))
     for words in (("status",), ("explain",), ("validate", "--deep")):
-        said = built.tool("run_pipeline", *words)
+        said = built.reco(*words)
         assert "Traceback" not in said.output, said.output
     assert said.code == 1 and side.name in said.output
     run = built.gold("gold", "--forcerun", "train_als", "silver_tags")
     assert "Traceback" not in run.output and not mark.exists()
     assert {"silver_movies", "silver_tags", "train_als"} <= run.worked
     assert fingerprints(built) == before
-    assert built.tool("run_pipeline", "validate", "--deep").code == 0
+    assert built.reco("validate", "--deep").code == 0
 
 
 # --- packages, jars and rules

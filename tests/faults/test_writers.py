@@ -33,7 +33,7 @@ def test_of_two_checkouts_on_one_lakehouse_the_second_is_told_and_finds_the_work
     again = other.snakemake(rank=5, lakehouse=lake)
     assert again.code == 0, again.output
     assert built.receipts() == made
-    assert other.tool("run_pipeline", "validate", "--deep", rank=5, lakehouse=lake).code == 0
+    assert other.reco("validate", "--deep", rank=5, lakehouse=lake).code == 0
 
 
 def test_rows_that_another_program_appends_during_training_reach_no_result_and_are_named(
@@ -51,7 +51,7 @@ def test_rows_that_another_program_appends_during_training_reach_no_result_and_a
     assert {"train_als", "recommend", "run_metrics"} <= wanted
     assert built.receipts() == undisturbed.receipts()
 
-    bad = built.tool("run_pipeline", "validate", rank=5, max_iter=4)
+    bad = built.reco("validate", rank=5, max_iter=4)
     assert bad.code == 1
     assert "silver/ratings was written by another program: its newest version is not 0" in bad.output
     said = built.gold(rank=5, max_iter=4)
@@ -93,11 +93,11 @@ def test_a_foreign_table_is_refused_before_any_job_and_replaced_only_if_asked(bu
     shutil.rmtree(movies)
     movies.mkdir()
     pq.write_table(FOREIGN, movies / "data.parquet")
-    forced = built.tool("run_pipeline", "train", "--run", "--cores", "2", "--force-overwrite")
+    forced = built.reco("train", "--run", "--cores", "2", "--force-overwrite")
     assert forced.code == 0, forced.output
     assert forced.stdout.splitlines()[0].endswith("force_overwrite=true")
     assert built.receipts() == first, "both tables were made anew, in an empty folder"
-    assert built.tool("run_pipeline", "validate", "--deep").code == 0
+    assert built.reco("validate", "--deep").code == 0
     assert built.gold().worked == set(), "no step knows of the force"
 
 

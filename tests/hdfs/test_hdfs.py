@@ -87,7 +87,7 @@ def test_nothing_is_done_twice_and_another_machine_restores_all(project: Project
 
 
 def test_versions_validation_and_damage_work_as_in_a_folder(project: Project, hdfs: Hdfs) -> None:
-    ok = project.tool("run_pipeline", "validate", "--deep", lakehouse=lake(hdfs))
+    ok = project.reco("validate", "--deep", lakehouse=lake(hdfs))
     assert ok.code == 0 and "Validation passed" in ok.output
     other = project.gold(folder=records(hdfs).name, lakehouse=lake(hdfs), test_fraction=0.3)
     assert {"interactions", "train_als"} <= other.worked and "silver_ratings" not in other.worked
@@ -99,12 +99,12 @@ def test_versions_validation_and_damage_work_as_in_a_folder(project: Project, hd
     content = file.read_bytes()
     try:
         file.write_bytes(content[:-5] + b"x" + content[-4:])
-        bad = project.tool("run_pipeline", "validate", "--json", lakehouse=lake(hdfs))
+        bad = project.reco("validate", "--json", lakehouse=lake(hdfs))
         assert bad.code == 1
         assert any("checksum differs" in error for error in json.loads(bad.output)["errors"])
     finally:
         file.write_bytes(content)
-    assert project.tool("run_pipeline", "validate", lakehouse=lake(hdfs)).code == 0
+    assert project.reco("validate", lakehouse=lake(hdfs)).code == 0
 
 
 def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project, hdfs: Hdfs) -> None:

@@ -182,7 +182,7 @@ def test_a_refit_model_serves_and_the_other_is_judged_and_new_users_get_popular_
     assert {row["model_version"] for row in lists} == {found["served_version"]}
     assert {row["user_id"] for row in lists} == {row["user_id"] for row in rows}, "a refit model knows all users"
     assert table(built, "gold/recommendations_fallback").num_rows == 0
-    assert built.tool("run_pipeline", "validate", refit="true", fallback_lists="true").code == 0
+    assert built.reco("validate", refit="true", fallback_lists="true").code == 0
     built.gold(fallback_lists="true")
     known = {row["user_id"] for row in rows if row["fold"] != "test"}
     fallback = table(built, "gold/recommendations_fallback").to_pylist()

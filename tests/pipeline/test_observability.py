@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from reco_platform.engine.openlineage import lineage_path
 from reco_platform.engine.run_summary import path_of
 from support.listening import heard_only_here
 from support.openlineage_model import checked
-from support.project import Project, Run, wait_for
+from support.project import RECO, Project, Run, wait_for
 
 pytestmark = pytest.mark.pipeline
 
@@ -164,7 +163,7 @@ def test_a_run_without_a_stale_step_says_so_and_one_that_is_killed_stays_under_w
 
 def test_sparks_history_server_shows_a_step_whose_event_log_was_kept(built: Project) -> None:
     before = built.receipts()
-    none = built.tool("history")
+    none = built.reco("history")
     assert none.code == 1 and "no event logs of Spark" in none.output and "Traceback" not in none.output
     for path in (built.lakehouse() / "silver" / "tags").rglob("*"):
         if path.is_file():
@@ -174,10 +173,10 @@ def test_sparks_history_server_shows_a_step_whose_event_log_was_kept(built: Proj
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        taken = built.tool("history", "--port", str(port))
+        taken = built.reco("history", "--port", str(port))
         assert taken.code == 1 and f"port {port} of 127.0.0.1 cannot be used" in taken.output
     server = subprocess.Popen(
-        [sys.executable, "tools/history.py", "--port", str(port), "--config", "lakehouse=results/small"],
+        [*RECO, "history", "--port", str(port), "--config", "lakehouse=results/small"],
         cwd=built.root, env=built.environment({"PYTHONPATH": "src"}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:

@@ -61,9 +61,9 @@ def test_a_two_by_two_sweep_then_gold_from_its_best_then_nothing_to_do(built: Pr
     assert built.receipts() == before
     assert not [path for path, text in before.items() if "seconds" in text or "peak_memory" in text]
 
-    valid = built.tool("run_pipeline", "validate", "--layer", "sweeps", "--deep")
+    valid = built.reco("validate", "--layer", "sweeps", "--deep")
     assert valid.code == 0 and "4 of 4 trials hold what their receipts say" in valid.output, valid.output
-    made = json.loads(built.tool("run_pipeline", "explain", "sweeps/mine", "--json", rank=9).stdout)
+    made = json.loads(built.reco("explain", "sweeps/mine", "--json", rank=9).stdout)
     assert len(made["inputs"]) == 4 and made["differs_now"] == []
     assert {trial["step"] for trial in made["inputs"]} == {"trial"}
     assert all(trial["differs_now"] == [] and trial["inputs"][0]["step"] == "sweep_data" for trial in made["inputs"])

@@ -10,23 +10,23 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 
+from reco_platform.cli.verbs import VERBS
 from reco_platform.config.load import load_config
 from reco_platform.config.model import ENVIRONMENT
 from reco_platform.config.secrets import redact_value
-from support.project import QUICK, Project, Run, foreseen
+from support.project import QUICK, RECO, Project, Run, foreseen
 
 pytestmark = pytest.mark.pipeline
 
 
 def test_validate_passes_on_an_undamaged_lakehouse(built: Project) -> None:
-    run = built.tool("run_pipeline", "validate", "--deep")
+    run = built.reco("validate", "--deep")
     assert run.code == 0, run.output
     for line in (
         "[INFO] Lakehouse path: results/small",
@@ -60,7 +60,7 @@ def test_validate_passes_on_an_undamaged_lakehouse(built: Project) -> None:
 def test_validate_names_what_is_missing(built: Project, damaged: str, named: str) -> None:
     path = built.lakehouse() / damaged
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    run = built.tool("run_pipeline", "validate")
+    run = built.reco("validate")
     assert run.code == 1
     assert any("[ERROR]" in line and named in line for line in run.output.splitlines()), run.output
     assert "[SUCCESS]" not in run.output
@@ -73,23 +73,23 @@ def test_validate_deep_finds_one_changed_byte(built: Project) -> None:
     content[len(content) // 2] ^= 1
     victim.write_bytes(bytes(content))
     os.utime(victim, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert built.tool("run_pipeline", "validate").code == 0, "same size and time: only a deep look can tell"
-    deep = built.tool("run_pipeline", "validate", "--deep")
+    assert built.reco("validate").code == 0, "same size and time: only a deep look can tell"
+    deep = built.reco("validate", "--deep")
     assert deep.code == 1
     assert victim.name in deep.output
 
 
 def test_validate_one_layer_as_json(built: Project) -> None:
     shutil.rmtree(built.lakehouse() / "silver" / "movies")
-    silver = built.tool("run_pipeline", "validate", "--layer", "silver", "--json")
+    silver = built.reco("validate", "--layer", "silver", "--json")
     assert silver.code == 1
     assert any("silver/movies" in error for error in json.loads(silver.output)["errors"])
-    gold = built.tool("run_pipeline", "validate", "--layer", "gold", "--json")
+    gold = built.reco("validate", "--layer", "gold", "--json")
     assert (gold.code, json.loads(gold.output)["passed"]) == (0, True)
 
 
 def test_spark_with_deltas_own_jars_reads_the_tables_and_their_history(built: Project) -> None:
-    run = built.tool(
+    run = built.reco(
         "sql", "DESCRIBE HISTORY {ratings}", "SELECT count(*) AS n, 'rows' AS what FROM recommendations_als"
     )
     assert run.code == 0, run.output
@@ -99,15 +99,15 @@ def test_spark_with_deltas_own_jars_reads_the_tables_and_their_history(built: Pr
 
 
 def test_etl_and_train_print_the_command_and_run_it_only_when_told(built: Project) -> None:
-    printed = built.tool("run_pipeline", "train", top_n=7)
+    printed = built.reco("train", top_n=7)
     assert printed.code == 0
     assert "snakemake --cores all gold --config" in printed.output and "top_n=7" in printed.output
     assert len(built.journals()) == 1
-    ran = built.tool("run_pipeline", "etl", "--cores", "2", env={"RUN_LOCAL": "1"})
+    ran = built.reco("etl", "--cores", "2", env={"RUN_LOCAL": "1"})
     assert ran.code == 0
     assert "Nothing to be done" in ran.output
-    assert "Nothing to be done" in built.tool("run_pipeline", "train", "--run", "--cores", "2").output
-    sweep = built.tool("run_pipeline", "sweep", rank="2,4", mlflow_tracking_uri="http://me:secret@host")
+    assert "Nothing to be done" in built.reco("train", "--run", "--cores", "2").output
+    sweep = built.reco("sweep", rank="2,4", mlflow_tracking_uri="http://me:secret@host")
     assert sweep.code == 0
     assert "sweep --config" in sweep.output and "rank=2,4" in sweep.output and "secret" not in sweep.output
 
@@ -137,7 +137,7 @@ def test_a_wrong_configuration_stops_before_any_job_and_without_a_stack_trace(
 
 
 def test_explain_goes_back_to_bronze_and_says_what_differs_now(built: Project) -> None:
-    run = built.tool("run_pipeline", "explain", "run_metrics", "--json", rank=9)
+    run = built.reco("explain", "run_metrics", "--json", rank=9)
     made = json.loads(run.stdout)
     assert made["differs_now"] == ["rank 4 -> 9"]
     by_name = {one["name"]: one for one in walk(made)}
@@ -145,11 +145,11 @@ def test_explain_goes_back_to_bronze_and_says_what_differs_now(built: Project) -
     assert by_name["ratings.csv"]["fingerprint"] == built.receipt("bronze/movielens/small/ratings")["fingerprint"]
     assert by_name["ratings"]["version"] == 0
     assert by_name["interactions"]["differs_now"] == []
-    text = built.tool("run_pipeline", "explain").output
+    text = built.reco("explain").output
     assert "NOW DIFFERENT" not in text
     assert "silver/movies, delta version 0" in text
     assert "gate: gold/metrics/_gate/gate_" in text
-    unknown = built.tool("run_pipeline", "explain", "modle")
+    unknown = built.reco("explain", "modle")
     assert unknown.code == 2 and "did you mean model?" in unknown.output and unknown.stdout == ""
 
 
@@ -163,18 +163,18 @@ def test_an_earlier_run_is_reproduced_from_the_versions_it_was_made_from(built: 
     built.path("data/ratings.csv").write_text("".join(lines[:-30]), "utf-8")
     built.gold(rank=5)
     assert built.receipt("silver/ratings")["version"] == 1
-    run = built.tool("reproduce", then)
+    run = built.reco("reproduce", then)
     assert run.code == 0, run.output
     assert run.output.count("  equal ") == 6
     assert f"[SUCCESS] {then} was reproduced" in run.output
 
     built.edit("src/reco_platform/models/als/native.py", "(seed, 0)", "(seed, 2)")
-    changed = built.tool("reproduce", then)
+    changed = built.reco("reproduce", then)
     assert changed.code == 1
     assert "DIFFERENT  model" in changed.output and "code has changed" in changed.output
     assert "equal      interactions" in changed.output
 
-    unknown = built.tool("reproduce", "nosuch")
+    unknown = built.reco("reproduce", "nosuch")
     assert unknown.code != 0 and then in unknown.output
 
 
@@ -206,7 +206,7 @@ def test_too_many_rejected_rows_stop_before_anything_is_published(built: Project
     assert "more than max_reject_share=0.05" in run.output
     report = json.loads((built.lakehouse() / "silver/_reports/quality_ratings_small.json").read_text("utf-8"))
     assert report["passed"] is False and report["rejected_by_reason"]["rating_out_of_range"] == 404
-    assert built.tool("run_pipeline", "validate").code == 1
+    assert built.reco("validate").code == 1
 
 
 # --- the command line
@@ -214,28 +214,27 @@ def test_too_many_rejected_rows_stop_before_anything_is_published(built: Project
 
 def plain(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The tool without a project of its own."""
-    command = [sys.executable, "tools/run_pipeline.py", *words]
+    command = [*RECO, *words]
     environment = {**os.environ, "PYTHONPATH": "src", **(env or {})}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_every_command_has_help_with_examples_and_exit_codes() -> None:
-    names = [*COMMANDS, ""]
-    for name in names:
+    for name in [*VERBS, ""]:
         run = plain(*([name] if name else []), "--help")
         assert run.returncode == 0
-        assert "exit codes:" in run.stdout and (not name or f"tools/run_pipeline.py {name}" in run.stdout), name
-
-
-COMMANDS = ("etl", "train", "sweep", "validate", "status", "explain", "clean", "prune", "completion")
+        assert "exit codes:" in run.stdout and (not name or f"reco {name}" in run.stdout), name
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "required: COMMAND"),
-        (("trian",), "invalid choice: 'trian'"),
-        (("validate", "--layer", "platinum"), "invalid choice: 'platinum'"),
+        ((), "Missing command"),
+        (("trian",), "there is no command 'trian'; did you mean train?"),
+        (("validate", "--layer", "platinum"), "'platinum' is not one of 'bronze', 'silver', 'gold', 'sweeps'"),
+        (("validate", "--layr", "silver"), "No such option '--layr'. Did you mean '--layer'?"),
+        (("validate", "silver"), "unexpected extra argument"),
+        (("status", "--dir", "nowhere"), "nowhere: there is no such folder"),
         (("status", "--config", "rank"), "expected KEY=VALUE"),
         (("etl", "--config", "rank=many"), "rank='many'"),
         (("sweep", "--config", "rank=10,many"), "rank='many'"),
@@ -250,20 +249,32 @@ def test_a_wrong_command_ends_with_2_and_says_why_on_stderr(words: tuple[str, ..
     assert said in run.stderr and "Traceback" not in run.stderr
 
 
-def test_bash_completes_commands_options_choices_and_keys() -> None:
+@pytest.fixture
+def on_path(tmp_path: Path) -> dict[str, str]:
+    """An environment in which `reco` is on the PATH."""
+    program = tmp_path / "bin" / "reco"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(RECO)} "$@"\n', "utf-8")
+    program.chmod(0o755)
+    return {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": "src"}
+
+
+def test_bash_completes_commands_options_choices_and_keys(on_path: dict[str, str]) -> None:
     script = plain("completion", "bash").stdout
     lines = {
-        "tools/run_pipeline.py va": {"validate"},
-        "tools/run_pipeline.py validate --la": {"--layer"},
-        "tools/run_pipeline.py validate --layer si": {"silver"},
-        "tools/run_pipeline.py train --config ran": {"rank="},
-        "tools/run_pipeline.py completion z": {"zsh"},
+        "reco va": {"validate"},
+        "reco validate --la": {"--layer"},
+        "reco validate --layer si": {"silver"},
+        "reco train --config ran": {"rank="},
+        "reco gold --config rank=4 top_": {"top_n="},
+        "reco explain rat": {"ratings"},
+        "reco completion z": {"zsh"},
     }
     for line, expected in lines.items():
-        assert completed(script, line) == expected, line
+        assert completed(script, line, on_path) == expected, line
 
 
-def completed(script: str, line: str) -> set[str]:
+def completed(script: str, line: str, env: dict[str, str]) -> set[str]:
     """What bash offers at the end of a line, asked as the TAB key does."""
     words = line.split()
     ask = f"""
@@ -271,23 +282,23 @@ def completed(script: str, line: str) -> set[str]:
     source /dev/stdin <<'SCRIPT'
 {script}
 SCRIPT
-    completer=$(complete -p run_pipeline.py | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
+    completer=$(complete -p reco | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
     COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}
     COMP_LINE={line!r}; COMP_POINT={len(line)}
     $completer {words[0]} {words[-1]} {words[-2]}
     printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    run = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    run = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False, env=env)
+    assert (run.returncode, run.stderr) == (0, "")
     return set(run.stdout.split())
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
 def test_zsh_takes_the_completion() -> None:
     script = plain("completion", "zsh").stdout
-    lines = f"autoload -U compinit; compinit -u -D; eval {shlex.quote(script)}; print $_comps[run_pipeline.py]"
+    lines = f"autoload -U compinit; compinit -u -D; eval {shlex.quote(script)}; print $_comps[reco]"
     run = subprocess.run(["zsh", "-fc", lines], capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stderr) == (0, "") and "run_pipeline" in run.stdout
+    assert (run.returncode, run.stderr) == (0, "") and "reco" in run.stdout
 
 
 # --- clean
@@ -298,7 +309,7 @@ def on_terminal(project: Project, answer: str, *words: str) -> tuple[int, str]:
     ours, theirs = pty.openpty()
     pairs = [f"{key}={value}" for key, value in QUICK.items()]
     process = subprocess.Popen(
-        [sys.executable, "tools/run_pipeline.py", *words, "--config", *pairs],
+        [*RECO, *words, "--config", *pairs],
         cwd=project.root, env=project.environment({"PYTHONPATH": "src"}), stdin=theirs,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -314,11 +325,11 @@ def test_clean_lists_asks_and_removes_only_what_the_pipeline_made(built: Project
     code, said = on_terminal(built, "n\n", "clean")
     assert code == 1 and "Remove all this? [y/N]" in said and "nothing was removed" in said
     assert re.search(r"\d kB  silver/ratings", said) and "in all" in said
-    refused = built.tool("run_pipeline", "clean")
+    refused = built.reco("clean")
     assert refused.code == 2 and "there is no terminal" in refused.output
     with (lakehouse / ".lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        held = built.tool("run_pipeline", "clean", "--yes")
+        held = built.reco("clean", "--yes")
         assert held.code == 1 and "another run holds results/small" in held.output
     assert built.receipts() == before
 
@@ -330,10 +341,10 @@ def test_clean_lists_asks_and_removes_only_what_the_pipeline_made(built: Project
     assert built.receipts() == before, "the same comes out"
     assert "silver_ratings" not in again.worked
     (lakehouse / "notes.txt").write_text("mine")
-    run = built.tool("run_pipeline", "clean", "--yes")
+    run = built.reco("clean", "--yes")
     assert run.code == 0 and "left, as not made by it: notes.txt" in run.output
     assert [path.name for path in lakehouse.iterdir() if path.name != ".lock"] == ["notes.txt"]
-    assert built.tool("run_pipeline", "clean", "--yes", lakehouse="results/none").code == 0
+    assert built.reco("clean", "--yes", lakehouse="results/none").code == 0
 
 
 # --- retention
@@ -347,13 +358,13 @@ def test_prune_keeps_the_newest_versions_and_all_that_receipts_name(built: Proje
     built.path("data/ratings.csv").write_text("".join(data), "utf-8")
     built.gold()  # back to the first: the current version is the oldest, and Delta's newest a restored one
     before = built.receipts()
-    three = built.tool("run_pipeline", "prune", retain_versions=3)
+    three = built.reco("prune", retain_versions=3)
     assert "Model versions that go:   none" in three.output
-    assert "everything is kept" in built.tool("run_pipeline", "prune").output
-    listed = built.tool("run_pipeline", "prune", retain_versions=1)
+    assert "everything is kept" in built.reco("prune").output
+    listed = built.reco("prune", retain_versions=1)
     assert listed.code == 0 and "nothing was removed; --yes removes it" in listed.output
     assert len(list(built.lakehouse().glob("gold/models/als/[!._]*"))) == 3
-    run = built.tool("run_pipeline", "prune", "--yes", retain_versions=1)
+    run = built.reco("prune", "--yes", retain_versions=1)
     assert run.code == 0, run.output
     lakehouse = built.lakehouse()
     for pattern in ("gold/models/als/[!._]*", "gold/baselines/als_plain/[!._]*", "gold/metrics/run_metrics_*.json",
@@ -364,7 +375,7 @@ def test_prune_keeps_the_newest_versions_and_all_that_receipts_name(built: Proje
         left = {path for path in (lakehouse / table).rglob("*.parquet") if "_delta_log" not in path.parts}
         assert len(DeltaTable(str(lakehouse / table)).file_uris()) == len(left), table
     assert built.receipts() == before
-    assert built.tool("run_pipeline", "validate", "--deep").code == 0
+    assert built.reco("validate", "--deep").code == 0
     assert "Nothing to be done" in built.gold().output
     status = built.status(rank=5)
     assert "works" in {one["state"] for one in status["steps"] if one["step"] == "train_als"}, "its memo went"
@@ -430,7 +441,7 @@ def test_a_bad_variable_is_named_and_nothing_runs(built: Project, way: str) -> N
 
     def run(env: dict[str, str]) -> Run:
         if way == "tool":
-            return built.tool("run_pipeline", "train", "--run", "--cores", "2", env=env, **BY_VARIABLE_ALONE)
+            return built.reco("train", "--run", "--cores", "2", env=env, **BY_VARIABLE_ALONE)
         return built.snakemake(env=env, **BY_VARIABLE_ALONE)
 
     several = run(BAD)
@@ -478,4 +489,4 @@ def test_the_designs_layout_is_all_there_under_lakehouse_path_and_status_knew(bu
     )
     assert (lake / f"reports/{version}.html").is_file()
     assert not built.status(env=env)["stale"]
-    assert built.tool("run_pipeline", "validate", "--deep", env=env).code == 0
+    assert built.reco("validate", "--deep", env=env).code == 0

@@ -263,12 +263,12 @@ def test_a_worse_model_stays_challenger_a_better_one_replaces_the_champion_and_p
     assert f"gate     became champion: better than champion {first}" in better.output
     assert champion() == best and gate(built)["difference"]["high"] < 0
 
-    promoted = built.tool("promote", challenger, env=env, registered_model=name)
+    promoted = built.reco("promote", challenger, env=env, registered_model=name)
     assert promoted.code == 0, promoted.output
     assert f"{challenger} is now the champion of {name}; it replaces {best}" in promoted.output
     assert champion() == challenger
     assert len(runs(store, model_version=challenger)) == 1
-    unknown = built.tool("promote", "no-such", env=env, registered_model=name)
+    unknown = built.reco("promote", "no-such", env=env, registered_model=name)
     assert unknown.code == 1 and best in unknown.output and "Traceback" not in unknown.output
 
 
@@ -283,7 +283,7 @@ def test_a_model_whose_factors_were_changed_in_the_store_is_not_promoted_until_t
     users = read_model(side.parent).users
     shutil.rmtree(side)
     write_side(Side(users.ids, users.factors * 2), side)
-    refused = built.tool("promote", first, env={URI: ""})
+    refused = built.reco("promote", first, env={URI: ""})
     said = f"[ERROR] the factors of {first} in MLflow are not those that were registered: it was not promoted"
     assert refused.code == 1 and said in refused.output and "Traceback" not in refused.output
     assert "champion" not in store.get_registered_model("reco-als").aliases
@@ -292,7 +292,7 @@ def test_a_model_whose_factors_were_changed_in_the_store_is_not_promoted_until_t
     mlflow = str(Path(sys.executable).with_name("mlflow"))
     subprocess.run([mlflow, *command[1:]], cwd=built.root, env=environment, check=True, capture_output=True)
     assert [(path, path.read_bytes()) for path in side.iterdir()] == good
-    assert f"{first} is now the champion" in built.tool("promote", first, env={URI: ""}).output
+    assert f"{first} is now the champion" in built.reco("promote", first, env={URI: ""}).output
     assert not list(built.path("results/mlflow").rglob("*.pkl")), "a model holds no pickle"
 
 

@@ -18,10 +18,10 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 from support.mlflow_server import free_port
-from support.project import ROOT, Project
+from support.project import RECO, ROOT, Project
 
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
-TOOL = [sys.executable, "tools/airflow_server.py"]
+TOOL = [*RECO, "airflow"]
 DAG = "/api/v2/dags/reco_pipeline"
 PATIENCE = 400  # seconds; a run takes a tenth of it on an idle machine
 BETWEEN_LOOKS = 0.5

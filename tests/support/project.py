@@ -31,6 +31,9 @@ SMALL = synthetic.DemoSpec(
 BUILT_UMASK = 0o027
 """What the permissions in the project of the fixture `built` come from."""
 
+RECO = (sys.executable, "tools/run_pipeline.py")
+"""The command `reco` in the root of a project whose `src` is on PYTHONPATH."""
+
 QUICK = {"rank": 4, "max_iter": 3, "tracking": "false", "dataset": "small", "dataset_path": "data"}
 
 
@@ -126,11 +129,11 @@ class Project:
         found = (self.root / "results" / folder / "_runs").glob("*.jsonl")
         return sorted(path for path in found if "." not in path.stem)
 
-    def tool(self, name: str, *words: str, env: Mapping[str, str] | None = None, **config: Any) -> Run:
-        """Runs one of tools/ with the data set `small`."""
+    def reco(self, *words: str, env: Mapping[str, str] | None = None, **config: Any) -> Run:
+        """Runs a verb of `reco` with the data set `small`."""
         pairs = [f"{key}={value}" for key, value in {**QUICK, **config}.items() if value is not None]
         ran = subprocess.run(
-            [sys.executable, f"tools/{name}.py", *words, "--config", *pairs],
+            [*RECO, *words, "--config", *pairs],
             cwd=self.root, env=self.environment({"PYTHONPATH": "src", **(env or {})}),
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
@@ -146,7 +149,7 @@ class Project:
 
     def status(self, env: Mapping[str, str] | None = None, **config: Any) -> dict[str, Any]:
         """What the next `gold` would do, as the tool says it."""
-        run = self.tool("run_pipeline", "status", "--json", env=env, **config)
+        run = self.reco("status", "--json", env=env, **config)
         assert run.code == 0, run.output
         found: dict[str, Any] = json.loads(run.stdout)
         return found

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
+from reco_platform.cli import python_docs
 from reco_platform.config.model import Config
 from reco_platform.config.render import defaults_yaml, docs_table, env_example
 from reco_platform.contracts.tables import CONTRACTS, Contract, Field
-from reco_platform.core.errors import report_errors
+from reco_platform.core import project
 from reco_platform.engine import journal, run_summary
 from reco_platform.evaluation import metrics_file
 from reco_platform.fingerprint.spec import arrow_type
@@ -84,17 +83,14 @@ def generated() -> dict[str, str]:
         "docs/steps.md": steps_page(),
         "rules/silver.smk": rule_file("silver"),
         "rules/gold.smk": rule_file("gold"),
+        "docs/python.md": python_docs.page(WRITTEN),
         ".env.example": env_example(),
     }
 
 
-@report_errors
-def main() -> int:
-    for path, text in generated().items():
-        write_text(Path(path), text)
-        print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def write_all() -> list[str]:
+    """Writes every generated file into the checkout; gives their paths."""
+    found = generated()
+    for path, text in found.items():
+        write_text(project.file(path), text)
+    return list(found)

@@ -1,17 +1,23 @@
-"""The commands that messages end with: to be pasted as they are, in the project's root folder."""
+"""The commands that messages end with: to be pasted as they are, in the folder where the run was started.
+
+In the root of a checkout people type `snakemake`; elsewhere, and where the package is installed, they type `reco`.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reco_platform.config.load import load_config
 from reco_platform.config.model import Config
-from reco_platform.config.secrets import redact_value
+from reco_platform.config.secrets import redact_value, redact_word
 from reco_platform.config.spark_conf import as_argument
+from reco_platform.core import project
 
 FORCE = "force_overwrite"
+
+TARGETS = ("gold", "silver", "bronze", "bronze_files", "sweep")
 
 
 def snakemake(target: str, given: Mapping[str, Any], *, rule: str = "", overwrite: bool = False) -> str:
@@ -30,8 +36,22 @@ def snakemake(target: str, given: Mapping[str, Any], *, rule: str = "", overwrit
 
 def as_typed(target: str, rule: str, options: str) -> str:
     """The same, with options as somebody typed them."""
-    words = ("snakemake --cores 2", shlex.quote(target), f"--forcerun {rule}" if rule else "", options)
-    return " ".join(filter(None, words))
+    return project.run_command(target, f"--forcerun {rule}" if rule else "", options)
+
+
+def typed(argv: Sequence[str]) -> str:
+    """The command of a run as it was typed, from the command line of Snakemake; without secrets."""
+    words = list(map(redact_word, argv[1:]))
+    if project.is_typed_as_snakemake():
+        return shlex.join(["snakemake", *words])
+    for option in project.LOCATION:
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
+    target = next((word for word in words if word in TARGETS), "gold")
+    if target in words:
+        words.remove(target)
+    return project.run_command(target, shlex.join(words))
 
 
 def differing(config: Config) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
             f"{axes[0]}={redact_value(axes[0], values[axes[0]])} (from {sources[axes[0]][1]}) is a list: "
             "this target takes one value of each key",
             "give one value; a list of a hyperparameter is an axis of a sweep: "
-            "snakemake --cores 2 sweep --config rank=10,50",
+            + project.run_command("sweep", "--config rank=10,50"),
         )
     try:
         config = Config.model_validate(values)

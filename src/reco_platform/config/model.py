@@ -303,7 +303,7 @@ class Config(BaseModel):
         None,
         ge=1,
         le=1_000_000,
-        description="How many model versions, and versions of the data behind them, `run_pipeline.py prune` keeps; "
+        description="How many model versions, and versions of the data behind them, `reco prune` keeps; "
         "default all of them",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from typing import ParamSpec
 
 
 class RecoError(Exception):
@@ -41,16 +42,19 @@ class EnvironmentProblemError(RecoError):
     """A program or package that is missing or unsuitable on this machine, or a resource that ran out."""
 
 
-def report_errors(main: Callable[[], int | None]) -> Callable[[], int]:
+Arguments = ParamSpec("Arguments")
+
+
+def report_errors(main: Callable[Arguments, int | None]) -> Callable[Arguments, int]:
     """Decorates a program's main function: a `RecoError` becomes a message on stderr and an exit code.
 
     Other errors keep their stack trace.
     """
 
     @functools.wraps(main)
-    def run() -> int:
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
         try:
-            return main() or 0
+            return main(*args, **kwargs) or 0
         except RecoError as error:
             print(f"[ERROR] {error}", file=sys.stderr, flush=True)
             return error.exit_code

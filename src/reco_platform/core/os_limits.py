@@ -9,7 +9,7 @@ from pathlib import Path
 from reco_platform.core.errors import EnvironmentProblemError
 
 RERUN = "then run the same command again: finished results are kept"
-SPACE_HINT = f"free some (df -h; tools/run_pipeline.py prune --config retain_versions=5 lists old results), {RERUN}"
+SPACE_HINT = f"free some (df -h; reco prune --config retain_versions=5 lists old results), {RERUN}"
 
 ERRNO_MESSAGES = {
     errno.ENOSPC: ("no space is left on the disk", SPACE_HINT),

@@ -42,6 +42,12 @@ def shown(path: str | Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def as_typed_path(path: object) -> str:
+    """A path or address that people can open where they typed the command: absolute if that was elsewhere."""
+    text = str(path)
+    return os.path.abspath(text) if os.environ.get(WORKING_FOLDER) and "://" not in text else text  # noqa: PTH100
+
+
 def restore_command(name: str) -> str:
     """The command that restores one of the project's files."""
     return f"git checkout {name}" if IS_CHECKOUT else "pip install --force-reinstall --no-deps reco-platform"
@@ -70,3 +76,29 @@ def command(verb: str, *words: str) -> str:
 def is_typed_as_snakemake() -> bool:
     """Whether people type `snakemake` for a run: in the root of a checkout."""
     return IS_CHECKOUT and WORKING_FOLDER not in os.environ
+
+
+VERBS = {"bronze_files": "bronze", "sweep": "sweep --run"}
+"""Verbs of `reco` that run a target of the workflow, where they are not its name."""
+
+
+def run_command(target: str, *words: str) -> str:
+    """A command to be pasted that makes a target: of `snakemake` in the root of a checkout, elsewhere of `reco`.
+
+    Args:
+        target: such as `gold`.
+        words: options as they are typed; empty ones are left out.
+    """
+    if is_typed_as_snakemake():
+        return " ".join(filter(None, ["snakemake --cores 2", shlex.quote(target), *words]))
+    return command(VERBS.get(target, target), *words)
+
+
+LOCATION = ("--snakefile", "--directory", "--workflow-profile")
+"""Options of Snakemake that say where its workflow is and where it works."""
+
+
+def location(folder: Path) -> list[str]:
+    """Options by which Snakemake runs the project's workflow in a folder, from anywhere."""
+    values = (file("Snakefile"), folder, file("profiles/default"))
+    return [word for option, value in zip(LOCATION, values, strict=True) for word in (option, str(value))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from reco_platform.config.secrets import redact_word
+from reco_platform.config import commands
 from reco_platform.core import os_limits, project
 from reco_platform.engine import journal
 from reco_platform.engine.journal import Event
@@ -69,7 +68,7 @@ def path_of(run: Path) -> Path:
 
 def command(argv: Sequence[str]) -> str:
     """The command that was typed, to be pasted; without secrets."""
-    return shlex.join(["snakemake", *map(redact_word, argv[1:])])
+    return commands.typed(argv)
 
 
 def write(run: Path, summary: Summary) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from reco_platform.core import project
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import canonical, sha256
 from reco_platform.lakehouse.layout import RECEIPT
@@ -119,7 +120,7 @@ def read(path: str | StorePath) -> Receipt:
     try:
         text = (Path(path) if isinstance(path, str) else path).read_text(encoding="utf-8")
     except OSError as error:
-        raise TableError(f"receipt {path} cannot be read: {error.strerror}", "snakemake --cores 2 gold") from error
+        raise TableError(f"receipt {path} cannot be read: {error.strerror}", project.run_command("gold")) from error
     except UnicodeDecodeError as error:
         raise TableError(
             f"{path} is not a receipt: {error}", f"delete it and run again: {remove_command(path)}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform.config.model import Config
+from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.engine import memo, provenance
 from reco_platform.engine.task import identity, memo_folder
@@ -234,7 +235,9 @@ def chain(lakehouse: Lakehouse, run: Receipt) -> dict[str, Receipt]:
                 if identity(step, one) == wanted
             ]
             if not matching:
-                raise TableError(f"the memo of {source} no longer holds what {name} was made from", "snakemake gold")
+                raise TableError(
+                    f"the memo of {source} no longer holds what {name} was made from", project.run_command("gold")
+                )
             maker, one = matching[0]
             if maker not in found:
                 found[maker] = one

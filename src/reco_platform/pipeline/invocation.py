@@ -431,8 +431,9 @@ def leaderboard_lines(workflow: Workflow) -> list[str]:
         return []
     place = {key: value for key in PLACES if (value := getattr(workflow.config, key)) is not None}
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in place.items())
-    command = f"snakemake --cores 2 gold --configfile {folder}/best.yaml" + (f" --config {pairs}" if pairs else "")
-    where = f"  all of them   {folder}/leaderboard.csv, report.html"
+    best = shlex.quote(project.as_typed_path(folder / "best.yaml"))
+    command = project.run_command("gold", f"--configfile {best}", f"--config {pairs}" if pairs else "")
+    where = f"  all of them   {project.as_typed_path(folder)}/leaderboard.csv, report.html"
     said = [*leaderboard.lines_for_people(found, SHOWN_TRIALS), where]
     return [*said, *([f"  next          {command}"] if (folder / "best.yaml").is_file() else [])]
 
@@ -458,12 +459,13 @@ def gold_summary(workflow: Workflow) -> str:
         users=3,
         count=5,
     )
+    root = project.as_typed_path(lakehouse.root)
     where = {
-        "tables": f"{lakehouse.root}/silver, {lakehouse.root}/gold",
-        "metrics": str(files["run_metrics"]),
-        "report": str(files["report"]),
-        "rejected rows": f"{lakehouse.root}/silver/_quarantine",
+        "tables": f"{root}/silver, {root}/gold",
+        "metrics": project.as_typed_path(files["run_metrics"]),
+        "report": project.as_typed_path(files["report"]),
+        "rejected rows": f"{root}/silver/_quarantine",
     }
     metrics, etl = text_summary.read_json(files["run_metrics"]), text_summary.read_json(files["etl_report"])
     gate = text_summary.read_json(files["gate"])
-    return text_summary.summary(lakehouse.root, metrics, etl, best, gate=gate, where=where)
+    return text_summary.summary(root, metrics, etl, best, gate=gate, where=where)

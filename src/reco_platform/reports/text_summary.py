@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from reco_platform.config import commands
+from reco_platform.core import project
 from reco_platform.store.paths import StorePath
 
 
@@ -78,11 +80,16 @@ def summary(
     lines += [f"  {name:<16} {path}" for name, path in where.items()]
     lines += [
         "Next",
-        "  another model:   snakemake --cores 2 gold --config rank=20     (in .venv: . .venv/bin/activate)",
-        "  your own data:   snakemake --cores 2 gold --config dataset=mine dataset_path=/any/folder",
-        "  check it all:    python tools/run_pipeline.py validate",
+        f"  another model:   {commands.as_typed('gold', '', '--config rank=20')}{activation()}",
+        f"  your own data:   {commands.as_typed('gold', '', '--config dataset=mine dataset_path=/any/folder')}",
+        f"  check it all:    {project.command('validate')}",
     ]
     return "\n".join(lines)
+
+
+def activation() -> str:
+    """How a checkout's environment is activated, so that its commands are found."""
+    return "     (in .venv: . .venv/bin/activate)" if project.is_typed_as_snakemake() else ""
 
 
 GATES = {

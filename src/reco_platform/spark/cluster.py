@@ -56,7 +56,7 @@ class SparkConfig(Protocol):
     def spark_conf(self) -> dict[str, str]: ...
 
 
-# --- the cluster of tools/cluster.py
+# --- the cluster of local_cluster
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def check_master(master: str) -> None:
     reasons = [(host, port, connection_error(host, port, CONNECT_SECONDS)) for host, port in addresses]
     problems = [f"{host}:{port} {reason}" for host, port, reason in reasons if reason]
     if addresses and len(problems) == len(addresses):
-        hint = "make cluster" if is_local_master(master) else "start it, or correct spark_master (docs/scale.md)"
+        hint = "reco cluster start" if is_local_master(master) else "start it, or correct spark_master (docs/scale.md)"
         raise EnvironmentProblemError(f"no Spark master answers at {master}: {'; '.join(problems)}", hint)
 
 

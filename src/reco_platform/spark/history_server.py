@@ -6,6 +6,7 @@ import os
 import socket
 from pathlib import Path
 
+from reco_platform.core import project
 from reco_platform.core.errors import EnvironmentProblemError, TableError
 from reco_platform.spark.java import spark_home
 from reco_platform.spark.submit import LOG4J_FILE, spark_environment
@@ -25,7 +26,7 @@ def serve(folder: Path, port: int) -> None:
         raise TableError(
             f"{folder} contains no event logs of Spark",
             "run steps with Spark and keep their event logs: "
-            "snakemake --cores 2 gold --config etl_engine=spark spark_event_logs=true",
+            + project.run_command("gold", "--config etl_engine=spark spark_event_logs=true"),
         )
     check_port(port)
     environment = spark_environment() | {"SPARK_HISTORY_OPTS": server_options(folder, port)}
@@ -54,5 +55,5 @@ def check_port(port: int) -> None:
         except (OSError, OverflowError) as error:
             raise EnvironmentProblemError(
                 f"port {port} of {HOST} cannot be used: {getattr(error, 'strerror', None) or error}",
-                'choose another: make history ARGS="--port 18081"',
+                "choose another: reco history --port 18081",
             ) from error

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeAlias
 
+from reco_platform.core import project
 from reco_platform.store.hdfs import SCHEME, HdfsPath, StoreError, call_store
 
 StorePath: TypeAlias = Path | HdfsPath
@@ -88,7 +89,7 @@ def copy_to_local(source: HdfsPath, target: Path, checksum: str | None) -> None:
         if checksum is not None and found != checksum:
             raise StoreError(
                 f"{source} has sha256 {found}, but its manifest lists {checksum}",
-                "tools/run_pipeline.py validate --deep",
+                project.command("validate", "--deep"),
             )
         temporary.replace(target)
     finally:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_platform.core import project
 from reco_platform.core.arrays import Int32Array
 from reco_platform.core.errors import TableError
 from reco_platform.splits import interactions
@@ -102,7 +103,7 @@ def read(folder: Path) -> Folds:
         try:
             found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, EOFError, ValueError) as error:
-            hint = "snakemake --cores 2 sweep --forcerun sweep_data"
+            hint = project.run_command("sweep", "--forcerun sweep_data")
             raise TableError(f"{path} is no array of numbers ({type(error).__name__})", hint) from error
         return found
 

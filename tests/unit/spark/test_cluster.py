@@ -133,7 +133,7 @@ def test_a_master_that_does_not_answer_is_named_with_the_command_that_starts_it(
         EnvironmentProblemError, match=f"no Spark master answers at spark://127.0.0.1:{silent}"
     ) as caught:
         cluster.check_master(f"spark://127.0.0.1:{silent}")
-    assert caught.value.hint == "make cluster"
+    assert caught.value.hint == "reco cluster start"
     with pytest.raises(EnvironmentProblemError, match="no Spark master answers"):
         cluster.check_master(f"k8s://https://127.0.0.1:{silent}")
 
@@ -171,7 +171,7 @@ def test_the_archive_is_the_same_bytes_every_time_and_can_be_imported(tmp_path: 
 def tool(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     return subprocess.run(
-        [sys.executable, str(root / "tools" / "cluster.py"), *words], env=environment, cwd=root,
+        [sys.executable, str(root / "tools" / "run_pipeline.py"), "cluster", *words], env=environment, cwd=root,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -1,41 +1,44 @@
-"""Makes a registered model the champion, whether or not it is better, and says whom it replaces."""
+"""Promotion of a registered model to champion, whether or not it is better."""
 
-import argparse
+from __future__ import annotations
+
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from reco_platform.core.errors import EnvironmentProblemError, TableError, report_errors
+from reco_platform.core.errors import EnvironmentProblemError, TableError
 from reco_platform.core.redaction import redact_uri
 from reco_platform.models.als.model import difference
-from reco_platform.pipeline import workflow
 from reco_platform.pipeline.steps_table import STEP_OF
+from reco_platform.pipeline.workflow import Workflow
 from reco_platform.tracking import client as tracking
 from reco_platform.tracking import mlflow_worker
 
 FILES = 8  # of a model's factors, or less
 
 
-@report_errors
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="tools/promote.py", description=__doc__)
-    parser.add_argument("model_version", help="such as 6eab05d6-5d7885f9")
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as for snakemake")
-    arguments = parser.parse_args()
-    asked = workflow.prepare(workflow.overrides(arguments.config))
+def promote(asked: Workflow, version: str) -> str:
+    """Makes a registered model the champion, and says what that changed.
+
+    Args:
+        asked: names the store and the registered model.
+        version: a model version, such as 6eab05d6-5d7885f9.
+
+    Raises:
+        TableError: if no such model is registered, or the store has other factors than were registered.
+        EnvironmentProblemError: if MLflow's store does not do it.
+    """
     environ = {**os.environ, tracking.VARIABLE: asked.config.mlflow_tracking_uri or ""}
-    here = f"{asked.lakehouse.root}/{STEP_OF['model'].artifact}/{arguments.model_version}"
+    here = f"{asked.lakehouse.root}/{STEP_OF['model'].artifact}/{version}"
     try:
         with tracking.Session(environ) as store:
-            print(promoted(store, asked.config.registered_model, arguments.model_version, here))
+            return promoted(store, asked.config.registered_model, version, here)
     except tracking.StoreProblemError as problem:
         where = redact_uri(tracking.address(environ))
         raise EnvironmentProblemError(
             f"MLflow at {where}: {problem.reason} {problem.detail}".rstrip(), "nothing was changed; try again"
         ) from problem
-    return 0
 
 
 def promoted(store: tracking.Session, name: str, version: str, here: str) -> str:
@@ -59,7 +62,7 @@ def promoted(store: tracking.Session, name: str, version: str, here: str) -> str
     if problem:
         raise TableError(
             f"the factors of {version} in MLflow {problem}: it was not promoted",
-            f"give another of these: {', '.join(found['known'])}; or put them back: .venv/bin/mlflow artifacts "
+            f"give another of these: {', '.join(found['known'])}; or put them back: mlflow artifacts "
             f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_worker.FACTORS} --local-dir {here}",
         )
     replaced = store.ask("promote", name=name, number=found["number"])["replaced"]
@@ -74,7 +77,3 @@ def damage(store: tracking.Session, name: str, found: dict[str, Any]) -> str | N
     with tempfile.TemporaryDirectory(prefix="promote-") as scratch:
         folder = store.ask("fetch", carry=carry, name=name, number=found["number"], into=scratch)["folder"]
         return difference(Path(folder) if folder else None, found["fingerprint"])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

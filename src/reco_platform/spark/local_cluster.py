@@ -1,12 +1,10 @@
 """A standalone Spark cluster on this machine: a master and workers, from the same pyspark, on the loopback alone.
 
-make cluster          # starts it, or says that it runs
-make cluster-stop     # ends exactly these processes
+`reco cluster start` starts it, or says that it runs; `reco cluster stop` ends exactly these processes.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import json
@@ -14,17 +12,17 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
 from reco_platform.core import network
-from reco_platform.core.errors import EnvironmentProblemError, report_errors
+from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.spark import cluster, java, submit
 from reco_platform.spark.cluster import ClusterProcess, LocalCluster
 from reco_platform.store.atomic_write import write_private
@@ -36,46 +34,52 @@ CLOCKS = 2.0  # seconds by which the time of a process's start may seem to move 
 JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # they only keep books
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("command", choices=("start", "stop", "status"))
-    shape.add_argument(
-        "--folder", type=Path, default=cluster.LOCAL_CLUSTER_FOLDER, help="where logs, secret and process ids lie"
-    )
-    shape.add_argument("--workers", type=int, default=2)
-    shape.add_argument("--cores", type=int, default=1, help="cores of each worker")
-    shape.add_argument("--memory", default="4g", help="memory that each worker may give to executors")
-    shape.add_argument("--port", type=int, default=7077, help="of the master; its page has the next but two")
-    return shape
+@dataclass(frozen=True)
+class Size:
+    """The size of a cluster.
+
+    Attributes:
+        workers: number of workers.
+        cores: of each worker.
+        memory: that each worker may give to executors, such as 4g.
+    """
+
+    workers: int
+    cores: int
+    memory: str
 
 
-def start(arguments: argparse.Namespace) -> int:
-    """Starts the cluster where it does not run as a whole."""
-    folder: Path = arguments.folder
-    with locked(folder):
-        known = cluster.read_local_cluster(folder)
-        if known and all(running(known, process, folder) for process in known.processes):
-            return said(known, "runs already", folder)
-        if known:
-            end(known, folder)
-        return said(started(arguments), "started", folder)
+def start(folder: Path, size: Size, port: int) -> None:
+    """Starts the cluster where it does not run as a whole.
 
-
-def started(arguments: argparse.Namespace) -> LocalCluster:
-    """A new cluster, its workers registered.
+    Args:
+        folder: for logs, the secret and process ids.
+        size: of a new cluster.
+        port: of the master; its page has the next but two, and each worker's page follows.
 
     Raises:
         EnvironmentProblemError: if a port is taken, or it does not come up in time.
     """
-    folder: Path = arguments.folder
-    master_port, page = arguments.port, arguments.port + 3
+    with locked(folder):
+        known = cluster.read_local_cluster(folder)
+        if known and all(running(known, process, folder) for process in known.processes):
+            describe(known, "runs already", folder)
+            return
+        if known:
+            end(known, folder)
+        describe(started(folder, size, port), "started", folder)
+
+
+def started(folder: Path, size: Size, master_port: int) -> LocalCluster:
+    """A new cluster, its workers registered; see `start`."""
+    page = master_port + 3
     for port in (master_port, page):
         if network.connection_error(HOST, port, cluster.CONNECT_SECONDS) is None:
             raise EnvironmentProblemError(
-                f"port {port} is taken by another program", f"make cluster ARGS='--port {master_port + 100}'"
+                f"port {port} is taken by another program", f"reco cluster start --port {master_port + 100}"
             )
     found = LocalCluster(
-        f"spark://{HOST}:{master_port}", f"http://{HOST}:{page}", secrets.token_hex(8), arguments.workers, []
+        f"spark://{HOST}:{master_port}", f"http://{HOST}:{page}", secrets.token_hex(8), size.workers, []
     )
     settings = found.properties_file(folder)
     write_private(settings, cluster.properties_text(guarded()))
@@ -83,7 +87,7 @@ def started(arguments: argparse.Namespace) -> LocalCluster:
         add(found, folder, "master", ["--host", HOST, "--port", str(master_port), "--webui-port", str(page)])
         wait_for(found, 0, folder)
         for number in range(1, found.workers + 1):
-            limits = ["--cores", str(arguments.cores), "--memory", arguments.memory]
+            limits = ["--cores", str(size.cores), "--memory", size.memory]
             place = ["--host", HOST, "--webui-port", str(page + number), "--work-dir", str((folder / "work").resolve())]
             add(found, folder, f"worker-{number}", [*place, *limits, found.master])
         wait_for(found, found.workers, folder)
@@ -169,14 +173,13 @@ def tail(log: Path) -> str:
     return "\n".join(f"    {line}" for line in lines[-5:])
 
 
-def said(found: LocalCluster, how: str, folder: Path) -> int:
+def describe(found: LocalCluster, how: str, folder: Path) -> None:
     print(
         f"[cluster] {how}: {found.master}, {found.workers} workers, page {found.ui}\n"
-        f"[cluster] logs in {folder}; end it with: make cluster-stop\n"
+        f"[cluster] logs in {folder}; end it with: reco cluster stop\n"
         "[cluster] use it with: snakemake --profile profiles/cluster gold"
         + ("" if found.master.endswith(":7077") else f" --config spark_master={found.master}")
     )
-    return 0
 
 
 # --- ending it
@@ -217,31 +220,31 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder / "work", ignore_errors=True)
 
 
-def stop(arguments: argparse.Namespace) -> int:
-    folder: Path = arguments.folder
+def stop(folder: Path) -> None:
+    """Ends the cluster of a folder."""
     with locked(folder):
         known = cluster.read_local_cluster(folder)
         ended = end(known, folder) if known else []
         forget(folder)
     print(f"[cluster] ended: {', '.join(ended)}" if ended else "[cluster] none was running")
-    return 0
 
 
-def status(arguments: argparse.Namespace) -> int:
-    """Says what runs; 1 where the cluster is not whole."""
-    known = cluster.read_local_cluster(arguments.folder)
+def status(folder: Path) -> bool:
+    """Says what runs; whether that is the whole cluster."""
+    known = cluster.read_local_cluster(folder)
     if known is None:
-        print("[cluster] none is running; start one with: make cluster")
-        return 1
-    alive = [process for process in known.processes if running(known, process, arguments.folder)]
+        print("[cluster] none is running; start one with: reco cluster start")
+        return False
+    alive = [process for process in known.processes if running(known, process, folder)]
     for process in known.processes:
         print(f"  {process.name:<9} {'runs' if process in alive else 'is gone'}, process {process.pid}")
     if len(alive) < len(known.processes):
-        print("[cluster] not whole; start it anew with: make cluster")
-        return 1
+        print("[cluster] not whole; start it anew with: reco cluster start")
+        return False
     told = facts(known)
     print(f"  {told['aliveworkers']} workers, {told['coresused']} of {told['cores']} cores in use")
-    return said(known, "runs", arguments.folder)
+    describe(known, "runs", folder)
+    return True
 
 
 @contextlib.contextmanager
@@ -252,13 +255,3 @@ def locked(folder: Path) -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.set_inheritable(lock.fileno(), False)
         yield
-
-
-@report_errors
-def main() -> int:
-    arguments = parser().parse_args()
-    return {"start": start, "stop": stop, "status": status}[arguments.command](arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,11 @@
 """Airflow on this machine: API server with its pages, scheduler and DAG processor, on 127.0.0.1, over SQLite.
 
-`make airflow` is `serve`. `prepare` only writes airflow.cfg, the password and the database, so that Airflow's own
-commands work: AIRFLOW_HOME=$PWD/results/airflow .venv-airflow/bin/airflow dags test reco_pipeline
+`reco airflow serve` runs it. `reco airflow prepare` only writes airflow.cfg, the password and the database, so that
+Airflow's own commands work: AIRFLOW_HOME=$PWD/results/airflow .venv-airflow/bin/airflow dags test reco_pipeline
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import configparser
 import json
@@ -23,11 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from reco_platform.core.errors import EnvironmentProblemError, report_errors
+from reco_platform.core import project
+from reco_platform.core.errors import EnvironmentProblemError
 
-ROOT = Path(__file__).resolve().parents[1]
-AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
-HOST, PORT, USER = "127.0.0.1", 8082, "admin"
+AIRFLOW = project.ROOT / ".venv-airflow" / "bin" / "airflow"
+HOME = project.ROOT / "results" / "airflow"
+HOST, USER = "127.0.0.1", "admin"
 PASSWORDS = "passwords.json"
 COMPONENTS = {
     "api-server": ["api-server"],
@@ -38,20 +38,12 @@ GRACE = 30  # seconds for tasks under way to end; their programs take up to ten
 START = 180
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(prog="tools/airflow_server.py", description=__doc__)
-    shape.add_argument("command", choices=["serve", "prepare"])
-    shape.add_argument("--home", type=Path, default=ROOT / "results" / "airflow", help="AIRFLOW_HOME")
-    shape.add_argument("--port", type=int, default=PORT, help=f"of the pages and the REST API on {HOST}")
-    return shape
-
-
 def settings(home: Path, port: int) -> dict[str, dict[str, str]]:
     """What airflow.cfg says; Airflow has defaults for the rest."""
     address = f"http://{HOST}:{port}"
     return {
         "core": {
-            "dags_folder": str(ROOT / "airflow" / "dags"),
+            "dags_folder": str(project.ROOT / "airflow" / "dags"),
             "load_examples": "False",
             "executor": "LocalExecutor",
             "parallelism": "4",
@@ -128,8 +120,8 @@ def prepare(home: Path, port: int) -> None:
         )
 
 
-def serve(home: Path, port: int) -> int:
-    """Runs Airflow until it is told to stop.
+def serve(home: Path, port: int) -> None:
+    """Runs Airflow until Ctrl-C or SIGTERM.
 
     Raises:
         EnvironmentProblemError: if the port is taken, or a part of Airflow ends by itself.
@@ -137,7 +129,7 @@ def serve(home: Path, port: int) -> int:
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise EnvironmentProblemError(
-                f"something listens on {HOST}:{port} already", "stop it, or: make airflow ARGS='--port 8083'"
+                f"something listens on {HOST}:{port} already", "stop it, or: reco airflow serve --port 8083"
             )
     prepare(home, port)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
@@ -151,7 +143,6 @@ def serve(home: Path, port: int) -> int:
                 time.sleep(1)
     except KeyboardInterrupt:
         print("stopped", flush=True)
-    return 0
 
 
 @contextmanager
@@ -159,12 +150,12 @@ def started(home: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """The parts of Airflow, each on a leash; they are let go of one after another, the API server last."""
     (home / "logs").mkdir(exist_ok=True)
     parts: dict[str, subprocess.Popen[bytes]] = {}
-    leash = [sys.executable, str(ROOT / "tools" / "leash.py"), "--grace", str(GRACE)]
+    leash = [sys.executable, str(project.ROOT / "tools" / "leash.py"), "--grace", str(GRACE)]
     try:
         for name, words in COMPONENTS.items():
             with (home / "logs" / f"{name}.log").open("ab") as log:
                 parts[name] = subprocess.Popen(
-                    [*leash, str(AIRFLOW), *words], cwd=ROOT, env=environment(home), start_new_session=True,
+                    [*leash, str(AIRFLOW), *words], cwd=project.ROOT, env=environment(home), start_new_session=True,
                     stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
                 )  # fmt: skip
         yield parts
@@ -200,17 +191,3 @@ def healthy(port: int) -> bool:
     except OSError:
         return False
     return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
-
-
-@report_errors
-def main() -> int:
-    arguments = parser().parse_args()
-    home = arguments.home.resolve()
-    if arguments.command == "serve":
-        return serve(home, arguments.port)
-    prepare(home, arguments.port)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,270 @@
+"""The verbs of `reco`, and the options that they share.
+
+The table has each verb's module, section and one-line help, so that `reco --help` imports no verb's module. A verb is a
+function with the decorator `verb`; it gets an `Invocation` for the options `--config`, `--configfile` and `--dir`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from reco_platform.core import project
+from reco_platform.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from reco_platform.pipeline.workflow import Workflow
+
+EXIT_CODES = """exit codes:
+  0  success
+  1  failed: the pipeline stopped, a check found something, or nothing was removed
+  2  a wrong command, key or value; nothing was done"""
+
+REPEATABLE = ("--config", "--configfile")
+"""Options that take several words, as they do for Snakemake."""
+
+DATASET_PATH = "dataset_path"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A verb in the table.
+
+    Attributes:
+        section: heading in the help.
+        module: the module below `reco_platform.cli` with a function of the verb's name.
+        summary: one line.
+    """
+
+    section: str
+    module: str
+    summary: str
+
+
+PRINTED = "print the Snakemake command that makes {}; run it with --run"
+VERBS = {
+    "gold": Entry("Run", "run", "make everything: tables, model, recommendations, metrics, report"),
+    "silver": Entry("Run", "run", "make the cleaned tables"),
+    "bronze": Entry("Run", "run", "make the CSV files"),
+    "sweep": Entry("Run", "run", "print the Snakemake command of a hyperparameter sweep; run it with --run"),
+    "train": Entry("Run", "run", PRINTED.format("gold")),
+    "etl": Entry("Run", "run", PRINTED.format("silver")),
+    "status": Entry("Inspect", "checks", "show what the next run of gold would do, and why; changes nothing"),
+    "validate": Entry("Inspect", "checks", "check every layer against its receipts, without a JVM"),
+    "explain": Entry("Inspect", "checks", "show what a result was made from, and what differs now"),
+    "reproduce": Entry("Inspect", "checks", "rebuild an earlier run in a scratch folder and compare it"),
+    "sql": Entry("Inspect", "spark", "run Spark SQL over the Delta tables"),
+    "history": Entry("Inspect", "spark", "show Spark's pages on finished jobs"),
+    "promote": Entry("Maintain", "maintain", "make a registered model the champion"),
+    "clean": Entry("Maintain", "maintain", "remove what the pipeline made: list it with sizes, ask, remove"),
+    "prune": Entry("Maintain", "maintain", "list results beyond the newest retain_versions; --yes removes them"),
+    "cluster": Entry("Serve", "spark", "start or stop a Spark cluster on this machine"),
+    "airflow": Entry("Serve", "airflow", "run the pipeline on a schedule, with Airflow's pages"),
+    "completion": Entry("Other", "completion", "print the completion of this command for a shell"),
+    "docs": Entry("Other", "docs", "write a checkout's generated files: defaults, schemas, docs"),
+}
+
+
+# --- what a command line says
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What `--config`, `--configfile` and `--dir` say.
+
+    Attributes:
+        pairs: words KEY=VALUE.
+        files: YAML files of keys.
+        folder: the folder to work in, absolute.
+        typed_in: the folder in which the command was typed, absolute.
+    """
+
+    pairs: tuple[str, ...]
+    files: tuple[str, ...]
+    folder: Path
+    typed_in: Path
+
+    @classmethod
+    def parse(cls, config: Sequence[str], configfile: Sequence[str], folder: str | None) -> Invocation:
+        """The invocation with a data set's path as seen from the folder to work in."""
+        typed_in = Path.cwd()
+        default = project.ROOT if project.IS_CHECKOUT else typed_in
+        found = cls(tuple(config), tuple(configfile), Path(os.path.abspath(folder or default)), typed_in)  # noqa: PTH100
+        os.environ.pop(project.WORKING_FOLDER, None)
+        if not (project.IS_CHECKOUT and found.is_at_root):
+            os.environ[project.WORKING_FOLDER] = "" if found.folder == default else str(found.folder)
+        return found._with_dataset_path()
+
+    @property
+    def is_at_root(self) -> bool:
+        """Whether the command was typed in the folder of the Snakefile, to work there."""
+        return self.typed_in == self.folder == project.ROOT
+
+    def _with_dataset_path(self) -> Invocation:
+        """The same with a relative `dataset_path` made absolute, unless the command was typed in the folder itself."""
+        given = None if self.folder == self.typed_in else self._dataset_path()
+        if given is None or Path(given).expanduser().is_absolute():
+            return self
+        kept = [pair for pair in self.pairs if pair.partition("=")[0] != DATASET_PATH]
+        return replace(self, pairs=(*kept, f"{DATASET_PATH}={self.typed_in / given}"))
+
+    def _dataset_path(self) -> str | None:
+        for pair in reversed(self.pairs):
+            key, _, value = pair.partition("=")
+            if key == DATASET_PATH:
+                return value
+        if not self.files:
+            return None
+        found = self.overrides().get(DATASET_PATH)
+        return None if found is None else str(found)
+
+    def overrides(self) -> dict[str, Any]:
+        """The keys and values of `--configfile` and `--config`; the latter win.
+
+        Raises:
+            ConfigError: for a word without `=`, or a file that cannot be read.
+        """
+        from reco_platform.pipeline import workflow  # noqa: PLC0415
+
+        return workflow.overrides(self.pairs, self.files)
+
+    def prepare(self) -> Workflow:
+        """The configuration and data set that were asked for; from here on the process works in the folder.
+
+        Raises:
+            RecoError: for anything that is not allowed.
+        """
+        from reco_platform.pipeline import workflow  # noqa: PLC0415
+
+        overrides = self.overrides()
+        self.enter()
+        return workflow.prepare(overrides)
+
+    def enter(self) -> None:
+        """Changes to the folder to work in.
+
+        Raises:
+            ConfigError: if there is no such folder.
+        """
+        if not self.folder.is_dir():
+            raise ConfigError(f"--dir {self.folder}: there is no such folder", project.command("gold") + " makes it")
+        os.chdir(self.folder)
+
+    def argument(self, path: str) -> str:
+        """A path on the command line as seen from the folder to work in."""
+        return path if self.folder == self.typed_in else str(self.typed_in / path)
+
+
+# --- verbs
+
+
+class Verb(click.Command):
+    """A command whose repeatable options take several words, and whose help ends with examples and exit codes."""
+
+    def __init__(self, *args: Any, examples: Iterable[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["words"] = list(args)
+        names = {name for option in self.params for name in option.opts} & {*REPEATABLE}
+        return super().parse_args(ctx, repeated(args, names))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        examples = ["examples:", *(f"  {example}" for example in self.examples)] if self.examples else []
+        formatter.write("\n" + "\n".join([*examples, *([""] if examples else []), EXIT_CODES]) + "\n")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        return further_values(ctx, incomplete) or super().shell_complete(ctx, incomplete)
+
+
+def repeated(words: Sequence[str], names: Collection[str]) -> list[str]:
+    """Words with an option before each of its values: `--config a=1 b=2` becomes `--config a=1 --config b=2`.
+
+    A value ends the option only where another option follows, as for Snakemake.
+    """
+    found: list[str] = []
+    option = None
+    for at, word in enumerate(words):
+        if word == "--":
+            return [*found, *words[at:]]
+        if word in names:
+            option = word
+        elif word.startswith("-"):
+            option = None
+            found.append(word)
+        else:
+            found += [word] if option is None else [option, word]
+    return found
+
+
+def further_values(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    """What may follow earlier values of a repeatable option; empty where the last option is another."""
+    option = next((word for word in reversed(ctx.meta.get("words", ())) if word.startswith("-")), None)
+    if option not in REPEATABLE or incomplete.startswith("-"):
+        return []
+    return keys(incomplete) if option == "--config" else [CompletionItem(incomplete, type="file")]
+
+
+def keys(incomplete: str) -> list[CompletionItem[str]]:
+    """The keys of the configuration that begin with some letters, as `--config` takes them."""
+    from reco_platform.config.model import Config  # noqa: PLC0415
+
+    return [CompletionItem(f"{key}=") for key in Config.model_fields if key.startswith(incomplete)]
+
+
+def complete_keys(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    return keys(incomplete)
+
+
+def complete_values(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    return further_values(ctx, incomplete)
+
+
+def verb(name: str, *examples: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Makes a function the command of a verb.
+
+    Args:
+        name: in VERBS.
+        examples: command lines for its help, without `reco`.
+        settings: click's context settings.
+    """
+    entry = VERBS[name]
+
+    def command(function: Callable[..., Any]) -> click.Command:
+        text = "\n\n".join(filter(None, [f"{entry.summary[0].upper()}{entry.summary[1:]}.", inspect.getdoc(function)]))
+        make = click.command(
+            name, cls=Verb, help=text, short_help=entry.summary, examples=[f"reco {example}" for example in examples],
+            context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"], **settings},
+        )  # fmt: skip
+        return make(function)
+
+    return command
+
+
+def on_a_project(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--config`, `--configfile` and `--dir`, which reach the function as an `Invocation`."""
+
+    def run(config: Sequence[str], configfile: Sequence[str], folder: str | None, **rest: Any) -> Any:
+        return function(Invocation.parse(config, configfile, folder), **rest)
+
+    run.__doc__ = function.__doc__
+    run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]  # as click keeps them
+    options = (
+        click.option("--config", multiple=True, metavar="KEY=VALUE...", shell_complete=complete_keys,
+                     help="Configuration keys; docs/configuration.md lists them."),
+        click.option("--configfile", multiple=True, metavar="FILE...", type=click.Path(), help="YAML files of keys."),
+        click.option("--dir", "folder", metavar="FOLDER", type=click.Path(file_okay=False),
+                     help="Folder to work in, for results/ and .cache/."
+                     " Default: the checkout, or the current folder where reco is installed."),
+    )  # fmt: skip
+    for option in reversed(options):
+        option(run)
+    return run

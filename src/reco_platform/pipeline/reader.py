@@ -1,0 +1,142 @@
+"""The public view of a lakehouse: its tables and metrics, read through their receipts, without a JVM."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from reco_platform.core import project
+from reco_platform.core.errors import ConfigError, TableError
+from reco_platform.lakehouse import receipts, storage
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.pipeline.steps_table import STEP_OF, TABLE_RESULTS, artifact_of
+from reco_platform.store.paths import is_remote, store_path
+
+RESULTS = tuple(name for name in STEP_OF if name != "bronze")
+SAVED_CONFIG = "config.resolved.json"
+
+
+def open_lakehouse(root: str | os.PathLike[str], dataset: str | None = None) -> OpenLakehouse:
+    """Opens a lakehouse for reading. Nothing is read from its tables yet, and nothing is ever changed.
+
+    Args:
+        root: the lakehouse's folder, such as `results/demo`, or an address `hdfs://HOST:PORT/FOLDER`.
+        dataset: name of the data set; needed for an address, whose receipts are on this machine.
+
+    Returns:
+        The open lakehouse.
+
+    Raises:
+        ConfigError: `root` is an address, and `dataset` is not given.
+        TableError: there is no lakehouse at `root`.
+    """
+    text = os.fspath(root)
+    if is_remote(text):
+        if dataset is None:
+            raise ConfigError(f"{text} needs the name of its data set", f"reco_platform.open({text!r}, dataset='demo')")
+        return OpenLakehouse(Lakehouse(text, dataset))
+    folder = store_path(text)
+    try:
+        saved = json.loads((folder / SAVED_CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TableError(f"{text} is no lakehouse: it has no {SAVED_CONFIG}", project.run_command("gold")) from error
+    return OpenLakehouse(Lakehouse(text, dataset or saved["dataset"]))
+
+
+class OpenLakehouse:
+    """A lakehouse that is open for reading.
+
+    Every result is read as its receipt says: a Delta table at exactly the version that the latest run has made, also
+    where another program has added to it since. Results are named as steps read them: `ratings`, `movies`, `tags`,
+    `interactions`, `model`, `recommendations`, `evaluation`, `run_metrics`, `report` and so on.
+    """
+
+    def __init__(self, lakehouse: Lakehouse) -> None:
+        self._lakehouse = lakehouse
+
+    def __repr__(self) -> str:
+        return f"OpenLakehouse({self.root!r}, dataset={self.dataset!r})"
+
+    @property
+    def root(self) -> str:
+        """The folder or address that was opened."""
+        return self._lakehouse.root
+
+    @property
+    def dataset(self) -> str:
+        """The name of its data set."""
+        return self._lakehouse.dataset
+
+    @property
+    def model_version(self) -> str:
+        """The version of the latest trained model, such as `6eab05d6-5d7885f9`.
+
+        Raises:
+            TableError: no model has been trained here.
+        """
+        return str(self.receipt("model").facts["model_version"])
+
+    def tables(self) -> list[str]:
+        """The names of the tables that are present."""
+        paths = {name: Path(self._receipt_path(name)) for name in TABLE_RESULTS}
+        return [name for name, path in paths.items() if path.is_file() and receipts.read(path).kind == "table"]
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table as Arrow has it; `.to_pandas()` turns it into a data frame.
+
+        Args:
+            name: one of `tables()`.
+            columns: only these columns, in this order.
+
+        Returns:
+            All rows of the table. Their order is not defined.
+
+        Raises:
+            ConfigError: there is no result of this name, or it is not a table.
+            TableError: the table is missing or damaged.
+        """
+        receipt = self.receipt(name)
+        if receipt.kind != "table":
+            known = ", ".join(self.tables()) or "none"
+            raise ConfigError(f"{name} is not a table of {self.root}", f"the tables are: {known}")
+        return storage.open_table(self._lakehouse.path, receipt, project.run_command("gold")).read(columns)
+
+    def receipt(self, name: str) -> Receipt:
+        """The receipt of a result: its path, version, rows and fingerprint, and what it was made from.
+
+        Args:
+            name: of the result.
+
+        Raises:
+            ConfigError: there is no result of this name.
+            TableError: the result has not been made, or its receipt is damaged.
+        """
+        if name not in RESULTS:
+            near = difflib.get_close_matches(name, RESULTS, n=1, cutoff=0.5)
+            guess = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"there is no result {name!r}{guess}", f"name one of {', '.join(RESULTS)}")
+        return receipts.read(self._receipt_path(name))
+
+    def metrics(self) -> dict[str, Any]:
+        """The metrics of the latest run: the content of its `run_metrics` JSON file; docs/metrics.md explains them.
+
+        Raises:
+            TableError: the file is missing or damaged.
+        """
+        receipt = self.receipt("run_metrics")
+        found = storage.problem(self._lakehouse.path, receipt)
+        if found:
+            raise TableError(found, project.run_command("gold"))
+        text = storage.path_of(self._lakehouse.path, receipt).read_text(encoding="utf-8")
+        metrics: dict[str, Any] = json.loads(text)
+        return metrics
+
+    def _receipt_path(self, name: str) -> str:
+        return self._lakehouse.receipt(artifact_of(name, self.dataset))
