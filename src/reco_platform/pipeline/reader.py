@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, TableError
-from reco_platform.lakehouse import receipts, storage
+from reco_platform.lakehouse import receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.lakehouse.tables import content_problem, local_path, open_table
 from reco_platform.pipeline.steps_table import STEP_OF, TABLE_RESULTS, artifact_of
 from reco_platform.store.paths import is_remote, store_path
 
@@ -106,7 +107,7 @@ class OpenLakehouse:
         if receipt.kind != "table":
             known = ", ".join(self.tables()) or "none"
             raise ConfigError(f"{name} is not a table of {self.root}", f"the tables are: {known}")
-        return storage.open_table(self._lakehouse.path, receipt, project.run_command("gold")).read(columns)
+        return open_table(self._lakehouse.path, receipt, project.run_command("gold")).read(columns)
 
     def receipt(self, name: str) -> Receipt:
         """The receipt of a result: its path, version, rows and fingerprint, and what it was made from.
@@ -131,10 +132,10 @@ class OpenLakehouse:
             TableError: the file is missing or damaged.
         """
         receipt = self.receipt("run_metrics")
-        found = storage.problem(self._lakehouse.path, receipt)
+        found = content_problem(self._lakehouse.path, receipt)
         if found:
             raise TableError(found, project.run_command("gold"))
-        text = storage.path_of(self._lakehouse.path, receipt).read_text(encoding="utf-8")
+        text = local_path(self._lakehouse.path, receipt).read_text(encoding="utf-8")
         metrics: dict[str, Any] = json.loads(text)
         return metrics
 
