@@ -124,7 +124,7 @@ def test_recommendations_leave_out_what_was_rated_in_training(first: Project) ->
 
 def test_the_run_ends_with_a_summary_for_people(built_run: tuple[Project, Run]) -> None:
     said = built_run[1].output
-    for text in ("rejected (", "null_user 3", "RMSE ", "coverage ", "Where things lie", "run_metrics_", "Next"):
+    for text in ("rejected (", "null_user 3", "RMSE ", "coverage ", "Output (in ", "run_metrics_", "Next"):
         assert text in said, text
     assert len(re.findall(r"^  user \d+$", said, re.M)) == 3
     assert said.count("    5. ") == 3

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.reports.rating_counts import Counts
-from reco_platform.reports.run_page import BEYOND, RANKING, RATING, STRATA, RunFacts
-from reco_platform.reports.text_summary import SYSTEMS
-from reco_platform.reports.user_examples import Movie, UserExample
+from reco_platform.reports.rating_counts import RatingCounts
+from reco_platform.reports.run_page import LIST_METRICS, RANKING_METRICS, RATING_METRICS, STRATUM_NAMES, RunFacts
+from reco_platform.reports.text_summary import SYSTEM_NAMES
+from reco_platform.reports.user_examples import ExampleMovie, UserExample
 
 HOSTILE = '<script>alert(1)</script> & "Quoted" $x^2$ ' + "long" * 30
-RANKED = [system for system in SYSTEMS if system != "global_mean"]
+RANKED = [system for system in SYSTEM_NAMES if system != "global_mean"]
 
 
 def interval(value: float) -> dict[str, float]:
@@ -24,19 +24,19 @@ def interval(value: float) -> dict[str, float]:
 
 def evaluation() -> dict[str, Any]:
     """As `evaluate` gives it, with a value that rises from system to system."""
-    systems: dict[str, dict[str, Any]] = {system: {} for system in SYSTEMS}
-    for number, system in enumerate(SYSTEMS):
+    systems: dict[str, dict[str, Any]] = {system: {} for system in SYSTEM_NAMES}
+    for number, system in enumerate(SYSTEM_NAMES):
         if not system.startswith("popular"):
-            systems[system] |= {metric: interval(0.8 + number / 20) for metric in RATING}
+            systems[system] |= {metric: interval(0.8 + number / 20) for metric in RATING_METRICS}
         if system != "global_mean":
-            names = (*RANKING, "novelty", "popularity_percentile", "genre_diversity")
+            names = (*RANKING_METRICS, "novelty", "popularity_percentile", "genre_diversity")
             systems[system] |= {f"{name}@{k}": interval(0.1 + number / 20) for name in names for k in (5, 10, 20)}
     strata = {
         side: {
-            name: {system: {"rmse_warm": {"value": 0.8}, "ndcg@10": {"value": 0.1}} for system in SYSTEMS}
+            name: {system: {"rmse_warm": {"value": 0.8}, "ndcg@10": {"value": 0.1}} for system in SYSTEM_NAMES}
             for name in names
         }
-        for side, names in STRATA.items()
+        for side, names in STRATUM_NAMES.items()
     }
     verdicts = [
         {"metric": "rmse_warm", "baseline": "biases", "verdict": "better", **interval(-0.1), "better_share": 1.0},
@@ -49,8 +49,8 @@ def evaluation() -> dict[str, Any]:
             "rows": 12_345, "warm_rows": 3_086, "cold_row_share": 0.75, "users": 1_200, "warm_users": 600,
             "cold_user_share": 0.5, "ranked_users": 580, "catalogue": 2_000,
         },
-        "catalogue": {system: {f"{name}@10": {"value": 0.5} for name in BEYOND} for system in RANKED},
-        "strata": {**strata, "test_rows": {name: 1_029 for names in STRATA.values() for name in names}},
+        "catalogue": {system: {f"{name}@10": {"value": 0.5} for name in LIST_METRICS} for system in RANKED},
+        "strata": {**strata, "test_rows": {name: 1_029 for names in STRATUM_NAMES.values() for name in names}},
     }  # fmt: skip
 
 
@@ -87,10 +87,13 @@ def run_facts(**changes: Any) -> RunFacts:
     """A run with a movie whose title would break a careless page."""
     months = [(2017 + month // 12, month % 12 + 1, 1_000 + 37 * month) for month in range(30)]
     stars = {star / 2: 5_000 + 100 * star for star in range(1, 11)}
-    shelf = UserExample(7, 1_234, [Movie(HOSTILE, ["Drama"], 5.0)], [Movie("Plain (1999)", [], 4.567, 3.5)])
+    example = UserExample(
+        7, 1_234, [ExampleMovie(HOSTILE, ["Drama"], 5.0)], [ExampleMovie("Plain (1999)", [], 4.567, 3.5)]
+    )
     receipt = Receipt("silver/ratings", "table", "silver/ratings", "delta", 0, 74_073, "", "0123456789abcdef")
     facts = RunFacts(
-        metrics=metrics(), etl=etl(), counts=Counts(months, stars, np.arange(2_000, 0, -1)), user_examples=[shelf],
+        metrics=metrics(), etl=etl(), counts=RatingCounts(months, stars, np.arange(2_000, 0, -1)),
+        user_examples=[example],
         inputs={"ratings": receipt}, packages={"numpy": "2.4.6"}, gate={"state": "challenger", "reason": "not better"},
     )  # fmt: skip
     return replace(facts, **changes)

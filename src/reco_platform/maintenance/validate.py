@@ -21,7 +21,7 @@ from reco_platform.maintenance.repair import Repairs
 from reco_platform.models.als.model import model_fingerprint
 from reco_platform.pipeline.steps_table import LAYERS, STEP_OF, artifact_of, resolve_input
 from reco_platform.pipeline.workflow import Workflow
-from reco_platform.reports import text_summary
+from reco_platform.store.json_file import read_json
 from reco_platform.store.paths import StorePath, sha256_file
 from reco_platform.tuning import data as sweep_data
 from reco_platform.tuning import leaderboard
@@ -117,7 +117,7 @@ def check_quality(lakehouse: Lakehouse, table: str, repairs: Repairs) -> Iterato
 
 def says_failed(report: StorePath) -> bool:
     try:
-        return text_summary.read_json(report).get("passed") is False
+        return read_json(report).get("passed") is False
     except ValueError:
         return False
 

@@ -31,6 +31,7 @@ from reco_platform.reports import text_summary
 from reco_platform.spark import cluster, submit
 from reco_platform.store import atomic_write
 from reco_platform.store.hdfs import HdfsPath, StoreError, hdfs_message
+from reco_platform.store.json_file import read_json
 from reco_platform.store.locks import hdfs_lease
 from reco_platform.store.paths import remove_tree
 from reco_platform.tracking import client as tracking
@@ -426,7 +427,7 @@ def leaderboard_lines(workflow: Workflow) -> list[str]:
     try:
         receipt = receipts.read(workflow.of_sweep.leaderboard)
         folder = tables.local_path(workflow.lakehouse.path, receipt)
-        found = text_summary.read_json(folder / "leaderboard.json")
+        found = read_json(folder / "leaderboard.json")
     except (RecoError, OSError, ValueError):
         return []
     place = {key: value for key in PLACES if (value := getattr(workflow.config, key)) is not None}
@@ -453,19 +454,19 @@ def gold_summary(workflow: Workflow) -> str:
     except RecoError:
         return ""
     files = {name: lakehouse.content(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
-    best = text_summary.suggestions(
+    best = text_summary.sample_recommendations(
         opened["recommendations"].read(["user_id", "recommendations"]),
         opened["movies"].read(["movie_id", "title"]),
         users=3,
         count=5,
     )
     root = project.as_typed_path(lakehouse.root)
-    where = {
+    paths = {
         "tables": f"{root}/silver, {root}/gold",
         "metrics": project.as_typed_path(files["run_metrics"]),
         "report": project.as_typed_path(files["report"]),
         "rejected rows": f"{root}/silver/_quarantine",
     }
-    metrics, etl = text_summary.read_json(files["run_metrics"]), text_summary.read_json(files["etl_report"])
-    gate = text_summary.read_json(files["gate"])
-    return text_summary.summary(root, metrics, etl, best, gate=gate, where=where)
+    metrics, etl = read_json(files["run_metrics"]), read_json(files["etl_report"])
+    gate = read_json(files["gate"])
+    return text_summary.summary(root, metrics, etl, best, gate=gate, paths=paths)

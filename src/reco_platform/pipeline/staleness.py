@@ -15,7 +15,7 @@ from reco_platform.lakehouse import publish, tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import TABLE_RESULTS, artifact_of
 from reco_platform.pipeline.workflow import Workflow
-from reco_platform.reports import text_summary
+from reco_platform.store.json_file import read_json
 from reco_platform.store.paths import store_path
 from reco_platform.tracking import client as tracking
 
@@ -91,7 +91,7 @@ def looks(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
 def described_beside(receipt: Path) -> dict[str, Any]:
     """What the provenance beside a receipt says; nothing where it cannot be read."""
     try:
-        return dict(text_summary.read_json(provenance.provenance_path(receipt)))
+        return dict(read_json(provenance.provenance_path(receipt)))
     except (OSError, ValueError):
         return {}
 

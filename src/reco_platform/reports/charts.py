@@ -1,8 +1,8 @@
-"""Charts as SVG text for a page: real text, no scripts, colours that the page's style sheet decides.
+"""Charts as SVG for an HTML page: with text elements, without scripts, with colours from the page's style sheet.
 
-A chart is drawn at the size of a phone's screen and grows with the page, so that its text is never small. Colours are
-written as CSS variables (`--ink`, `--soft`, `--grid`, `--c1` to `--c5`), so that one drawing serves the light and the
-dark page. The same numbers give the same text, whatever settings of matplotlib the user has.
+A chart is drawn at the width of a phone and scales up with the page, so its text stays readable. Colours are CSS
+variables (`--ink`, `--soft`, `--grid`, `--c1` to `--c5`), so one drawing fits the light and the dark page. The same
+numbers give the same SVG, whatever the user's matplotlib settings.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SERIES = ("#000011", "#000012", "#000013", "#000014", "#000015")
 VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--grid"} | {
     colour: f"--c{number}" for number, colour in enumerate(SERIES, 1)
 }
-"""Colours that stand for a variable of the page while matplotlib draws."""
+"""Placeholder colours for matplotlib; embeddable_svg replaces them by CSS variables."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLE: Any = {
@@ -58,7 +58,7 @@ STYLE: Any = {
     "axes.facecolor": "none",
 }
 DODGE = 0.16
-"""Distance of two systems' points in a group, of which the height is 1."""
+"""Vertical distance between the points of two systems in a group of height 1."""
 
 HEATMAP_LIGHTEST, HEATMAP_DARKEST = 0.06, 0.5
 """Opacity of a heat map's cells: at most half, so that the text in them is readable on both pages."""
@@ -66,12 +66,12 @@ HEATMAP_LIGHTEST, HEATMAP_DARKEST = 0.06, 0.5
 
 @dataclass(frozen=True)
 class Chart:
-    """One drawing.
+    """A chart.
 
     Attributes:
-        name: of its ids; each one of a page has another.
-        title: what it is, in a few words.
-        description: what it shows, for those who do not see it.
+        name: prefix of its ids, unique on the page.
+        title: in a few words.
+        description: what it shows, for screen readers.
         svg: the drawing.
     """
 
@@ -82,8 +82,8 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A named row of numbers; `low` and `high` are the ends of an interval, None where there is none."""
+class NamedValue:
+    """A value with a name; `low` and `high` are the ends of its interval, None if there is none."""
 
     name: str
     value: float
@@ -91,13 +91,13 @@ class Line:
     high: float | None = None
 
 
-def drawn(name: str, title: str, description: str, height: float, draw: Callable[[Axes], None]) -> Chart:
-    """A chart from what draws on its axes.
+def draw_chart(name: str, title: str, description: str, height: float, draw: Callable[[Axes], None]) -> Chart:
+    """Creates a chart.
 
     Args:
         name, title, description: see Chart.
-        height: in pixels, where the width is WIDTH.
-        draw: draws.
+        height: in pixels; the width is WIDTH.
+        draw: draws on the axes that it is given.
     """
     with style.context(["default", STYLE]):
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
@@ -106,19 +106,19 @@ def drawn(name: str, title: str, description: str, height: float, draw: Callable
         draw(axes)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return Chart(name, title, description, for_page(out.getvalue(), name, title, description, height))
+    return Chart(name, title, description, embeddable_svg(out.getvalue(), name, title, description, height))
 
 
-def for_page(text: str, name: str, title: str, description: str, height: float) -> str:
-    """Matplotlib's SVG as part of a page: a picture with a name, ids of its own, the page's colours and font."""
+def embeddable_svg(text: str, name: str, title: str, description: str, height: float) -> str:
+    """Makes matplotlib's SVG part of a page: accessible name, unique ids, and the page's colours and font."""
     body = text[text.index(">", text.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)  # it would style the whole page
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)  # would apply to the whole page
     body = re.sub(r'<g id="[^"]*"/>', "", body)
     body = re.sub(r'<g id="[^"]*">', "<g>", body)
     body = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", body)
     body = body.replace("font-family: 'DejaVu Sans'", "font-family: var(--font)")
-    body = re.sub("|".join(VARIABLES), lambda found: f"var({VARIABLES[found[0]]})", body)
+    body = re.sub("|".join(VARIABLES), lambda match: f"var({VARIABLES[match[0]]})", body)
     body = re.sub(r">\s+<", "><", body)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
@@ -132,123 +132,126 @@ def for_page(text: str, name: str, title: str, description: str, height: float) 
 # --- numbers on axes
 
 
-def counts_on(axis: Any) -> None:
-    """Whole numbers with thousands separators."""
+def format_as_counts(axis: Any) -> None:
+    """Formats ticks as whole numbers with thousands separators."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def round_steps(axis: Any, most: int = 4) -> None:
-    """A few round numbers."""
+def use_round_ticks(axis: Any, most: int = 4) -> None:
+    """Limits the ticks to a few round numbers."""
     axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
 
 
-def only(axes: Axes, direction: Literal["x", "y"]) -> None:
-    """A grid in one direction."""
+def grid_along(axes: Axes, direction: Literal["x", "y"]) -> None:
+    """Draws grid lines for one axis only."""
     axes.grid(False)
     axes.grid(True, axis=direction)
 
 
-# --- a run
+# --- charts of runs
 
 
-def intervals(name: str, title: str, description: str, lines: Sequence[Line], unit: str) -> Chart:
-    """Values with their intervals, one below the other; the first one stands out, and a line marks its value."""
+def interval_chart(name: str, title: str, description: str, values: Sequence[NamedValue], unit: str) -> Chart:
+    """Values with their intervals, one below the other; the first is highlighted, and a line marks its value."""
 
     def draw(axes: Axes) -> None:
-        only(axes, "x")
-        axes.axvline(lines[0].value, color=SERIES[0], linewidth=1, linestyle=(0, (3, 3)))
-        for number, line in enumerate(lines):
-            colour = SERIES[0] if number == 0 else SOFT
-            if line.low is not None and line.high is not None:
-                axes.plot([line.low, line.high], [number, number], color=colour, linewidth=3, solid_capstyle="butt")
-            axes.plot([line.value], [number], MARKERS[0 if number == 0 else 1], color=colour, markersize=7)
-        axes.set_yticks(range(len(lines)), [line.name for line in lines])
-        axes.set_ylim(len(lines) - 0.5, -0.5)
+        grid_along(axes, "x")
+        axes.axvline(values[0].value, color=SERIES[0], linewidth=1, linestyle=(0, (3, 3)))
+        for row, value in enumerate(values):
+            colour = SERIES[0] if row == 0 else SOFT
+            if value.low is not None and value.high is not None:
+                axes.plot([value.low, value.high], [row, row], color=colour, linewidth=3, solid_capstyle="butt")
+            axes.plot([value.value], [row], MARKERS[0 if row == 0 else 1], color=colour, markersize=7)
+        axes.set_yticks(range(len(values)), [value.name for value in values])
+        axes.set_ylim(len(values) - 0.5, -0.5)
         axes.margins(x=0.08)
         axes.set_xlabel(unit)
-        round_steps(axes.xaxis)
+        use_round_ticks(axes.xaxis)
 
-    return drawn(name, title, description, 56 + 26 * len(lines), draw)
+    return draw_chart(name, title, description, 56 + 26 * len(values), draw)
 
 
-def months(name: str, title: str, description: str, counts: Sequence[tuple[int, int, int]]) -> Chart:
+def month_chart(name: str, title: str, description: str, counts: Sequence[tuple[int, int, int]]) -> Chart:
     """Ratings by month.
 
     Args:
-        counts: (year, month, ratings), rising, without gaps.
+        name, title, description: see Chart.
+        counts: (year, month, ratings) in order, without gaps.
     """
 
     def draw(axes: Axes) -> None:
-        only(axes, "y")
+        grid_along(axes, "y")
         moments = [year + (month - 0.5) / 12 for year, month, _ in counts]
         heights = [count for _, _, count in counts]
         axes.fill_between(moments, heights, color=SERIES[0], alpha=0.25, linewidth=0)
         axes.plot(moments, heights, color=SERIES[0], linewidth=1.5, marker="o" if len(counts) < 3 else "")
         axes.set_ylim(bottom=0)
-        axes.set_ylabel("ratings a month")
+        axes.set_ylabel("ratings per month")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-        counts_on(axes.yaxis)
-        round_steps(axes.yaxis)
+        format_as_counts(axes.yaxis)
+        use_round_ticks(axes.yaxis)
 
-    return drawn(name, title, description, 210, draw)
+    return draw_chart(name, title, description, 210, draw)
 
 
-def columns(name: str, title: str, description: str, bars: Mapping[str, int], units: tuple[str, str]) -> Chart:
-    """Upright bars; `units` are those of the bars' names and of their heights."""
+def column_chart(name: str, title: str, description: str, bars: Mapping[str, int], units: tuple[str, str]) -> Chart:
+    """Vertical bars; `units` are the labels of the horizontal and the vertical axis."""
 
     def draw(axes: Axes) -> None:
-        only(axes, "y")
+        grid_along(axes, "y")
         axes.bar(range(len(bars)), list(bars.values()), color=SERIES[0], width=0.8)
         axes.set_xticks(range(len(bars)), list(bars))
         axes.set_xlabel(units[0])
         axes.set_ylabel(units[1])
-        counts_on(axes.yaxis)
-        round_steps(axes.yaxis)
+        format_as_counts(axes.yaxis)
+        use_round_ticks(axes.yaxis)
 
-    return drawn(name, title, description, 210, draw)
+    return draw_chart(name, title, description, 210, draw)
 
 
-def bars(name: str, title: str, description: str, lengths: Mapping[str, int]) -> Chart:
-    """Lying bars, each with its number."""
+def bar_chart(name: str, title: str, description: str, lengths: Mapping[str, int]) -> Chart:
+    """Horizontal bars, each with its number."""
 
     def draw(axes: Axes) -> None:
         axes.grid(False)
-        found = axes.barh(range(len(lengths)), list(lengths.values()), color=SERIES[0], height=0.7)
-        axes.bar_label(found, labels=[f"{length:,}" for length in lengths.values()], padding=4)
+        drawn = axes.barh(range(len(lengths)), list(lengths.values()), color=SERIES[0], height=0.7)
+        axes.bar_label(drawn, labels=[f"{length:,}" for length in lengths.values()], padding=4)
         axes.set_yticks(range(len(lengths)), list(lengths))
         axes.set_ylim(len(lengths) - 0.5, -0.5)
         axes.margins(x=0.16)
         axes.xaxis.set_major_locator(NullLocator())
         axes.spines[["bottom", "left"]].set_visible(False)
 
-    return drawn(name, title, description, 20 + 22 * len(lengths), draw)
+    return draw_chart(name, title, description, 20 + 22 * len(lengths), draw)
 
 
-def long_tail(name: str, title: str, description: str, counts: Int64Array) -> Chart:
-    """Ratings of each movie by its place, both on scales of powers of ten.
+def long_tail_chart(name: str, title: str, description: str, counts: Int64Array) -> Chart:
+    """Ratings of each movie by its rank in popularity, both on logarithmic axes.
 
     Args:
+        name, title, description: see Chart.
         counts: at least 1, falling, shape (movies,).
     """
 
     def draw(axes: Axes) -> None:
-        places = np.unique(np.geomspace(1, len(counts), 120).round().astype(int))
-        axes.loglog(places, counts[places - 1], color=SERIES[0], linewidth=2, marker="o" if len(places) < 3 else "")
+        ranks = np.unique(np.geomspace(1, len(counts), 120).round().astype(int))
+        axes.loglog(ranks, counts[ranks - 1], color=SERIES[0], linewidth=2, marker="o" if len(ranks) < 3 else "")
         axes.set_xlabel("movies, most rated first")
         axes.set_ylabel("ratings of the movie")
         axes.minorticks_off()
-        counts_on(axes.xaxis)
-        counts_on(axes.yaxis)
+        format_as_counts(axes.xaxis)
+        format_as_counts(axes.yaxis)
 
-    return drawn(name, title, description, 210, draw)
+    return draw_chart(name, title, description, 210, draw)
 
 
-def shares(name: str, title: str, description: str, rows: Mapping[str, tuple[float, float]]) -> Chart:
-    """Each row a bar of two parts, known and not.
+def share_chart(name: str, title: str, description: str, rows: Mapping[str, tuple[float, float]]) -> Chart:
+    """A bar for each row, divided into known and unknown.
 
     Args:
-        rows: by name the two shares, whose sum is 1.
+        name, title, description: see Chart.
+        rows: by name the two shares, which sum to 1.
     """
 
     def draw(axes: Axes) -> None:
@@ -266,17 +269,18 @@ def shares(name: str, title: str, description: str, rows: Mapping[str, tuple[flo
         axes.xaxis.set_major_locator(NullLocator())
         axes.spines[["bottom", "left"]].set_visible(False)
 
-    return drawn(name, title, description, 16 + 36 * len(rows), draw)
+    return draw_chart(name, title, description, 16 + 36 * len(rows), draw)
 
 
-def curves(
+def line_chart(
     name: str, title: str, description: str, lines: Mapping[str, Mapping[int, float]], units: tuple[str, str]
 ) -> Chart:
-    """Lines over whole numbers, told apart by colour, marker and legend.
+    """Lines over whole numbers, distinguished by colour, marker and legend.
 
     Args:
+        name, title, description: see Chart.
         lines: by name the values by whole number.
-        units: of both axes.
+        units: labels of both axes.
     """
 
     def draw(axes: Axes) -> None:
@@ -286,51 +290,52 @@ def curves(
             axes.plot(list(points), list(points.values()), color=colour, marker=marker, markersize=5, label=one)
         axes.set_xlabel(units[0])
         axes.set_ylabel(units[1])
-        places = sorted({place for points in lines.values() for place in points})
-        axes.set_xticks(places) if len(places) < 8 else axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        round_steps(axes.yaxis)
+        ticks = sorted({x for points in lines.values() for x in points})
+        axes.set_xticks(ticks) if len(ticks) < 8 else axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        use_round_ticks(axes.yaxis)
         if len(lines) > 1:
             axes.figure.legend(loc="outside lower center", ncols=2)
 
     height = 210 if len(lines) == 1 else 214 + 17 * math.ceil(len(lines) / 2)
-    return drawn(name, title, description, height, draw)
+    return draw_chart(name, title, description, height, draw)
 
 
-def groups(
+def group_chart(
     name: str, title: str, description: str, values: Mapping[str, Mapping[str, float | None]], unit: str
 ) -> Chart:
-    """A row of points for each group: what each system reaches in it.
+    """A row of points for each group, one for each system.
 
     Args:
+        name, title, description: see Chart.
         values: by group, then by system; None where there is no value.
-        unit: of the values.
+        unit: label of the axis.
     """
 
     def draw(axes: Axes) -> None:
-        only(axes, "x")
+        grid_along(axes, "x")
         systems = list(dict.fromkeys(system for row in values.values() for system in row))
         for number, system in enumerate(systems):
-            found = [
-                (value, place) for place, row in enumerate(values.values()) if (value := row.get(system)) is not None
+            points = [
+                (value, group) for group, row in enumerate(values.values()) if (value := row.get(system)) is not None
             ]
-            apart = DODGE * (number - (len(systems) - 1) / 2)  # equal values stay visible
-            across, along = [value for value, _ in found], [place + apart for _, place in found]
+            offset = DODGE * (number - (len(systems) - 1) / 2)  # keeps equal values visible
+            across, along = [value for value, _ in points], [group + offset for _, group in points]
             colour = SERIES[number] if number < len(SERIES) else SOFT
             axes.plot(across, along, MARKERS[number % len(MARKERS)], color=colour, markersize=7, label=system)
         axes.set_yticks(range(len(values)), list(values))
-        axes.set_yticks([place + 0.5 for place in range(len(values) - 1)], minor=True)
+        axes.set_yticks([group + 0.5 for group in range(len(values) - 1)], minor=True)
         axes.grid(True, axis="y", which="minor")
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.margins(x=0.08)
         axes.set_xlabel(unit)
-        round_steps(axes.xaxis)
+        use_round_ticks(axes.xaxis)
         axes.figure.legend(loc="outside lower center", ncols=2)
 
     systems = {system for row in values.values() for system in row}
-    return drawn(name, title, description, 66 + 44 * len(values) + 17 * math.ceil(len(systems) / 2), draw)
+    return draw_chart(name, title, description, 66 + 44 * len(values) + 17 * math.ceil(len(systems) / 2), draw)
 
 
-# --- a sweep
+# --- charts of sweeps
 
 
 def heat_map(
@@ -342,15 +347,15 @@ def heat_map(
     *,
     smaller_is_better: bool,
 ) -> Chart:
-    """A value for each pair of two axes' values; the best is the darkest, and framed.
+    """A value for each pair of values of two axes; the best is the darkest, and framed.
 
     Args:
         name, title, description: see Chart.
         cells: by (down, across); a pair may be missing.
-        axes_names: of the axis down and of the axis across.
-        smaller_is_better: of the values.
+        axes_names: of the vertical and of the horizontal axis.
+        smaller_is_better: whether smaller values are better.
     """
-    down, across = (sorted({pair[side] for pair in cells}, key=in_order) for side in (0, 1))
+    down, across = (sorted({pair[side] for pair in cells}, key=sort_key) for side in (0, 1))
     best, worst = min(cells.values()), max(cells.values())
     if not smaller_is_better:
         best, worst = worst, best
@@ -374,30 +379,30 @@ def heat_map(
         axes.set_xlabel(axes_names[1])
         axes.spines[["bottom", "left"]].set_visible(False)
 
-    return drawn(name, title, description, 56 + 34 * len(down), draw)
+    return draw_chart(name, title, description, 56 + 34 * len(down), draw)
 
 
-def in_order(text: str) -> tuple[float, str]:
-    """Sorts numbers by value, and before words."""
+def sort_key(text: str) -> tuple[float, str]:
+    """Sorts numbers by value, before other texts."""
     try:
         return float(text), text
     except ValueError:
         return math.inf, text
 
 
-def parallel(
+def parallel_coordinates(
     name: str,
     title: str,
     description: str,
     scales: Mapping[str, Mapping[str, float]],
     trials: Sequence[Sequence[float]],
 ) -> Chart:
-    """A line for each trial through its value on every scale; the first trial stands out, and is on top.
+    """A line for each trial through its value on every scale; the first trial is highlighted, on top of the others.
 
     Args:
         name, title, description: see Chart.
-        scales: by name the marks on it and their heights, from 0 to 1.
-        trials: for each its height on every scale.
+        scales: by name the ticks and their heights, from 0 to 1.
+        trials: the heights of each trial, one for each scale.
     """
 
     def draw(axes: Axes) -> None:
@@ -416,13 +421,13 @@ def parallel(
         axes.yaxis.set_major_locator(NullLocator())
         axes.spines[["bottom", "left"]].set_visible(False)
 
-    return drawn(name, title, description, 270, draw)
+    return draw_chart(name, title, description, 270, draw)
 
 
-def scatter(
+def scatter_chart(
     name: str, title: str, description: str, points: Sequence[tuple[float, float]], units: tuple[str, str]
 ) -> Chart:
-    """Points; the first one stands out."""
+    """Points; the first is highlighted."""
 
     def draw(axes: Axes) -> None:
         rest = points[1:]
@@ -432,7 +437,7 @@ def scatter(
         axes.set_ylabel(units[1])
         axes.margins(0.08)
         axes.set_xlim(left=0)
-        round_steps(axes.xaxis)
-        round_steps(axes.yaxis)
+        use_round_ticks(axes.xaxis)
+        use_round_ticks(axes.yaxis)
 
-    return drawn(name, title, description, 230, draw)
+    return draw_chart(name, title, description, 230, draw)

@@ -1,4 +1,4 @@
-"""What the pages of runs and sweeps share: each is one HTML file that needs nothing else, and writes values alike."""
+"""Render the HTML pages of runs and sweeps, each one file without external resources; number formats of both pages."""
 
 from __future__ import annotations
 
@@ -14,39 +14,41 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts; the first word of each row is its name."""
+    """A table of texts; the first cell of each row is its name."""
 
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-def rendered(template: str, **values: Any) -> str:
-    """A page from its template, escaped throughout. The same values give the same bytes."""
+def render(template: str, **values: Any) -> str:
+    """A page from its template, with all values escaped. The same values give the same bytes."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"count": count, "share": share, "moment": moment, "shown": shown}
+    environment.filters |= {
+        "count": format_count, "share": format_share, "time": format_time, "config_value": format_config_value,
+    }  # fmt: skip
     return environment.get_template(template).render(**values)
 
 
-# --- numbers in words
+# --- number formats
 
 
-def count(number: int) -> str:
+def format_count(number: int) -> str:
     return f"{number:,}"
 
 
-def share(number: float | None) -> str:
+def format_share(number: float | None) -> str:
     return "-" if number is None else f"{number:.1%}"
 
 
-def moment(text: str) -> str:
+def format_time(text: str) -> str:
     """2019-04-16T15:21:15.000000Z as 2019-04-16 15:21 UTC."""
     return f"{text[:10]} {text[11:16]} UTC"
 
 
-def shown(value: Any) -> str:
+def format_config_value(value: Any) -> str:
     """A parameter's value as it is written in config."""
     return str(value).lower() if isinstance(value, bool) else "-" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""The page of a run: is the model good, its data, training and evaluation, some users, and where it all came from."""
+"""The HTML page of a run: quality of the model, data, training, evaluation, example users and provenance."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.reports import charts, text_summary
-from reco_platform.reports.charts import Chart, Line
-from reco_platform.reports.html import Table, count, rendered
-from reco_platform.reports.rating_counts import Counts
-from reco_platform.reports.text_summary import SYSTEMS
+from reco_platform.reports.charts import Chart, NamedValue
+from reco_platform.reports.html import Table, format_count, render
+from reco_platform.reports.rating_counts import RatingCounts
+from reco_platform.reports.text_summary import SYSTEM_NAMES
 from reco_platform.reports.user_examples import UserExample
 
-RATING = {
+RATING_METRICS = {
     "rmse_warm": "RMSE, known",
     "mae_warm": "MAE, known",
     "user_rmse_warm": "RMSE by user, known",
@@ -24,7 +24,7 @@ RATING = {
     "mae_all": "MAE, all",
     "user_rmse_all": "RMSE by user, all",
 }
-RANKING = {
+RANKING_METRICS = {
     "precision": "Precision",
     "recall": "Recall",
     "ndcg": "NDCG",
@@ -32,15 +32,15 @@ RANKING = {
     "mrr": "MRR",
     "hit_rate": "Hit rate",
 }
-METRICS = RATING | RANKING
-BEYOND = {
+METRIC_NAMES = RATING_METRICS | RANKING_METRICS
+LIST_METRICS = {
     "catalogue_coverage": "Catalogue shown, share",
     "gini": "Gini, 0 is even",
     "novelty": "Novelty, bits",
     "popularity_percentile": "Popularity, percentile",
     "genre_diversity": "Genre diversity, 0 to 1",
 }
-STRATA = {
+STRATUM_NAMES = {
     "movies": {"head": "head: most rated", "middle": "middle", "tail": "tail: least rated"},
     "users": {
         "least_active": "least active",
@@ -49,27 +49,27 @@ STRATA = {
         "most_active": "most active",
     },
 }
-SHOWN_IN_STRATA = ("als", "als_plain", "biases", "popular")
+STRATA_SYSTEMS = ("als", "als_plain", "biases", "popular")
 TOP_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run's page is made from.
+    """The data of a run's page.
 
     Attributes:
         metrics: the run's metrics file.
         etl: the report on the silver tables.
         counts: of the silver ratings.
-        shelves: some users.
-        inputs: the receipts behind the page by name.
-        packages: versions of what the page was computed with.
-        gate: what became of the model: state and reason.
+        user_examples: some users.
+        inputs: receipts of the step's inputs by name.
+        packages: versions of the packages that compute the page.
+        gate: the decision of the gate: state and reason.
     """
 
     metrics: Mapping[str, Any]
     etl: Mapping[str, Any]
-    counts: Counts
+    counts: RatingCounts
     user_examples: Sequence[UserExample]
     inputs: Mapping[str, Receipt]
     packages: Mapping[str, str]
@@ -77,18 +77,18 @@ class RunFacts:
 
 
 def run_page(facts: RunFacts) -> str:
-    """The report of a run. The same facts give the same bytes."""
+    """Renders the page of a run. The same facts give the same bytes."""
     evaluation = facts.metrics["evaluation"]
-    return rendered(
+    return render(
         "report.html.j2",
         facts=facts,
         metrics=facts.metrics,
         evaluation=evaluation,
-        headlines=text_summary.headlines(evaluation),
+        headline_titles=text_summary.headline_titles(evaluation),
         headline_charts=headline_charts(evaluation),
         comparisons=comparisons(evaluation),
-        verdict=verdict(evaluation),
-        funnel=text_summary.funnel(facts.etl),
+        verdict=verdict_text(evaluation),
+        table_counts=text_summary.table_counts(facts.etl),
         data_charts=data_charts(facts),
         objective=objective_chart(facts.metrics["training"].get("objective", [])),
         evaluation_charts=evaluation_charts(evaluation),
@@ -96,41 +96,45 @@ def run_page(facts: RunFacts) -> str:
         tables={
             "rating": rating_table(evaluation),
             "ranking": ranking_table(evaluation),
-            "beyond": beyond_table(evaluation),
-            **{f"strata_{side}": strata_table(evaluation, side) for side in STRATA},
+            "lists": list_metrics_table(evaluation),
+            **{f"strata_{side}": strata_table(evaluation, side) for side in STRATUM_NAMES},
         },
     )
 
 
-# --- in words
+# --- comparisons
 
 
-def verdict(evaluation: Mapping[str, Any]) -> str:
-    """How the model does against all baselines, in words."""
-    found = [one["verdict"] for one in evaluation["verdicts"]]
-    if not found:
-        return "There is no baseline to compare it with."
-    lost = [f"'{one['baseline']}' by {one['metric']}" for one in comparisons(evaluation) if one["verdict"] == "worse"]
+def verdict_text(evaluation: Mapping[str, Any]) -> str:
+    """The results of all comparisons with baselines in a sentence or two."""
+    verdicts = [comparison["verdict"] for comparison in evaluation["verdicts"]]
+    if not verdicts:
+        return "There is no baseline to compare the model with."
+    worse = [
+        f"'{comparison['baseline']}' by {comparison['metric']}"
+        for comparison in comparisons(evaluation)
+        if comparison["verdict"] == "worse"
+    ]
     return (
-        f"Of {len(found)} comparisons with baselines it surely wins {found.count('better')}, "
-        f"surely loses {len(lost)}, and {found.count('undecided')} are undecided."
-        + (f" It loses to {'; to '.join(lost)}." if lost else "")
+        f"In {len(verdicts)} comparisons with baselines, the model is significantly better in "
+        f"{verdicts.count('better')}, significantly worse in {len(worse)}, and statistically tied in "
+        f"{verdicts.count('undecided')}." + (f" It is worse than {', '.join(worse)}." if worse else "")
     )
 
 
 def comparisons(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Every headline metric and baseline: the difference, its interval, and what follows, the losses first."""
+    """The difference, interval and verdict of each headline metric and baseline, those that the model loses first."""
     order = ("worse", "undecided", "better")
     return [
         {
-            "metric": METRICS[name] + (f"@{k}" if k else ""),
-            "baseline": SYSTEMS[one["baseline"]],
-            "difference": "no value" if one["value"] is None else f"{one['value']:+.4f}",
-            "interval": "none" if one["low"] is None else f"{one['low']:+.4f} to {one['high']:+.4f}",
-            "verdict": one["verdict"],
+            "metric": METRIC_NAMES[name] + (f"@{k}" if k else ""),
+            "baseline": SYSTEM_NAMES[found["baseline"]],
+            "difference": "no value" if found["value"] is None else f"{found['value']:+.4f}",
+            "interval": "none" if found["low"] is None else f"{found['low']:+.4f} to {found['high']:+.4f}",
+            "verdict": found["verdict"],
         }
-        for one in sorted(evaluation["verdicts"], key=lambda one: order.index(one["verdict"]))
-        for name, _, k in [one["metric"].partition("@")]
+        for found in sorted(evaluation["verdicts"], key=lambda found: order.index(found["verdict"]))
+        for name, _, k in [found["metric"].partition("@")]
     ]
 
 
@@ -140,134 +144,138 @@ def comparisons(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
 def rating_table(evaluation: Mapping[str, Any]) -> Table:
     systems = {system: found for system, found in evaluation["systems"].items() if "rmse_warm" in found}
     rows = [
-        [SYSTEMS[system], *(text_summary.interval(found[metric]) for metric in RATING if metric in found)]
+        [SYSTEM_NAMES[system], *(text_summary.interval(found[metric]) for metric in RATING_METRICS if metric in found)]
         for system, found in systems.items()
     ]
-    return Table("Rating error of each system, in stars: less is better", ["System", *RATING.values()], rows)
+    return Table("Rating error of each system in stars (less is better)", ["System", *RATING_METRICS.values()], rows)
 
 
-def lengths(evaluation: Mapping[str, Any]) -> list[int]:
-    """The lengths of lists at which ranking was judged."""
+def list_lengths(evaluation: Mapping[str, Any]) -> list[int]:
+    """The list lengths k of the ranking metrics."""
     return sorted(int(name.split("@")[1]) for name in evaluation["systems"]["als"] if name.startswith("ndcg@"))
 
 
 def ranking_table(evaluation: Mapping[str, Any]) -> Table:
-    ks = lengths(evaluation)
+    ks = list_lengths(evaluation)
     rows = [
-        [f"{title}@{k}", *(text(evaluation["systems"][system], f"{metric}@{k}") for system in ranked(evaluation))]
-        for metric, title in RANKING.items()
+        [
+            f"{title}@{k}",
+            *(interval_text(evaluation["systems"][system], f"{metric}@{k}") for system in ranking_systems(evaluation)),
+        ]
+        for metric, title in RANKING_METRICS.items()
         for k in ks
     ]
-    head = ["Metric", *(SYSTEMS[system] for system in ranked(evaluation))]
-    return Table("Ranking metrics at each length of list: more is better", head, rows)
+    head = ["Metric", *(SYSTEM_NAMES[system] for system in ranking_systems(evaluation))]
+    return Table("Ranking metrics at each list length (more is better)", head, rows)
 
 
-def ranked(evaluation: Mapping[str, Any]) -> list[str]:
-    """The systems that rank, in their usual order."""
-    return [system for system in SYSTEMS if system in evaluation["catalogue"]]
+def ranking_systems(evaluation: Mapping[str, Any]) -> list[str]:
+    """The systems with ranking metrics, in their usual order."""
+    return [system for system in SYSTEM_NAMES if system in evaluation["catalogue"]]
 
 
-def text(found: Mapping[str, Any], metric: str) -> str:
-    return text_summary.interval(found[metric]) if metric in found else "-"
+def interval_text(metrics: Mapping[str, Any], name: str) -> str:
+    return text_summary.interval(metrics[name]) if name in metrics else "-"
 
 
-def beyond_table(evaluation: Mapping[str, Any]) -> Table:
+def list_metrics_table(evaluation: Mapping[str, Any]) -> Table:
     k = evaluation["headline_k"]
     rows = []
-    for system in ranked(evaluation):
+    for system in ranking_systems(evaluation):
         found = {**evaluation["systems"][system], **evaluation["catalogue"][system]}
-        rows.append([SYSTEMS[system], *(text(found, f"{metric}@{k}") for metric in BEYOND)])
+        rows.append([SYSTEM_NAMES[system], *(interval_text(found, f"{metric}@{k}") for metric in LIST_METRICS)])
     return Table(
-        f"What the first {k} of the lists are like, apart from being right", ["System", *BEYOND.values()], rows
+        f"Coverage, novelty and diversity of the first {k} items of the lists", ["System", *LIST_METRICS.values()], rows
     )
 
 
 def strata_table(evaluation: Mapping[str, Any], side: str) -> Table:
     k, rows = evaluation["headline_k"], []
-    systems = [system for system in SHOWN_IN_STRATA if system in evaluation["systems"]]
-    for name, title in STRATA[side].items():
+    systems = [system for system in STRATA_SYSTEMS if system in evaluation["systems"]]
+    for name, title in STRATUM_NAMES[side].items():
         found = evaluation["strata"][side][name]
-        errors = [text(found.get(system, {}), "rmse_warm") for system in systems if system != "popular"]
-        ranks = [text(found.get(system, {}), f"ndcg@{k}") for system in systems]
-        rows.append([title, count(evaluation["strata"]["test_rows"][name]), *errors, *ranks])
+        errors = [interval_text(found.get(system, {}), "rmse_warm") for system in systems if system != "popular"]
+        ranks = [interval_text(found.get(system, {}), f"ndcg@{k}") for system in systems]
+        rows.append([title, format_count(evaluation["strata"]["test_rows"][name]), *errors, *ranks])
     head = [
         side.capitalize(), "Known test ratings",
-        *(f"RMSE: {SYSTEMS[system]}" for system in systems if system != "popular"),
-        *(f"NDCG@{k}: {SYSTEMS[system]}" for system in systems),
+        *(f"RMSE: {SYSTEM_NAMES[system]}" for system in systems if system != "popular"),
+        *(f"NDCG@{k}: {SYSTEM_NAMES[system]}" for system in systems),
     ]  # fmt: skip
     return Table(f"Metrics by {'popularity of movies' if side == 'movies' else 'activity of users'}", head, rows)
 
 
-# --- charts of a run; each is left out where there is nothing to draw
+# --- charts; each is left out if there is nothing to draw
 
 
 def headline_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
-    """The headline metrics beside their baselines, with intervals."""
-    found = []
-    for metric, title in text_summary.headlines(evaluation).items():
-        lines = [
-            Line(name, one["value"], one["low"], one["high"])
-            for system, name in SYSTEMS.items()
-            if (one := evaluation["systems"].get(system, {}).get(metric)) and one["value"] is not None
+    """The headline metrics of the model and its baselines, with intervals."""
+    drawn = []
+    for metric, title in text_summary.headline_titles(evaluation).items():
+        values = [
+            NamedValue(name, found["value"], found["low"], found["high"])
+            for system, name in SYSTEM_NAMES.items()
+            if (found := evaluation["systems"].get(system, {}).get(metric)) and found["value"] is not None
         ]
-        if not lines or lines[0].name != SYSTEMS["als"]:
+        if not values or values[0].name != SYSTEM_NAMES["als"]:
             continue
         error = metric.startswith("rmse")
-        words = "; ".join(f"{line.name} {line.value:.4f}" for line in lines)
+        words = "; ".join(f"{value.name} {value.value:.4f}" for value in values)
         unit = "stars, less is better" if error else "0 to 1, more is better"
         name = f"headline-{metric.replace('@', '-').replace('_', '-')}"
-        found.append(charts.intervals(name, title, f"Values with 95% intervals: {words}.", lines, unit))
-    return found
+        drawn.append(charts.interval_chart(name, title, f"Values with 95% intervals: {words}.", values, unit))
+    return drawn
 
 
 def data_charts(facts: RunFacts) -> list[Chart]:
     counts = facts.counts
     total = int(counts.movies.sum())
-    busiest = max(counts.months, key=lambda one: one[2])
+    busiest = max(counts.months, key=lambda entry: entry[2])
     first, last = counts.months[0], counts.months[-1]
-    commonest = max(counts.stars, key=lambda one: counts.stars[one])
+    commonest = max(counts.stars, key=lambda stars: counts.stars[stars])
     top = max(1, round(TOP_SHARE * len(counts.movies)))
     reasons = {
         f"{line['table']}: {reason.replace('_', ' ')}": number
-        for line in text_summary.funnel(facts.etl)
+        for line in text_summary.table_counts(facts.etl)
         if not line["absent"]
         for reason, number in line["rejected_by_reason"].items()
     }
-    found = [
-        charts.months(
+    drawn = [
+        charts.month_chart(
             "months", "Ratings over time",
-            f"{total:,} ratings from {month(first)} to {month(last)}; most in {month(busiest)}, with {busiest[2]:,}.",
+            f"{total:,} ratings from {month_text(first)} to {month_text(last)}; "
+            f"most in {month_text(busiest)}, with {busiest[2]:,}.",
             counts.months,
         ),
-        charts.columns(
-            "stars", "How ratings are spread",
-            f"The commonest rating is {commonest:g} stars, with {counts.stars[commonest] / total:.1%} of all.",
+        charts.column_chart(
+            "stars", "Ratings by stars",
+            f"The most common rating is {commonest:g} stars, {counts.stars[commonest] / total:.1%} of all.",
             {f"{star:g}": number for star, number in counts.stars.items()}, ("stars", "ratings"),
         ),
-        charts.long_tail(
+        charts.long_tail_chart(
             "tail", "The long tail",
             f"Of {len(counts.movies):,} movies, the {top:,} most rated ({top / len(counts.movies):.0%}) hold "
-            f"{counts.movies[:top].sum() / total:.1%} of the ratings; {np.sum(counts.movies == 1):,} have just one.",
+            f"{counts.movies[:top].sum() / total:.1%} of the ratings; {np.sum(counts.movies == 1):,} have only one.",
             counts.movies,
         ),
     ]  # fmt: skip
     if reasons:
         words = f"{sum(reasons.values()):,} rows were rejected, for {len(reasons)} reasons."
-        found.append(charts.bars("rejected", "Why rows were rejected", words, reasons))
-    return found
+        drawn.append(charts.bar_chart("rejected", "Why rows were rejected", words, reasons))
+    return drawn
 
 
-def month(one: tuple[int, int, int]) -> str:
-    return f"{one[0]}-{one[1]:02}"
+def month_text(entry: tuple[int, int, int]) -> str:
+    return f"{entry[0]}-{entry[1]:02}"
 
 
 def objective_chart(objective: Sequence[float]) -> Chart | None:
-    """The training objective by iteration; None where the engine does not tell it."""
+    """The training objective by iteration; None if the engine does not report it."""
     if not objective:
         return None
     words = f"From {objective[0]:.4f} after the first iteration to {objective[-1]:.4f} after {len(objective)}."
     lines = {"objective": dict(enumerate(objective, 1))}
-    return charts.curves("objective", "Objective by iteration", words, lines, ("iteration", "objective a rating"))
+    return charts.line_chart("objective", "Objective by iteration", words, lines, ("iteration", "objective per rating"))
 
 
 def evaluation_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
@@ -279,50 +287,50 @@ def evaluation_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
         )
         if cold is not None
     }  # fmt: skip
-    found = []
+    drawn = []
     if known:
         words = (
-            f"{folds['warm_rows']:,} of {folds['rows']:,} test ratings are of a user and a movie that the model knows; "
+            f"{folds['warm_rows']:,} of {folds['rows']:,} test ratings have a user and a movie that the model knows; "
             f"it knows {folds['warm_users']:,} of {folds['users']:,} test users."
         )
-        found.append(charts.shares("known", "Known and not known", words, known))
-    return found + ranking_charts(evaluation)
+        drawn.append(charts.share_chart("known", "Known and unknown", words, known))
+    return drawn + ranking_charts(evaluation)
 
 
 def ranking_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
-    """NDCG and recall of every system at each length of list."""
-    found = []
+    """NDCG and recall of every system at each list length."""
+    drawn = []
     for metric in ("ndcg", "recall"):
         lines: dict[str, dict[int, float]] = {}
-        for system in ranked(evaluation):
+        for system in ranking_systems(evaluation):
             values = {
-                k: evaluation["systems"][system].get(f"{metric}@{k}", {}).get("value") for k in lengths(evaluation)
+                k: evaluation["systems"][system].get(f"{metric}@{k}", {}).get("value") for k in list_lengths(evaluation)
             }
             points = {k: value for k, value in values.items() if value is not None}
-            lines |= {SYSTEMS[system]: points} if points else {}
+            lines |= {SYSTEM_NAMES[system]: points} if points else {}
         if lines:
             best = {name: max(points.items()) for name, points in lines.items()}
             words = "; ".join(f"{name} {value:.4f} at {k}" for name, (k, value) in best.items())
-            title = f"{RANKING[metric]} by length of list"
-            found.append(charts.curves(metric, title, f"{words}.", lines, ("length of list", RANKING[metric])))
-    return found
+            title = f"{RANKING_METRICS[metric]} by list length"
+            drawn.append(charts.line_chart(metric, title, f"{words}.", lines, ("list length", RANKING_METRICS[metric])))
+    return drawn
 
 
 def strata_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
     """RMSE and NDCG by popularity of movies and by activity of users."""
-    k, found = evaluation["headline_k"], []
-    for side, names in STRATA.items():
+    k, drawn = evaluation["headline_k"], []
+    for side, names in STRATUM_NAMES.items():
         by = "popularity of movies" if side == "movies" else "activity of users"
         for metric, title, unit in (("rmse_warm", "RMSE", "stars"), (f"ndcg@{k}", f"NDCG@{k}", "0 to 1")):
             values = {
                 name: {
-                    SYSTEMS[system]: one["value"]
-                    for system in SHOWN_IN_STRATA
-                    if (one := evaluation["strata"][side][stratum].get(system, {}).get(metric))
+                    SYSTEM_NAMES[system]: found["value"]
+                    for system in STRATA_SYSTEMS
+                    if (found := evaluation["strata"][side][stratum].get(system, {}).get(metric))
                 }
                 for stratum, name in names.items()
             }
-            ours = {name: row.get(SYSTEMS["als"]) for name, row in values.items()}
+            ours = {name: row.get(SYSTEM_NAMES["als"]) for name, row in values.items()}
             if all(value is None for value in ours.values()):
                 continue
             words = "; ".join(
@@ -331,5 +339,5 @@ def strata_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
             better = "less is better" if metric == "rmse_warm" else "more is better"
             chart = f"{side}-{title.split('@')[0].lower()}"
             words = f"This model: {words}."
-            found.append(charts.groups(chart, f"{title} by {by}", words, values, f"{unit}, {better}"))
-    return found
+            drawn.append(charts.group_chart(chart, f"{title} by {by}", words, values, f"{unit}, {better}"))
+    return drawn

@@ -1,8 +1,7 @@
-"""What people read of a run: its facts in words, and the summary on the terminal. `pages` has the page."""
+"""The summary of a run for the terminal, and texts that the pages of runs use too."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +10,19 @@ import pyarrow as pa
 
 from reco_platform.config import commands
 from reco_platform.core import project
-from reco_platform.store.paths import StorePath
 
 
 @dataclass(frozen=True)
-class Suggestions:
-    """A user's best recommendations, with titles."""
+class UserRecommendations:
+    """A user's best recommendations: titles and scores."""
 
     user_id: int
     movies: list[tuple[str, float]]
 
 
-def suggestions(recommendations: pa.Table, movies: pa.Table, users: int, count: int) -> list[Suggestions]:
+def sample_recommendations(
+    recommendations: pa.Table, movies: pa.Table, users: int, count: int
+) -> list[UserRecommendations]:
     """The first `count` recommendations of `users` users, evenly spread over the table.
 
     Args:
@@ -31,16 +31,18 @@ def suggestions(recommendations: pa.Table, movies: pa.Table, users: int, count: 
     """
     titles = dict(zip(movies["movie_id"].to_pylist(), movies["title"].to_pylist(), strict=True))
     step = max(1, len(recommendations) // max(users, 1))
-    found = []
+    samples = []
     for row in recommendations.take(list(range(0, len(recommendations), step))[:users]).to_pylist():
         best = row["recommendations"][:count]
-        named = [(titles.get(item["movie_id"], f"movie {item['movie_id']}"), item["score"]) for item in best]
-        found.append(Suggestions(row["user_id"], named))
-    return found
+        movies_and_scores = [
+            (titles.get(item["movie_id"], f"movie {item['movie_id']}"), item["score"]) for item in best
+        ]
+        samples.append(UserRecommendations(row["user_id"], movies_and_scores))
+    return samples
 
 
-def funnel(etl: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A line for each table: rows in, out, rejected by reason, duplicates."""
+def table_counts(etl: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each silver table the rows in and out, rejected by reason, and duplicates."""
     lines = []
     for name, facts in etl["tables"].items():
         if facts.get("absent"):
@@ -54,14 +56,23 @@ def summary(
     root: str,
     metrics: Mapping[str, Any],
     etl: Mapping[str, Any],
-    best: list[Suggestions],
+    best: list[UserRecommendations],
     *,
     gate: Mapping[str, Any],
-    where: Mapping[str, str],
+    paths: Mapping[str, str],
 ) -> str:
-    """The same for a terminal."""
+    """The summary of a run.
+
+    Args:
+        root: the lakehouse.
+        metrics: the run's metrics file.
+        etl: the report on the silver tables.
+        best: recommendations of some users.
+        gate: the decision of the gate.
+        paths: of the output, by name.
+    """
     lines = ["", "Silver tables"]
-    for line in funnel(etl):
+    for line in table_counts(etl):
         if line["absent"]:
             lines.append(f"  {line['table']:<8} not in this data set")
             continue
@@ -69,38 +80,38 @@ def summary(
         rejected = f"{line['rejected']:,} rejected" + (f" ({why})" if why else "")
         rows = f"{line['rows_out']:>11,} rows of {line['rows_in']:,}"
         lines.append(f"  {line['table']:<8} {rows}; {rejected}; {line['duplicate_rows']:,} duplicates")
-    lines += ["Model", f"  version  {metrics['model_version']}", *judgement(metrics["evaluation"])]
+    lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics["evaluation"])]
     if metrics["refit"]:
         lines.append(f"  served   {metrics['served_version']}, trained on all ratings after that evaluation")
-    lines += [f"  gate     {GATES[gate['state']]}: {gate['reason']}", "Recommendations"]
+    lines += [f"  gate     {GATE_TEXTS[gate['state']]}: {gate['reason']}", "Recommendations"]
     for item in best:
         lines.append(f"  user {item.user_id}")
         lines += [f"    {rank}. {title} ({score:.2f})" for rank, (title, score) in enumerate(item.movies, 1)]
-    lines.append(f"Where things lie (under {root})")
-    lines += [f"  {name:<16} {path}" for name, path in where.items()]
+    lines.append(f"Output (in {root})")
+    lines += [f"  {name:<16} {path}" for name, path in paths.items()]
     lines += [
         "Next",
         f"  another model:   {commands.as_typed('gold', '', '--config rank=20')}{activation()}",
         f"  your own data:   {commands.as_typed('gold', '', '--config dataset=mine dataset_path=/any/folder')}",
-        f"  check it all:    {project.command('validate')}",
+        f"  check results:   {project.command('validate')}",
     ]
     return "\n".join(lines)
 
 
 def activation() -> str:
-    """How a checkout's environment is activated, so that its commands are found."""
+    """The hint to activate the environment of a checkout, if commands are given for one."""
     return "     (in .venv: . .venv/bin/activate)" if project.is_typed_as_snakemake() else ""
 
 
-GATES = {
+GATE_TEXTS = {
     "first": "became champion",
     "champion": "became champion",
     "challenger": "stays challenger",
-    "untracked": "not judged",
+    "untracked": "not evaluated",
 }
-"""What happened at the gate, in words; another model may have become champion since."""
+"""The decision of the gate in words; another model may have become champion since."""
 
-SYSTEMS = {
+SYSTEM_NAMES = {
     "als": "this model",
     "als_plain": "ALS without biases",
     "biases": "user and movie biases",
@@ -110,52 +121,47 @@ SYSTEMS = {
 }
 
 
-def headlines(evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """What each headline metric is about, with its counts."""
+def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """A title for each headline metric, with its numbers of ratings or users."""
     folds, k = evaluation["folds"], evaluation["headline_k"]
     return {
-        "rmse_warm": f"RMSE on the {folds['warm_rows']:,} of {folds['rows']:,} test ratings whose user and movie it"
-        f" knows (coverage {evaluation['coverage']:.1%})",
-        "rmse_all": "RMSE on all test ratings, by biases where it knows one of the two or neither",
+        "rmse_warm": f"RMSE on the {folds['warm_rows']:,} of {folds['rows']:,} test ratings whose user and movie"
+        f" the model knows (coverage {evaluation['coverage']:.1%})",
+        "rmse_all": "RMSE on all test ratings; biases predict those whose user or movie the model does not know",
         f"ndcg@{k}": f"NDCG@{k} for {folds['ranked_users']:,} of {folds['users']:,} test users (more is better)",
     }
 
 
-def judgement(evaluation: Mapping[str, Any]) -> list[str]:
-    """The headline metrics beside the baselines, and every baseline that the model does not beat."""
+def evaluation_lines(evaluation: Mapping[str, Any]) -> list[str]:
+    """The headline metrics of all systems, and a warning for every baseline that the model does not beat."""
     lines = []
-    for metric, title in headlines(evaluation).items():
+    for metric, title in headline_titles(evaluation).items():
         lines.append(f"  {title}")
-        for system, name in SYSTEMS.items():
-            found = evaluation["systems"].get(system, {}).get(metric)
-            if found:
-                lines.append(f"    {name:<22} {interval(found)}")
-    return lines + [f"  [WARNING] {text}" for text in shortcomings(evaluation)]
+        for system, name in SYSTEM_NAMES.items():
+            result = evaluation["systems"].get(system, {}).get(metric)
+            if result:
+                lines.append(f"    {name:<22} {interval(result)}")
+    return lines + [f"  [WARNING] {text}" for text in unbeaten_baselines(evaluation)]
 
 
-def interval(found: Mapping[str, Any]) -> str:
-    """A metric with its 95% interval, or why there is none."""
-    if found["value"] is None:
-        return str(found["missing_because"])
-    around = "" if found.get("low") is None else f"  [{found['low']:.4f}, {found['high']:.4f}]"
-    return f"{found['value']:.4f}{around}"
+def interval(metric: Mapping[str, Any]) -> str:
+    """A metric with its 95% interval, or the reason why it has no value."""
+    if metric["value"] is None:
+        return str(metric["missing_because"])
+    bounds = "" if metric.get("low") is None else f"  [{metric['low']:.4f}, {metric['high']:.4f}]"
+    return f"{metric['value']:.4f}{bounds}"
 
 
-def shortcomings(evaluation: Mapping[str, Any]) -> list[str]:
-    """A sentence for each headline metric and baseline that the model does not surely beat."""
-    words = {"worse": "is worse than", "undecided": "cannot be told from"}
+def unbeaten_baselines(evaluation: Mapping[str, Any]) -> list[str]:
+    """A sentence for each headline metric and baseline that the model does not significantly beat."""
+    words = {"worse": "is worse than", "undecided": "is statistically tied with"}
     return [
-        f"this model {words[one['verdict']]} the baseline '{SYSTEMS[one['baseline']]}' by {one['metric']}"
+        f"this model {words[found['verdict']]} the baseline '{SYSTEM_NAMES[found['baseline']]}' by {found['metric']}"
         + (
             ""
-            if one["low"] is None
-            else f" (difference {one['value']:+.4f}, 95% [{one['low']:+.4f}, {one['high']:+.4f}])"
+            if found["low"] is None
+            else f" (difference {found['value']:+.4f}, 95% [{found['low']:+.4f}, {found['high']:+.4f}])"
         )
-        for one in evaluation["verdicts"]
-        if one["verdict"] != "better"
+        for found in evaluation["verdicts"]
+        if found["verdict"] != "better"
     ]
-
-
-def read_json(path: StorePath) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found

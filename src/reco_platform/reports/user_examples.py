@@ -1,4 +1,4 @@
-"""Some users with what they liked, what is recommended to them, and what they thought of it later."""
+"""Example users of a run's page: their best rated movies, their recommendations, and their later ratings of these."""
 
 from __future__ import annotations
 
@@ -14,74 +14,77 @@ COLUMNS = ("user_id", "movie_id", "rating", "rating_ts", "fold")
 
 
 @dataclass(frozen=True)
-class Movie:
-    """A movie on a user's shelf.
+class ExampleMovie:
+    """A movie that an example user rated or is recommended.
 
     Attributes:
         title: as in the source.
-        genres: empty where none are listed.
+        genres: empty if none are listed.
         score: stars, given or predicted.
-        later: the stars that the user gave a recommended movie in the test fold; None where there are none.
+        later_rating: the user's rating of a recommended movie in the test fold; None if there is none.
     """
 
     title: str
     genres: list[str]
     score: float
-    later: float | None = None
+    later_rating: float | None = None
 
 
 @dataclass(frozen=True)
 class UserExample:
-    """One user: the best of what the model knew of, and what it recommends."""
+    """A user with the best rated movies among the ratings that the model knows, and the best recommendations."""
 
     user_id: int
-    known: int
-    liked: list[Movie]
-    recommended: list[Movie]
+    known_ratings: int
+    liked: list[ExampleMovie]
+    recommended: list[ExampleMovie]
 
 
 def user_examples(
     lists: pa.Table, interactions: OpenTable, movies: pa.Table, folds: Collection[str], *, users: int, count: int
 ) -> list[UserExample]:
-    """The shelves of some users, evenly spread over the recommendations.
+    """Examples of users, evenly spread over the recommendations.
 
     Args:
         lists: user_id and recommendations.
         interactions: gold/interactions.
         movies: movie_id, title and genres.
-        folds: those that the served model was trained on.
-        users: how many.
-        count: movies of each kind at most.
+        folds: the folds that the served model was trained on.
+        users: number of users.
+        count: greatest number of movies of each kind.
     """
     step = max(1, len(lists) // max(users, 1))
     chosen = lists.take(list(range(0, len(lists), step))[:users]).to_pylist()
-    wanted = pa.array([row["user_id"] for row in chosen], pa.int32())
+    user_ids = pa.array([row["user_id"] for row in chosen], pa.int32())
     ratings = (
-        interactions.dataset().to_table(columns=list(COLUMNS), filter=pc.field("user_id").isin(wanted)).to_pylist()
+        interactions.dataset().to_table(columns=list(COLUMNS), filter=pc.field("user_id").isin(user_ids)).to_pylist()
     )
-    shown = {row["movie_id"] for row in ratings} | {one["movie_id"] for row in chosen for one in row["recommendations"]}
-    known = movies.filter(pc.is_in(movies["movie_id"], pa.array(sorted(shown), pa.int32()))).to_pylist()
-    by_id = {row["movie_id"]: row for row in known}
+    movie_ids = {row["movie_id"] for row in ratings} | {
+        item["movie_id"] for row in chosen for item in row["recommendations"]
+    }
+    known_movies = movies.filter(pc.is_in(movies["movie_id"], pa.array(sorted(movie_ids), pa.int32()))).to_pylist()
+    by_id = {row["movie_id"]: row for row in known_movies}
 
-    def movie(number: int, score: float, later: float | None = None) -> Movie:
-        row: Mapping[str, list[str]] = by_id.get(number, {})
-        return Movie(str(row.get("title", f"movie {number}")), list(row.get("genres") or []), score, later)
+    def movie(movie_id: int, score: float, later_rating: float | None = None) -> ExampleMovie:
+        row: Mapping[str, list[str]] = by_id.get(movie_id, {})
+        title, genres = str(row.get("title", f"movie {movie_id}")), list(row.get("genres") or [])
+        return ExampleMovie(title, genres, score, later_rating)
 
-    found = []
+    examples = []
     for row in chosen:
-        own = [one for one in ratings if one["user_id"] == row["user_id"]]
-        before = [one for one in own if one["fold"] in folds]
-        after = {one["movie_id"]: one["rating"] for one in own if one["fold"] not in folds}
-        before.sort(key=lambda one: (-one["rating"], -one["rating_ts"].timestamp(), one["movie_id"]))
-        found.append(
+        own = [rating for rating in ratings if rating["user_id"] == row["user_id"]]
+        known = [rating for rating in own if rating["fold"] in folds]
+        later = {rating["movie_id"]: rating["rating"] for rating in own if rating["fold"] not in folds}
+        known.sort(key=lambda rating: (-rating["rating"], -rating["rating_ts"].timestamp(), rating["movie_id"]))
+        examples.append(
             UserExample(
                 row["user_id"],
-                len(before),
-                [movie(one["movie_id"], one["rating"]) for one in before[:count]],
+                len(known),
+                [movie(rating["movie_id"], rating["rating"]) for rating in known[:count]],
                 [
-                    movie(one["movie_id"], one["score"], after.get(one["movie_id"]))
-                    for one in row["recommendations"][:count]
+                    movie(item["movie_id"], item["score"], later.get(item["movie_id"]))
+                    for item in row["recommendations"][:count]
                 ],
             )
         )
-    return found
+    return examples

@@ -3,18 +3,19 @@
 from reco_platform.engine.code.digest import COMPUTING, code_parts
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.reports import rating_counts, run_page, text_summary, user_examples
+from reco_platform.reports import rating_counts, run_page, user_examples
 from reco_platform.splits import interactions
+from reco_platform.store.json_file import read_json
 
 USERS, COUNT = 4, 8
 
 
 def work(task: Task) -> Receipt:
-    metrics = text_summary.read_json(task.path("run_metrics"))
+    metrics = read_json(task.path("run_metrics"))
     facts = run_page.RunFacts(
         metrics=metrics,
-        etl=text_summary.read_json(task.path("etl_report")),
-        counts=rating_counts.count(task.open("ratings")),
+        etl=read_json(task.path("etl_report")),
+        counts=rating_counts.count_ratings(task.open("ratings")),
         user_examples=user_examples.user_examples(
             task.open("recommendations").read(["user_id", "recommendations"]),
             task.open("interactions"),
@@ -25,7 +26,7 @@ def work(task: Task) -> Receipt:
         ),
         inputs=task.inputs,
         packages=packages(task),
-        gate=text_summary.read_json(task.path("gate")),
+        gate=read_json(task.path("gate")),
     )
     version = metrics["model_version"]
     return task.publish_file(run_page.run_page(facts), {"model_version": version}, version)

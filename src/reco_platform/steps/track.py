@@ -8,13 +8,13 @@ from typing import Any
 
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.reports import text_summary
 from reco_platform.steps.tracking_payload import dataset_of, files_of, metrics_of, params_of, tags_of
+from reco_platform.store.json_file import read_json
 from reco_platform.tracking import client as tracking
 
 
 def work(task: Task) -> Receipt:
-    gate = text_summary.read_json(task.path("gate"))
+    gate = read_json(task.path("gate"))
     if gate["state"] == "untracked":  # the gate has warned
         return publish(task, {"tracked": False, "reason": gate["reason"]})
     return publish(task, tracking.told(partial(log, task), task.log))
@@ -32,7 +32,7 @@ def log(task: Task) -> None:
     Raises:
         StoreProblemError: the store cannot be told.
     """
-    metrics = text_summary.read_json(task.path("run_metrics"))
+    metrics = read_json(task.path("run_metrics"))
     files = files_of(task)
     with tracking.Session() as store:
         done = store.ask(

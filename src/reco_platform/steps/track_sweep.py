@@ -7,8 +7,8 @@ from typing import Any
 from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.reports import text_summary
 from reco_platform.steps.tracking_payload import trials_of
+from reco_platform.store.json_file import read_json
 from reco_platform.tracking import client as tracking
 
 
@@ -28,7 +28,7 @@ def log(task: Task) -> None:
         StoreProblemError: the store cannot be told.
     """
     folder = task.path("leaderboard")
-    found = text_summary.read_json(folder / "leaderboard.json")
+    found = read_json(folder / "leaderboard.json")
     files = [path for name in ("leaderboard.csv", "leaderboard.json", "best.yaml") if (path := folder / name).is_file()]
     with tracking.Session() as store:
         done = store.ask(

@@ -129,15 +129,15 @@ def test_an_engine_that_does_not_tell_its_objective_leaves_no_curve_and_says_so(
     metrics["training"]["objective"] = []
     metrics["hyperparameters"]["engine"] = "spark-ml"
     text = run_page(pagefacts.run_facts(metrics=metrics))
-    assert "The engine spark-ml does not tell its objective" in text
+    assert "The engine spark-ml does not report its objective" in text
     assert 'id="objective-title"' not in text
 
 
 def test_every_baseline_that_is_not_beaten_stands_out_and_losses_come_first() -> None:
     text = usual_run()
     assert text.count('class="warning"') == 2
-    assert "It loses to &#39;most popular&#39; by NDCG@10." in text
-    assert text.index(">worse</td>") < text.index(">not to be told apart</td>") < text.index(">better</td>")
+    assert "It is worse than &#39;most popular&#39; by NDCG@10." in text
+    assert text.index(">worse</td>") < text.index(">statistically tied</td>") < text.index(">better</td>")
 
 
 def test_axes_are_shown_by_their_number_and_failed_trials_with_their_error() -> None:
@@ -166,7 +166,7 @@ def test_a_heat_map_marks_the_best_whichever_way_is_better() -> None:
 def test_ratings_are_counted_by_month_star_and_movie(tmp_path: Path) -> None:
     table = helpers.ratings_table(rows=40)
     receipt = helpers.publish_ratings(tmp_path, table)
-    counts = rating_counts.count(tables.open_table(tmp_path, receipt, ""))
+    counts = rating_counts.count_ratings(tables.open_table(tmp_path, receipt, ""))
     assert counts.months == [(2020, 1, 2), (2020, 2, 29), (2020, 3, 9)]
     assert counts.stars == {star / 2: 4 for star in range(1, 11)}
     assert counts.movies.tolist() == [14, 13, 13]
@@ -180,12 +180,12 @@ def test_months_and_stars_without_ratings_are_counted_as_none(tmp_path: Path) ->
         at = table.schema.get_field_index(name)
         table = table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
     receipt = helpers.publish_ratings(tmp_path, table)
-    counts = rating_counts.count(tables.open_table(tmp_path, receipt, ""))
+    counts = rating_counts.count_ratings(tables.open_table(tmp_path, receipt, ""))
     assert [count for _, _, count in counts.months] == [1, 0, 0, 0, 1]
     assert counts.stars == {1.0: 1, 1.5: 0, 2.0: 1}
 
 
-def test_a_shelf_has_what_was_known_and_what_was_said_later(tmp_path: Path) -> None:
+def test_a_user_example_has_the_known_and_the_later_ratings(tmp_path: Path) -> None:
     moments = [datetime(2020, 1, day, tzinfo=UTC) for day in (1, 2, 3, 4)]
     rows = pa.table(
         {
@@ -205,10 +205,10 @@ def test_a_shelf_has_what_was_known_and_what_was_said_later(tmp_path: Path) -> N
     movies = pa.table(
         {"movie_id": pa.array([10, 11, 12], pa.int32()), "title": ["A", "B", "C"], "genres": [["X"], [], ["Y"]]}
     )
-    (shelf,) = user_examples(lists, opened, movies, ("train", "validation"), users=3, count=5)
-    assert (shelf.user_id, shelf.known) == (1, 2)
-    assert [(one.title, one.score) for one in shelf.liked] == [("B", 4.5), ("A", 3.0)]
-    assert [(one.title, one.genres, one.later) for one in shelf.recommended] == [
+    (example,) = user_examples(lists, opened, movies, ("train", "validation"), users=3, count=5)
+    assert (example.user_id, example.known_ratings) == (1, 2)
+    assert [(one.title, one.score) for one in example.liked] == [("B", 4.5), ("A", 3.0)]
+    assert [(one.title, one.genres, one.later_rating) for one in example.recommended] == [
         ("C", ["Y"], 2.0),
         ("movie 99", [], None),
     ]
