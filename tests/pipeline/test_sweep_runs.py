@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import read
 from support.project import Project, Run
@@ -39,7 +39,7 @@ def leaderboard(project: Project, name: str = "mine") -> dict[str, Any]:
 def results(project: Project) -> dict[str, str]:
     """What every trial found, without what it took."""
     paths = project.lakehouse().glob("sweeps/trials/*/result.json")
-    return {path.parent.name: file_fingerprint.file_fingerprint(path) for path in paths}
+    return {path.parent.name: file_fingerprint(path) for path in paths}
 
 
 def test_a_two_by_two_sweep_then_gold_from_its_best_then_nothing_to_do(built: Project) -> None:

@@ -123,7 +123,7 @@ BOUNDS = [
     (contract, field.name, bound, check)
     for contract in (RATINGS, MOVIES, TAGS)
     for field in contract.fields
-    for bound, check in ((field.at_least, "greater_than_or_equal_to"), (field.at_most, "less_than_or_equal_to"))
+    for bound, check in ((field.minimum, "greater_than_or_equal_to"), (field.maximum, "less_than_or_equal_to"))
     if bound is not None
 ]
 

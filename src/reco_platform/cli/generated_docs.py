@@ -54,15 +54,15 @@ def contract_section(contract: Contract) -> str:
     lines += ["", "| Column | Type | May be null | Range | Meaning |", "|---|---|---|---|---|"]
     lines += [
         f"| `{field.name}` | {arrow_type(field.type)} | {'yes' if field.nullable else 'no'} | {bounds(field)} |"
-        f" {field.meaning.replace('|', chr(92) + '|')} |"
+        f" {field.description.replace('|', chr(92) + '|')} |"
         for field in contract.fields
     ]
     return "\n".join(lines) + "\n"
 
 
 def bounds(field: Field) -> str:
-    low = "" if field.at_least is None else f"{field.at_least:g}"
-    high = "" if field.at_most is None else f"{field.at_most:g}"
+    low = "" if field.minimum is None else f"{field.minimum:g}"
+    high = "" if field.maximum is None else f"{field.maximum:g}"
     return f"{low} to {high}" if low and high else f"{low} and up" if low else ""
 
 

@@ -1,1 +1,1 @@
-"""Contracts: what each table and each Spark session promises, because results depend on it."""
+"""Contracts: the schema of each table and the settings of each Spark session, on which results depend."""

@@ -1,4 +1,4 @@
-"""Spark settings that results depend on. They are code, so that a change of one is seen as a change of the steps."""
+"""Spark settings that results depend on. They are code, so that a change of one changes the steps' code digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each table promises: grain, columns, types and ranges. Schemas, checks and the docs page derive from it."""
+"""The contract of each table: grain, columns, types and ranges. Schemas, checks and docs/contracts.md derive from it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """One column: its Arrow type, its meaning, and what it may hold."""
+    """One column: its Arrow type, what it means, and the values that it may have."""
 
     name: str
     type: pa.DataType
-    meaning: str
+    description: str
     nullable: bool = False
-    at_least: float | None = None
-    at_most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Contract:
     """One table.
 
     Attributes:
-        name: of the table.
-        grain: what one row is.
-        key: columns that no two rows share; empty where rows may repeat.
-        fields: the columns in their order.
-        partition_by: columns that are folders.
+        name: the table's name.
+        grain: what one row stands for.
+        key: columns whose values together are unique; empty if rows may repeat.
+        fields: the columns in order.
+        partition_by: partition columns, which are folder names and not in the files.
     """
 
     name: str
@@ -57,15 +57,15 @@ class Contract:
 
     @property
     def ddl(self) -> str:
-        """The columns as Spark SQL names and types."""
+        """Names and types of the columns in Spark SQL."""
         return ", ".join(f"{name} {kind}" for name, kind in arrow_fields(self.schema))
 
 
 INT, FLOAT, TEXT, TIME = pa.int32(), pa.float32(), pa.string(), pa.timestamp("us", "UTC")
-USER = Field("user_id", INT, "User, as numbered in the source", at_least=0)
-MOVIE = Field("movie_id", INT, "Movie, as numbered in the source", at_least=0)
-YEAR = Field("year", INT, "Year of the event, UTC", at_least=1970, at_most=9999)
-MONTH = Field("month", INT, "Month of the event, UTC", at_least=1, at_most=12)
+USER = Field("user_id", INT, "User, as numbered in the source", minimum=0)
+MOVIE = Field("movie_id", INT, "Movie, as numbered in the source", minimum=0)
+YEAR = Field("year", INT, "Year of the event, UTC", minimum=1970, maximum=9999)
+MONTH = Field("month", INT, "Month of the event, UTC", minimum=1, maximum=12)
 
 RATINGS = Contract(
     "ratings",
@@ -74,7 +74,7 @@ RATINGS = Contract(
     (
         USER,
         MOVIE,
-        Field("rating", FLOAT, "Stars", at_least=0.5, at_most=5.0),
+        Field("rating", FLOAT, "Stars", minimum=0.5, maximum=5.0),
         Field("rating_ts", TIME, "When it was given, UTC"),
         YEAR,
         MONTH,
@@ -90,7 +90,7 @@ MOVIES = Contract(
         Field("title", TEXT, "Title as in the source, with the year in brackets"),
         Field("genres_string", TEXT, "Genres as in the source, joined by |", nullable=True),
         Field("genres", pa.list_(TEXT), "Genres; empty where none are listed"),
-        Field("release_year", INT, "Year at the end of the title", nullable=True, at_least=0, at_most=9999),
+        Field("release_year", INT, "Year at the end of the title", nullable=True, minimum=0, maximum=9999),
     ),
 )
 TAGS = Contract(
@@ -114,9 +114,9 @@ INTERACTIONS = Contract(
     (
         USER,
         MOVIE,
-        Field("user_index", INT, "Users numbered from 0 in order of user_id", at_least=0),
-        Field("movie_index", INT, "Movies numbered from 0 in order of movie_id", at_least=0),
-        Field("rating", FLOAT, "Stars", at_least=0.5, at_most=5.0),
+        Field("user_index", INT, "Users numbered from 0 in order of user_id", minimum=0),
+        Field("movie_index", INT, "Movies numbered from 0 in order of movie_id", minimum=0),
+        Field("rating", FLOAT, "Stars", minimum=0.5, maximum=5.0),
         Field("rating_ts", TIME, "When it was given, UTC"),
         Field("fold", TEXT, "train, validation or test, as split cuts them; validation is part of the training data"),
     ),
@@ -151,11 +151,11 @@ CONTRACTS = {
 
 
 def violations(contract: Contract, sample: pd.DataFrame) -> list[str]:
-    """What a sample of a table breaks of its contract, by pandera; empty if nothing."""
+    """How a sample of a table violates its contract, checked by pandera; empty if it does not."""
     import pandera.pandas as pandera  # noqa: PLC0415  # takes a second to import
 
     schema = pandera.DataFrameSchema(
-        {field.name: column_of(field) for field in contract.fields},
+        {field.name: pandera_column(field) for field in contract.fields},
         strict=True,
         unique=list(contract.key) or None,
     )
@@ -167,14 +167,14 @@ def violations(contract: Contract, sample: pd.DataFrame) -> list[str]:
     return []
 
 
-def column_of(field: Field) -> Any:
+def pandera_column(field: Field) -> Any:
     import pandera.pandas as pandera  # noqa: PLC0415
 
     checks = []
-    if field.at_least is not None:
-        checks.append(pandera.Check.ge(field.at_least))
-    if field.at_most is not None:
-        checks.append(pandera.Check.le(field.at_most))
+    if field.minimum is not None:
+        checks.append(pandera.Check.ge(field.minimum))
+    if field.maximum is not None:
+        checks.append(pandera.Check.le(field.maximum))
     kinds = {INT: "int32", FLOAT: "float32", TIME: "datetime64[us, UTC]"}
     kind = None if field.nullable else kinds.get(field.type)
     return pandera.Column(kind, checks, nullable=field.nullable)

@@ -1,1 +1,1 @@
-"""Errors, hashing and the operating system: what every other package may use."""
+"""What every other package may use: errors, hashing, array types, project files, and the operating system."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reco_platform.core.errors import TableError
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.fingerprint.files import content_fingerprint, file_has_fingerprint
 from reco_platform.lakehouse import publish, quarantine, receipts, tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import atomic_write
@@ -63,7 +63,7 @@ def payload_matches(task: Task, path: str, fingerprint: str) -> bool:
         content = payload_path(task).read_bytes()
     except OSError:
         return False
-    return file_fingerprint.content_fingerprint(content, Path(path).suffix) == fingerprint
+    return content_fingerprint(content, Path(path).suffix) == fingerprint
 
 
 def entry_path(task: Task) -> StorePath:
@@ -79,7 +79,7 @@ def restore(task: Task) -> Receipt:
     """Makes an earlier result of the same digest the current one, and returns its receipt."""
     receipt = receipts.read(entry_path(task))
     companion = companion_file(task, receipt)
-    if companion and not file_fingerprint.holds_file(task.root / companion[0], companion[1]):
+    if companion and not file_has_fingerprint(task.root / companion[0], companion[1]):
         atomic_write.write_bytes(task.root / companion[0], payload_path(task).read_bytes())
     if receipt.kind == "table":
         publish.restore_head(task.root, receipt)

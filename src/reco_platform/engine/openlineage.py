@@ -150,7 +150,7 @@ def schema(receipt: Receipt) -> Facets:
 
 
 def contract_fields(contract: Contract) -> list[dict[str, Any]]:
-    return [{**typed(field.name, field.type), "description": field.meaning} for field in contract.fields]
+    return [{**typed(field.name, field.type), "description": field.description} for field in contract.fields]
 
 
 def typed(name: str, kind: pa.DataType) -> dict[str, Any]:

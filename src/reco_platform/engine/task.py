@@ -17,7 +17,7 @@ from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import step_digest
 from reco_platform.engine import journal
 from reco_platform.engine.step import Step
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout, manifests, publish, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
@@ -170,7 +170,7 @@ class Task:
         path = self.content_path(version)
         target = self.root / path
         atomic_write.write_text(target, content)
-        found = file_fingerprint.file_fingerprint(target)
+        found = file_fingerprint(target)
         return Receipt(self.artifact, "file", path, target.suffix.lstrip("."), None, 0, "", found, facts or {})
 
     def stage_table(self, table: pa.Table) -> Path:

@@ -1,1 +1,1 @@
-"""Order-independent content fingerprints of tables."""
+"""Content fingerprints of tables, independent of the order of rows, and of files."""

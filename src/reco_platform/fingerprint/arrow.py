@@ -1,4 +1,4 @@
-"""The row hashes that fingerprint.py defines, computed from Arrow data without a JVM."""
+"""Compute the row hashes of fingerprint.spec from Arrow data, without a JVM."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ BATCH_ROWS = 1 << 20
 
 
 def arrow_sums(data: Iterable[pa.RecordBatch] | pa.Table, columns: Sequence[str]) -> RowSums:
-    """The same sums as `spark_sums`, from Arrow data and without a JVM. In threads, as the kernels need no GIL.
+    """The sums of the row hashes, equal to those of `fingerprint.spark.spark_sums`. Runs in threads without the GIL.
 
-    Spark's INT96 timestamps come as nanoseconds, which overflow outside 1677 to 2262: where such can be, read Parquet
-    files with `coerce_int96_timestamp_unit="us"`.
+    Arrow reads Spark's INT96 timestamps as nanoseconds, which overflow outside the years 1677 to 2262. Read Parquet
+    files that may contain such times with `coerce_int96_timestamp_unit="us"`.
+
+    Args:
+        data: record batches, or a table.
+        columns: names of the columns to hash, in order.
 
     Raises:
-        KeyError: a column that the data lack.
-        TypeError: a column of a type that cannot be hashed.
-        pyarrow.ArrowInvalid: a timestamp that is no whole number of microseconds.
+        KeyError: the data lack a column.
+        TypeError: a column's type cannot be hashed.
+        pyarrow.ArrowInvalid: a timestamp is not a whole number of microseconds.
     """
     from reco_platform.fingerprint.kernels import SLICE_ROWS, slice_hashes  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The content of single files; keys that hold the time of writing, or what it took, do not count."""
+"""Content fingerprints of single files. In JSON files, keys with times and resources used are ignored."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 from reco_platform.store.paths import StorePath, sha256_file
 
 VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts", "peak_memory_mb", "seconds"})
+"""Keys that differ from run to run although the result is the same."""
 
 
 def file_fingerprint(path: StorePath) -> str:
-    """Sixteen hex digits of a file's content; of a JSON file without the keys that do not count."""
+    """16 hex digits of a file's content; of a JSON file without `VOLATILE_KEYS`."""
     return content_fingerprint(path.read_bytes(), path.suffix) if path.suffix == ".json" else sha256_file(path)[:16]
 
 
 def content_fingerprint(content: bytes, suffix: str) -> str:
-    """The same of bytes that a file of this suffix holds."""
+    """The same for the content of a file with this suffix."""
     if suffix != ".json":
         return hashlib.sha256(content).hexdigest()[:16]
     try:
@@ -28,12 +29,13 @@ def content_fingerprint(content: bytes, suffix: str) -> str:
     return hashlib.sha256(stable.encode()).hexdigest()[:16]
 
 
-def holds_file(path: StorePath, fingerprint: str) -> bool:
-    """Whether a file is there with this content."""
+def file_has_fingerprint(path: StorePath, fingerprint: str) -> bool:
+    """Whether a file exists and has this fingerprint."""
     return path.is_file() and file_fingerprint(path) == fingerprint
 
 
 def without_volatile(value: Any) -> Any:
+    """A JSON value without `VOLATILE_KEYS`, at any depth."""
     if isinstance(value, dict):
         return {key: without_volatile(item) for key, item in value.items() if key not in VOLATILE_KEYS}
     return [without_volatile(item) for item in value] if isinstance(value, list) else value

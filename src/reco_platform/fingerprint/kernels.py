@@ -1,6 +1,6 @@
-"""XXH64 over the rows of Arrow record batches: numba kernels, and the walk through Arrow's buffers that feeds them.
+"""Numba kernels that hash the rows of Arrow record batches with XXH64, and the traversal of Arrow's buffers.
 
-What is hashed is defined in `fingerprint.py`, which is the module to import.
+`fingerprint.spec` defines what is hashed; `fingerprint.arrow` is the module to import.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _P3 = np.uint64(0x165667B19E3779F9)
 _P4 = np.uint64(0x85EBCA77C2B2AE63)
 _P5 = np.uint64(0x27D4EB2F165667C5)
 
-_NONE_NULL = np.empty(0, np.bool_)
+_NO_NULLS = np.empty(0, np.bool_)
 _ROWS = np.arange(SLICE_ROWS + 1, dtype=np.int64)
 
 
@@ -33,7 +33,7 @@ def _view(element: Any) -> types.Array:
 
 
 _HASHES, _MASK = types.Array(uint64, 1, "C"), types.Array(uint32, 1, "C")
-_INTS, _LONGS, _BYTES, _FLAGS, _BOUNDS = _view(uint32), _view(uint64), _view(uint8), _view(boolean), _view(int64)
+_UINT32S, _UINT64S, _BYTES, _FLAGS, _BOUNDS = _view(uint32), _view(uint64), _view(uint8), _view(boolean), _view(int64)
 
 
 @njit(uint64(uint64, uint64), cache=True, nogil=True)
@@ -111,10 +111,10 @@ def _hash_long(seed: Any, word: Any) -> Any:
     return _avalanche(_tail8(seed + _P5 + np.uint64(8), word))
 
 
-# In every kernel row i owns the elements bounds[i]:bounds[i + 1]; an empty `valid` says that none is null.
+# In every kernel, row i has the elements bounds[i]:bounds[i + 1]; an empty `valid` means that none is null.
 
 
-@njit(void(_HASHES, _INTS, _FLAGS, _BOUNDS), cache=True, nogil=True)
+@njit(void(_HASHES, _UINT32S, _FLAGS, _BOUNDS), cache=True, nogil=True)
 def _chain_ints(hashes: Any, values: Any, valid: Any, bounds: Any) -> None:
     for i in range(hashes.size):
         for j in range(bounds[i], bounds[i + 1]):
@@ -122,7 +122,7 @@ def _chain_ints(hashes: Any, values: Any, valid: Any, bounds: Any) -> None:
                 hashes[i] = _hash_int(hashes[i], np.uint64(values[j]))
 
 
-@njit(void(_HASHES, _LONGS, _FLAGS, _BOUNDS), cache=True, nogil=True)
+@njit(void(_HASHES, _UINT64S, _FLAGS, _BOUNDS), cache=True, nogil=True)
 def _chain_longs(hashes: Any, values: Any, valid: Any, bounds: Any) -> None:
     for i in range(hashes.size):
         for j in range(bounds[i], bounds[i + 1]):
@@ -162,22 +162,22 @@ def _mark_nulls(mask: Any, bit: Any, valid: Any, bounds: Any) -> None:
 
 
 class _Node(NamedTuple):
-    """One node of a column's type: a scalar, a list's sizes, or a struct (which has no values of its own)."""
+    """One node of a column's type: a scalar, the sizes of a list, or a struct, which has no values of its own."""
 
     valid: np.ndarray
     bounds: np.ndarray
     nested: bool
     values: np.ndarray | None = None
-    offsets: np.ndarray | None = None  # only of strings, whose values are bytes
+    offsets: np.ndarray | None = None  # only for strings, whose values are bytes
 
 
 def slice_hashes(batch: pa.RecordBatch, columns: Sequence[str]) -> np.ndarray:
     """The hash of each row of at most SLICE_ROWS rows: (rows,) uint64. Raises KeyError, TypeError."""
     rows = _ROWS[: batch.num_rows + 1]
-    nodes = [node for name in columns for node in _nodes(_plain(batch.column(name)), rows, False)]
+    nodes = [node for name in columns for node in _nodes(_normalised(batch.column(name)), rows, False)]
     hashes = np.full(batch.num_rows, SEED, np.uint64)
     for first in range(0, len(nodes), MASK_BITS):
-        _chain_ints(hashes, _null_mask(nodes[first : first + MASK_BITS], len(hashes)), _NONE_NULL, rows)
+        _chain_ints(hashes, _null_mask(nodes[first : first + MASK_BITS], len(hashes)), _NO_NULLS, rows)
     for node in nodes:
         _chain(hashes, node)
     return hashes
@@ -207,7 +207,7 @@ def _chain(hashes: np.ndarray, node: _Node) -> None:
 def _nodes(array: pa.Array, bounds: np.ndarray, nested: bool) -> Iterator[_Node]:
     """The nodes of an array's type in pre-order.
 
-    Arrow's `flatten` passes a struct's nulls on to its fields, and drops the elements that lie under null lists.
+    Arrow's `flatten` makes a struct's nulls those of its fields, and drops the elements of null lists.
     """
     valid = _validity(array)
     if pa.types.is_struct(array.type):
@@ -226,9 +226,9 @@ def _nodes(array: pa.Array, bounds: np.ndarray, nested: bool) -> Iterator[_Node]
 
 
 def _validity(array: pa.Array) -> np.ndarray:
-    """One boolean an element, or an empty array when none is null."""
+    """One boolean for each element, or an empty array if none is null."""
     if array.null_count == 0:
-        return _NONE_NULL
+        return _NO_NULLS
     first, end = array.offset // 8, (array.offset + len(array) + 7) // 8
     bits = np.unpackbits(_numbers(array.buffers()[0], np.uint8, first, end - first), bitorder="little")
     return bits[array.offset - 8 * first :][: len(array)].view(np.bool_)
@@ -243,12 +243,14 @@ def _words(array: pa.Array) -> np.ndarray:
     if not pa.types.is_floating(array.type):
         return words
     values = words.view(f"f{dtype.itemsize}")
-    one_zero = np.where(values == 0, values.dtype.type(0), values)  # Spark hashes -0.0 as 0.0, and one NaN
-    return np.where(np.isnan(values), values.dtype.type(np.nan), one_zero).view(dtype)
+    no_negative_zero = np.where(
+        values == 0, values.dtype.type(0), values
+    )  # as in Spark, -0.0 is hashed as 0.0, and all NaNs as one
+    return np.where(np.isnan(values), values.dtype.type(np.nan), no_negative_zero).view(dtype)
 
 
 def _strings(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """All bytes that the array refers to, and the (n + 1,) offsets of its elements in them."""
+    """The bytes that the array refers to, and its elements' offsets in them, shape (n + 1,)."""
     _, offsets, data = array.buffers()
     width = np.int64 if pa.types.is_large_string(array.type) else np.int32
     bounds = _numbers(offsets, width, array.offset, len(array) + 1 if len(array) else 0)
@@ -257,26 +259,26 @@ def _strings(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 def _numbers(buffer: Any, dtype: Any, first: int, count: int) -> np.ndarray:
     if not count:
-        return np.empty(0, dtype)  # the buffer of an empty array may be missing
+        return np.empty(0, dtype)  # an empty array may have no buffer
     return np.frombuffer(buffer, dtype, count, first * np.dtype(dtype).itemsize)
 
 
-def _plain(array: pa.Array) -> pa.Array:
-    plain = _plain_type(array.type)
-    return array if plain == array.type else array.cast(plain)
+def _normalised(array: pa.Array) -> pa.Array:
+    kind = _normalised_type(array.type)
+    return array if kind == array.type else array.cast(kind)
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type with the layout that the walk reads: dictionaries decoded, views made offsets, timestamps us UTC."""
+def _normalised_type(kind: pa.DataType) -> pa.DataType:
+    """The type that the traversal can read: dictionaries decoded, views as offsets, timestamps in microseconds UTC."""
     if pa.types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
+        return _normalised_type(kind.value_type)
     if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
+        return pa.struct([field.with_type(_normalised_type(field.type)) for field in kind])
     if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_plain_type(kind.value_type)))
+        return pa.list_(kind.value_field.with_type(_normalised_type(kind.value_type)))
     if pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return pa.large_list(kind.value_field.with_type(_plain_type(kind.value_type)))
-    spark_type = arrow_type(kind)  # raises for what cannot be hashed
+        return pa.large_list(kind.value_field.with_type(_normalised_type(kind.value_type)))
+    spark_type = arrow_type(kind)  # raises TypeError for types that cannot be hashed
     if spark_type == "timestamp":
         return pa.timestamp("us", "UTC")
     return pa.large_string() if pa.types.is_string_view(kind) else kind

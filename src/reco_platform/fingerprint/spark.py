@@ -1,4 +1,4 @@
-"""The row hashes that fingerprint.py defines, computed by Spark in the pass that writes."""
+"""Compute the row hashes of fingerprint.spec with Spark, in the same pass that writes a table."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ def spark_fields(schema: StructType) -> list[tuple[str, str]]:
 
 
 def spark_sums(columns: Sequence[str], schema: StructType) -> list[Column]:
-    """Aggregates fp_rows, fp_low and fp_high (bigint) of a frame of this schema, for `observe` or `agg`.
+    """Aggregate columns fp_rows, fp_low and fp_high (bigint), for `observe` or `agg`.
+
+    Args:
+        columns: names of the columns to hash, in order.
+        schema: of the data frame.
 
     Raises:
-        KeyError: a column that the schema lacks.
-        TypeError: a column of a type that cannot be hashed.
+        KeyError: the schema lacks a column.
+        TypeError: a column's type cannot be hashed.
     """
     from pyspark.sql.functions import expr  # noqa: PLC0415
 
@@ -37,12 +41,12 @@ def spark_sums(columns: Sequence[str], schema: StructType) -> list[Column]:
 
 
 def row_sums(observed: Mapping[str, Any]) -> RowSums:
-    """What `spark_sums` gave, from an observation or `Row.asDict()`. The sums of no rows are null, here 0."""
+    """The results of `spark_sums`, from an observation or `Row.asDict()`. Spark's sums of no rows are null, here 0."""
     return RowSums(*(observed[name] or 0 for name in ("fp_rows", "fp_low", "fp_high")))
 
 
 class _Node(NamedTuple):
-    """SQL of one node: whether the row has a null in it (None: the schema says never), and what it chains."""
+    """SQL of one node: whether the row has a null in it (None if the schema excludes nulls), and the values it hashes."""
 
     null: str | None
     values: list[str]
@@ -81,7 +85,7 @@ def _spark_nodes(sql: str, kind: Any, nullable: bool, depth: int) -> Iterator[_N
 
 
 def _any_null(sql: str, depth: int) -> str:
-    # A lambda keeps the whole aggregate out of Spark's generated code: none but for arrays that may hold nulls.
+    # Spark generates no code for an aggregate with a lambda, so only arrays that may contain nulls get one.
     return f"exists({sql}, x{depth} -> {_any_null(f'x{depth}', depth - 1)})" if depth else f"{sql} is null"
 
 
@@ -92,6 +96,6 @@ def _each(sql: str, depth: int, template: str) -> str:
 
 
 def _field(sql: str, name: str, depth: int) -> str:
-    # Brackets, because a.b could also be the column b of a frame with the alias a. They reach through one array.
+    # Brackets, because a.b could also be column b of a frame with the alias a. They work inside one level of arrays.
     quoted = name.replace("\\", "\\\\").replace("'", "\\'")
     return _each(sql, max(depth - 1, 0), f"{{}}['{quoted}']")

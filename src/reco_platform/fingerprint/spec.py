@@ -1,9 +1,9 @@
-"""Content fingerprints of tables, whatever the order of their rows: what they are.
+"""Definition of a table's content fingerprint, which does not depend on the order of rows.
 
-arrow_fingerprint.py and spark_fingerprint.py compute the same sums from Arrow data and by Spark.
+`fingerprint.arrow` and `fingerprint.spark` compute the same sums from Arrow data and with Spark.
 
 A row is hashed as a chain of 32-bit, 64-bit and string values by XXH64 (https://github.com/Cyan4973/xxHash, file
-doc/xxhash_spec.md) with seed 42, where the hash of one value is the seed of the next and nulls are passed over, as in
+doc/xxhash_spec.md) with seed 42, where the hash of one value is the seed of the next and nulls are skipped, as in
 Spark's expression XxHash64. The columns' types are trees of nodes: a scalar, a struct with its fields, an array with
 its element. Taken in pre-order, the nodes of all columns contribute
 
@@ -11,8 +11,8 @@ its element. Taken in pre-order, the nodes of all columns contribute
 2. then each node in turn: inside an array, where its bit is set, one null flag an element; then an array's size, or a
    scalar's value. Fields of structs inside an array come field by field: a.x of all elements, then a.y of all.
 
-So every chain can be read in one way only: nulls, sizes and values that move from one place to another change it.
-What the schema says of nullability changes nothing. A table is the sum of its rows' hashes modulo 2^64.
+So a chain determines the row: moving a null, a size or a value to another position changes the chain.
+The nullability in the schema changes nothing. A table is the sum of its rows' hashes modulo 2^64.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SCALARS = {
 class RowSums:
     """The row count of a table and the sums of the lower and upper 32 bits of its rows' hashes.
 
-    Two halves, so that Spark's signed 64-bit sums cannot overflow below 2^31 rows.
+    Two halves, so that Spark's signed 64-bit sums cannot overflow with fewer than 2^31 rows.
     """
 
     rows: int
@@ -65,7 +65,7 @@ class RowSums:
 
 
 def fingerprint(schema_hash: str, sums: RowSums) -> str:
-    """16 hex digits of a table's schema, row count and rows (BLAKE2b of 8 bytes)."""
+    """16 hex digits from a table's schema, row count and rows (BLAKE2b with 8 bytes)."""
     return _digest([schema_hash, sums.rows, sums.total])
 
 
@@ -79,7 +79,7 @@ def _digest(value: Any) -> str:
 
 
 def arrow_fields(schema: pa.Schema) -> list[tuple[str, str]]:
-    """(name, Spark's simple type string) of each column, for `schema_hash`. Raises TypeError like `arrow_sums`."""
+    """(name, Spark's simple type string) of each column, for `schema_hash`. Raises TypeError as `arrow_type` does."""
     return [(field.name, arrow_type(field.type)) for field in schema]
 
 
@@ -89,7 +89,7 @@ def arrow_type(kind: pa.DataType) -> str:
     Raises:
         TypeError: a type that cannot be hashed: decimal, binary, unsigned, map and others.
     """
-    from pyarrow import types  # noqa: PLC0415  # the Snakefile's parsing needs none of it
+    from pyarrow import types  # noqa: PLC0415  # reading the Snakefile does not need it
 
     if types.is_dictionary(kind):
         return arrow_type(kind.value_type)

@@ -1,1 +1,1 @@
-"""Tables, receipts and contracts: what a lakehouse holds and how it is published."""
+"""The lakehouse: its layout, receipts and manifests, opening tables, and publishing them atomically."""

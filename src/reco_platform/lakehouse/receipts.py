@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from reco_platform.core import project
 from reco_platform.core.errors import TableError
-from reco_platform.core.hashing import canonical, sha256
+from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.lakehouse.layout import RECEIPT
 from reco_platform.store.paths import StorePath
 
@@ -48,7 +48,7 @@ class Receipt:
     @property
     def content_identity(self) -> str:
         """The identity of the content without facts, for the digests of steps that read it."""
-        return canonical([self.kind, self.path, self.rows, self.schema_hash, self.fingerprint])
+        return canonical_json([self.kind, self.path, self.rows, self.schema_hash, self.fingerprint])
 
     @property
     def failed(self) -> bool:
@@ -63,7 +63,7 @@ class Receipt:
     @property
     def full_identity(self) -> str:
         """The identity of content and facts, for the digests of steps that read facts too."""
-        return sha256(canonical([self.content_identity, self.facts]))[:20]
+        return sha256(canonical_json([self.content_identity, self.facts]))[:20]
 
     def text(self) -> str:
         """The receipt as JSON, with a checksum over everything else as its seal."""
@@ -72,7 +72,7 @@ class Receipt:
 
 
 def seal(body: dict[str, Any]) -> str:
-    return sha256(canonical(body))[:16]
+    return sha256(canonical_json(body))[:16]
 
 
 def parse(text: str, path: str | StorePath) -> Receipt:

@@ -11,8 +11,8 @@ from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.core.errors import RecoError
 from reco_platform.engine.step import Layer
 from reco_platform.engine.task import QUALITY_FINGERPRINT
-from reco_platform.fingerprint import files as file_fingerprint
 from reco_platform.fingerprint.arrow import arrow_sums
+from reco_platform.fingerprint.files import VOLATILE_KEYS, file_has_fingerprint
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publish, quarantine, receipts, tables
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
@@ -111,7 +111,7 @@ def check_quality(lakehouse: Lakehouse, table: str, repairs: Repairs) -> Iterato
         yield Finding("error", f"report {path} is missing", repairs.rebuild(artifact))
     elif says_failed(path):
         yield Finding("error", f"{path} says that its table failed a check", repairs.run(artifact))
-    elif wanted and not file_fingerprint.holds_file(path, wanted):
+    elif wanted and not file_has_fingerprint(path, wanted):
         yield Finding("error", f"{path} differs from what was written", repairs.rebuild(artifact))
 
 
@@ -235,7 +235,7 @@ def table_problem(root: StorePath, receipt: Receipt, deep: bool) -> str | None:
         return f"{path} holds {rows:,} rows, its receipt says {receipt.rows:,}"
     if deep:
         contract = CONTRACTS[path.name]
-        names = [field.name for field in contract.fields if field.name not in file_fingerprint.VOLATILE_KEYS]
+        names = [field.name for field in contract.fields if field.name not in VOLATILE_KEYS]
         table = opened_table.read(contract.names).cast(contract.schema)
         found = fingerprint(contract.schema_hash, arrow_sums(table, names))
         if found != receipt.fingerprint:

@@ -13,7 +13,7 @@ from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.engine import memo, provenance
 from reco_platform.engine.task import identity, memo_folder
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
@@ -205,7 +205,7 @@ def run_receipt(lakehouse: Lakehouse, wanted: str) -> Receipt:
     """
     runs = remembered(lakehouse, "run_metrics")
     if Path(wanted).is_file():
-        found = [run for run in runs if run.fingerprint == file_fingerprint.file_fingerprint(Path(wanted))]
+        found = [run for run in runs if run.fingerprint == file_fingerprint(Path(wanted))]
     else:
         found = [run for run in runs if run.facts["model_version"] == wanted]
     if not found:

@@ -10,7 +10,7 @@ from reco_platform.core.errors import TableError
 from reco_platform.datasets import bronze
 from reco_platform.datasets import registry as datasets
 from reco_platform.engine import provenance
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import publish, tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import TABLE_RESULTS, artifact_of
@@ -77,7 +77,7 @@ def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
             continue
         if look is None:
             return f"{name} is gone"
-        if file_fingerprint.file_fingerprint(store_path(name)) != receipt.fingerprint:
+        if file_fingerprint(store_path(name)) != receipt.fingerprint:
             return f"{name} was changed"
     return None
 

@@ -15,7 +15,7 @@ from reco_platform.config.load import load_config, read_keys, source_of
 from reco_platform.config.model import Config
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, RecoError
-from reco_platform.core.hashing import canonical, sha256
+from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.datasets import registry as datasets
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
@@ -56,15 +56,15 @@ class Workflow:
 
     def params(self, name: str) -> str:
         """The canonical parameters of a step, its code included."""
-        return canonical(parameters(STEPS[name], self.config))
+        return canonical_json(parameters(STEPS[name], self.config))
 
     @property
     def bronze_params(self) -> str:
         """What decides the bronze files; of a folder, its files are inputs of the rule instead."""
         code = parameters(STEPS["bronze"], self.config)["code"]
         if isinstance(self.dataset, datasets.DirectoryDataset):
-            return canonical({"code": code, "kind": "directory", "path": str(self.dataset.path)})
-        return canonical({"code": code, "source": sha256(datasets.source_identity(self.dataset))[:16]})
+            return canonical_json({"code": code, "kind": "directory", "path": str(self.dataset.path)})
+        return canonical_json({"code": code, "source": sha256(datasets.source_identity(self.dataset))[:16]})
 
     @property
     def sources(self) -> list[str]:
@@ -145,12 +145,12 @@ class SweepFlow:
         return str(parameters(STEPS["trial"], self.sweep.base)["code"])
 
     def trial_params(self, name: str) -> str:
-        return canonical({**self.sweep.fits[name].params, "code": self.trial_code})
+        return canonical_json({**self.sweep.fits[name].params, "code": self.trial_code})
 
     @property
     def leaderboard_params(self) -> str:
         own = {"sweep": self.sweep.name, "axes": list(self.sweep.axes), "cells": self.sweep.trials}
-        return canonical({**parameters(STEPS["leaderboard"], self.sweep.base), **own})
+        return canonical_json({**parameters(STEPS["leaderboard"], self.sweep.base), **own})
 
     @property
     def ratings(self) -> int | None:

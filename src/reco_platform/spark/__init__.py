@@ -1,1 +1,1 @@
-"""Java, jars, sessions and clusters of Spark."""
+"""Run Spark: Java, jars, spark-submit, sessions and clusters."""

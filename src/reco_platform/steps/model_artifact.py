@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reco_platform.core.hashing import short
+from reco_platform.core.hashing import short_hash
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
@@ -32,7 +32,7 @@ def publish_model(task: Task, trained: TrainedModel, stats: TrainingStats, shapi
         stats: of its training ratings.
         shaping: the parameters that decide the model.
     """
-    version = f"{short(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
+    version = f"{short_hash(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
     path, model = task.content_path(version), trained.model
     staging = publish.create_staging_folder(task.root / path)
     write_model(model, staging)

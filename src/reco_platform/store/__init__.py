@@ -1,1 +1,1 @@
-"""Paths on this machine and on HDFS, and files written whole or not at all."""
+"""File storage on this machine and on HDFS: paths, atomic writes and locks."""

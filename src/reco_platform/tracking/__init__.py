@@ -1,1 +1,1 @@
-"""MLflow: the client, its worker process, the champion gate and the logged model."""
+"""MLflow: the client, its worker process, and the model that is logged."""

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from reco_platform.config.model import AXES, Config
-from reco_platform.core.hashing import canonical, sha256
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.core.hashing import canonical_json, sha256
+from reco_platform.fingerprint.files import without_volatile
 
 RESULT, BEST = "leaderboard.json", "best.yaml"
 COLUMNS = ("iteration", "value", "low", "high", "seconds", "peak_memory_mb", "error")
@@ -113,7 +113,7 @@ def best_config(
 
 def content(found: Mapping[str, Any], best: str) -> str:
     """Sixteen hex digits of a leaderboard and the configuration of its best."""
-    return sha256(canonical([file_fingerprint.without_volatile(found), best]))[:16]
+    return sha256(canonical_json([without_volatile(found), best]))[:16]
 
 
 def content_of(folder: Path) -> str:

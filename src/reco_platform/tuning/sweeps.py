@@ -12,7 +12,7 @@ from typing import Any
 from reco_platform.config.load import Sources, environment_and_defaults, load_config, overrides_as_sources, validated
 from reco_platform.config.model import AXES, Config
 from reco_platform.core.errors import ConfigError
-from reco_platform.core.hashing import canonical, short
+from reco_platform.core.hashing import canonical_json, short_hash
 from reco_platform.models.als import engine as als_engine
 
 RANKING_ONLY = ("relevance", "relevant_rating")
@@ -83,7 +83,7 @@ class Sweep:
     @property
     def name(self) -> str:
         fits = {name: fit.params for name, fit in self.fits.items()}
-        return self.base.sweep_name or short([sorted(self.trials), fits])
+        return self.base.sweep_name or short_hash([sorted(self.trials), fits])
 
 
 def expand(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Sweep:
@@ -198,7 +198,7 @@ def engine_of(found: Config) -> als_engine.Engine:
 def key_of(found: Config) -> str:
     """What cells with one fit have in common: natively, all but the number of iterations."""
     shaping = als_engine.shaping(found.model_dump(), engine_of(found))
-    return canonical(shaping | ({"max_iter": 0} if shaping["engine"] == "native" else {}))
+    return canonical_json(shaping | ({"max_iter": 0} if shaping["engine"] == "native" else {}))
 
 
 def fits_of(cells: Iterable[tuple[dict[str, Any], Config]]) -> dict[str, Fit]:
@@ -218,7 +218,7 @@ def fit_of(found: Config) -> Fit:
     if "@" in found.sweep_metric:
         judging |= {key: values[key] for key in RANKING_ONLY}
     judging["patience"] = found.patience if shaping["engine"] == "native" else None
-    return Fit(short({**shaping, "folds": ["train"]}), {**shaping, **judging})
+    return Fit(short_hash({**shaping, "folds": ["train"]}), {**shaping, **judging})
 
 
 def as_a_trial(found: Config, model: Mapping[str, Any]) -> Config:

@@ -17,7 +17,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from reco_platform.contracts.tables import RATINGS
 from reco_platform.core.errors import TableError
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import delta_log, manifests, publish, tables
 from reco_platform.lakehouse.receipts import Receipt
 from support.builders import content_of, publish_ratings, ratings_table, sorted_rows, stage
@@ -397,14 +397,14 @@ def test_the_time_of_writing_is_not_part_of_a_json_files_content(
     found = []
     for text in (first, second):
         (tmp_path / "a.json").write_text(text, encoding="utf-8")
-        found.append(file_fingerprint.file_fingerprint(tmp_path / "a.json"))
+        found.append(file_fingerprint(tmp_path / "a.json"))
     assert (found[0] == found[1]) == same
 
 
 def test_any_byte_of_another_file_is_part_of_its_content(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_bytes(b"1,2\n")
-    receipt = Receipt("bronze/ratings", "file", "ratings.csv", fingerprint=file_fingerprint.file_fingerprint(path))
+    receipt = Receipt("bronze/ratings", "file", "ratings.csv", fingerprint=file_fingerprint(path))
     assert tables.content_problem(tmp_path, receipt) is None
     path.write_bytes(b"1,2\r\n")
     assert "differs from what was written" in str(tables.content_problem(tmp_path, receipt))

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 from reco_platform.engine import memo
 from reco_platform.engine.task import memo_folder
-from reco_platform.fingerprint import files as file_fingerprint
+from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout, manifests, publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
@@ -66,7 +66,7 @@ def run(lakehouse: Lakehouse, version: str, moment: str, table: Receipt) -> Rece
     text = json.dumps({"model_version": version, "served_version": version, "execution_ts": moment})
     atomic_write.write_text(lakehouse.folder / content_of("run_metrics", version), text)
     made = {"step": "run_metrics", "inputs": {"model": model.full_identity, "interactions": rows.full_identity}}
-    found = file_fingerprint.file_fingerprint(lakehouse.folder / content_of("run_metrics", version))
+    found = file_fingerprint(lakehouse.folder / content_of("run_metrics", version))
     metrics = Receipt(
         STEP_OF["run_metrics"].artifact,
         "file",

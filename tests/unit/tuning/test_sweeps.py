@@ -147,7 +147,7 @@ def test_an_id_follows_what_shapes_the_model_and_nothing_else() -> None:
 
 def test_a_trial_is_never_filed_as_golds_model_of_the_same_parameters() -> None:
     sweep = asked()
-    gold = hashing.short(als_engine.shaping(sweep.base.model_dump(), "native"))
+    gold = hashing.short_hash(als_engine.shaping(sweep.base.model_dump(), "native"))
     assert gold not in sweep.fits
 
 

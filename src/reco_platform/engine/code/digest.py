@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from reco_platform.core import project as project_files
-from reco_platform.core.hashing import canonical, sha256
+from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.engine.code.modules import NAME, Definition, DottedName, source_of
 
 PROJECT = project_files.ROOT
@@ -47,7 +47,7 @@ def code_digest(script: str, files: Iterable[str] = (), project: Path = PROJECT,
     hashes = refined(code.definitions)
     # The hash of the entry covers only as many steps as the refinement took, all hashes together cover everything.
     parts = [hashes[code.entry], sorted(set(hashes.values())), file_hashes(files, project), versions(code)]
-    return sha256(canonical(parts))[:16]
+    return sha256(canonical_json(parts))[:16]
 
 
 def code_parts(
@@ -73,7 +73,7 @@ def code_parts(
     texts: dict[str, list[str]] = {}
     for definition in code.definitions:
         texts.setdefault(definition.label, []).append(definition.content.text_hash)
-    parts = {label: sha256(canonical(hashes))[:16] for label, hashes in sorted(texts.items())}
+    parts = {label: sha256(canonical_json(hashes))[:16] for label, hashes in sorted(texts.items())}
     return parts | dict(zip(files, file_hashes(files, project), strict=True)) | versions(code)
 
 

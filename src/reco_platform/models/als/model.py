@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int32Array, IntArray
-from reco_platform.core.hashing import short
+from reco_platform.core.hashing import short_hash
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import fingerprint
 
@@ -112,7 +112,7 @@ def write_model(model: Model, folder: Path) -> None:
         "class": "org.apache.spark.ml.recommendation.ALSModel",
         "timestamp": 0,
         "sparkVersion": "4.2.0",
-        "uid": f"ALS_{short(MODEL_PARAMS)}",
+        "uid": f"ALS_{short_hash(MODEL_PARAMS)}",
         "paramMap": MODEL_PARAMS,
         "defaultParamMap": DEFAULT_PARAMS,
         "rank": model.users.factors.shape[1],
