@@ -1,4 +1,4 @@
-"""The contract of each table: grain, columns, types and ranges. Schemas, checks and docs/contracts.md derive from it."""
+"""The contract of each table: grain, columns, types, ranges. Schemas, checks and docs/contracts.md derive from it."""
 
 from __future__ import annotations
 

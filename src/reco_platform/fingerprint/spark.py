@@ -46,7 +46,7 @@ def row_sums(observed: Mapping[str, Any]) -> RowSums:
 
 
 class _Node(NamedTuple):
-    """SQL of one node: whether the row has a null in it (None if the schema excludes nulls), and the values it hashes."""
+    """SQL of one node: whether the row has a null in it (None if the schema excludes nulls), and what is hashed."""
 
     null: str | None
     values: list[str]
