@@ -44,7 +44,7 @@ def test_what_cannot_be_read_is_an_error_that_says_what_to_do(built_run: tuple[P
         lakehouse.table("rating")
     with pytest.raises(ConfigError, match="model is not a table of"):
         lakehouse.table("model")
-    with pytest.raises(TableError, match="als_refit.receipt.json cannot be read"):
+    with pytest.raises(TableError, match=r"als_refit\.receipt\.json cannot be read"):
         lakehouse.receipt("als_refit")
     with pytest.raises(TableError, match=r"is no lakehouse"):
         reco_platform.open(tmp_path)
