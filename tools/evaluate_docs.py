@@ -32,7 +32,9 @@ from reco_platform.lakehouse import tables
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
 from reco_platform.reports.text_summary import interval
-from reco_platform.splits import interactions, splitting
+from reco_platform.splits import interactions
+from reco_platform.splits.latest import LatestRatings, latest_ratings
+from reco_platform.splits.split import split as split_rows
 from reco_platform.store.atomic_write import write_text
 
 PAGE = Path("docs/evaluation.md")
@@ -51,21 +53,21 @@ RANKED = {"popular": "most popular", "popular_recent": "most popular lately", **
 class Data:
     """A cleaned data set: its rating rows, and movie_id and genres of its movies."""
 
-    rows: splitting.Rows
+    rows: LatestRatings
     genres: pa.Table
 
 
 def load(folder: Path, threads: int) -> Data:
     with tempfile.TemporaryDirectory() as scratch:
         cleaned = {
-            name: cleaned(folder / f"{name}.csv", cleaning, Path(scratch) / name, threads)
+            name: clean_file(folder / f"{name}.csv", cleaning, Path(scratch) / name, threads)
             for name, cleaning in (("ratings", ratings_csv.CLEANING), ("movies", movies_csv.CLEANING))
         }
     wanted = cleaned["ratings"].select(["user_id", "movie_id", "rating", "rating_ts"])
-    return Data(splitting.latest(wanted, threads), cleaned["movies"].select(["movie_id", "genres"]))
+    return Data(latest_ratings(wanted, threads), cleaned["movies"].select(["movie_id", "genres"]))
 
 
-def cleaned(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa.Table:
+def clean_file(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa.Table:
     staging, quarantine = scratch / "table", scratch / "quarantine"
     staging.mkdir(parents=True)
     quarantine.mkdir()
@@ -77,7 +79,7 @@ def cleaned(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa
 def folds(data: Data, changed: Mapping[str, Any]) -> tuple[pa.Table, pa.Table]:
     """The training and the test rows of a split."""
     params = load_config(changed, {}).model_dump(mode="json")
-    fold = splitting.split(data.rows, params).fold
+    fold = split_rows(data.rows, params).fold
     table = data.rows.table(fold, 0, len(data.rows))
     names = np.array(table["fold"].to_pylist())
     return table.filter(pa.array(names != interactions.TEST)), table.filter(pa.array(names == interactions.TEST))

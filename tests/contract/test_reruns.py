@@ -82,7 +82,7 @@ def comments_everywhere(project: Project) -> None:
     for path in [*project.path("src").rglob("*.py"), *project.path("scripts").glob("*.py")]:
         text = path.read_text("utf-8").replace("\n\n\n", "\n\n\n# a comment\n\n\n")
         path.write_text(text + "\n# the end\n", "utf-8")
-    project.edit("src/reco_platform/splits/splitting.py", '"""From silver ratings', '"""Out of silver ratings')
+    project.edit("src/reco_platform/splits/split.py", '"""Assign each rating', '"""Assigns each rating')
     project.edit(
         "src/reco_platform/models/als/native.py",
         "    return -(-rank // LANE) * LANE\n",

@@ -107,7 +107,7 @@ COLUMNS = {
     ),
 }
 FOLD_FROM = {"global_time": ("rating_ts",), "random": ("user_id", "movie_id")}
-"""What a fold comes from where it is less than all three: see splitting."""
+"""What a fold comes from where it is less than all three: see splits.split."""
 
 
 def columns_of(receipt: Receipt) -> Columns | None:

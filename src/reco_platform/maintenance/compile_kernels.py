@@ -38,11 +38,12 @@ def compile_training() -> None:
     from reco_platform.cleaning import kernels as _cleaning  # noqa: F401, PLC0415
     from reco_platform.fingerprint import kernels as _fingerprint  # noqa: F401, PLC0415
     from reco_platform.models.als import training  # noqa: PLC0415
-    from reco_platform.splits import splitting  # noqa: PLC0415
+    from reco_platform.splits.latest import latest_ratings  # noqa: PLC0415
+    from reco_platform.splits.split import split, split_facts  # noqa: PLC0415
 
-    rows = splitting.latest(interactions().select(["user_id", "movie_id", "rating", "rating_ts"]))
+    rows = latest_ratings(interactions().select(["user_id", "movie_id", "rating", "rating_ts"]))
     for choice in SPLITS:
-        splitting.facts(rows, splitting.split(rows, parameters() | choice))
+        split_facts(rows, split(rows, parameters() | choice))
     for solver in ("cg", "cholesky"):
         training.train(interactions(), parameters() | {"solver": solver}, threads=1, log=lambda _: None)
 

@@ -1,1 +1,1 @@
-"""From silver ratings to interactions with folds."""
+"""Split ratings into train, validation and test folds, and read the rows of a fold."""

@@ -1,4 +1,4 @@
-"""Reading interactions by fold, quickly: only what is asked for, into arrays of the right size."""
+"""Read the interactions table by fold: only the requested columns and rows, in threads."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.contracts.tables import INTERACTIONS
+from reco_platform.core.arrays import BoolArray, Int64Array
 from reco_platform.lakehouse.tables import OpenTable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-TRAINING = (TRAIN, VALIDATION)
-"""The folds that the model is trained on which the test fold judges."""
+FOLDS = (TRAIN, VALIDATION, TEST)
+"""All folds. A row's fold number is the position here."""
 
-ALL = (*TRAINING, TEST)
+TRAINING = (TRAIN, VALIDATION)
+"""The folds on which the model is trained that is evaluated on the test fold."""
 
 
 def read(table: OpenTable, columns: Sequence[str], folds: Collection[str], threads: int) -> pa.Table:
-    """The rows of some folds in the table's order, each column in one piece.
+    """Reads the rows of some folds in the order of the table; each column is one chunk.
 
     Args:
         table: gold/interactions.
-        columns: any but fold.
-        folds: whose rows.
+        columns: any columns except fold.
+        folds: which folds.
         threads: at least 1.
     """
     return read_parts(table, columns, (folds,), threads)[0]
@@ -37,17 +38,17 @@ def read(table: OpenTable, columns: Sequence[str], folds: Collection[str], threa
 def read_parts(
     table: OpenTable, columns: Sequence[str], parts: Sequence[Collection[str]], threads: int
 ) -> list[pa.Table]:
-    """The same for several choices of folds, in one pass over the files."""
+    """As `read`, for several choices of folds in one pass over the files."""
     kinds = {name: INTERACTIONS.schema.field(name).type for name in columns}
     with ThreadPoolExecutor(threads) as pool:
-        masks = [list(pool.map(lambda path, folds=folds: mask_of(path, folds), table.files)) for folds in parts]
+        masks = [list(pool.map(lambda path, folds=folds: fold_mask(path, folds), table.files)) for folds in parts]
         starts = [np.cumsum([0, *(int(mask.sum()) for mask in own)]) for own in masks]
-        found = [{name: np.empty(own[-1], stored(kind)) for name, kind in kinds.items()} for own in starts]
+        found = [{name: np.empty(own[-1], numpy_type(kind)) for name, kind in kinds.items()} for own in starts]
 
         def fill(number: int) -> None:
             content = pq.read_table(table.files[number], columns=list(columns), use_threads=False)
             for name in columns:
-                column = content[name].cast(pa.from_numpy_dtype(stored(kinds[name]))).to_numpy()
+                column = content[name].cast(pa.from_numpy_dtype(numpy_type(kinds[name]))).to_numpy()
                 for into, mask, start in zip(found, masks, starts, strict=True):
                     kept = column if mask[number].all() else column[mask[number]]
                     into[name][start[number] : start[number + 1]] = kept
@@ -56,13 +57,13 @@ def read_parts(
     return [pa.table({name: pa.array(own[name]).cast(kinds[name]) for name in columns}) for own in found]
 
 
-def microseconds(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Moments as microseconds since 1970, whatever the unit and zone of the column."""
+def microseconds(column: pa.Array | pa.ChunkedArray) -> Int64Array:
+    """Timestamps of any unit and time zone as microseconds since 1970 UTC, shape (rows,)."""
     return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
 
 
-def mask_of(path: Path, folds: Collection[str]) -> npt.NDArray[np.bool_]:
-    """Which rows of a file belong to some folds."""
+def fold_mask(path: Path, folds: Collection[str]) -> BoolArray:
+    """Which rows of a file belong to some folds, shape (rows,)."""
     column = pq.read_table(path, columns=["fold"], read_dictionary=["fold"], use_threads=False)["fold"]
     parts = []
     for chunk in column.chunks:
@@ -71,6 +72,6 @@ def mask_of(path: Path, folds: Collection[str]) -> npt.NDArray[np.bool_]:
     return np.concatenate([np.zeros(0, bool), *parts])
 
 
-def stored(kind: pa.DataType) -> Any:
-    """The array type that a column is read into; moments as whole microseconds."""
+def numpy_type(kind: pa.DataType) -> Any:
+    """The NumPy type into which a column is read; int64 for timestamps."""
     return np.dtype(np.int64) if pa.types.is_timestamp(kind) else kind.to_pandas_dtype()

@@ -16,26 +16,29 @@ from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 
 if TYPE_CHECKING:
-    from reco_platform.splits.splitting import FoldNumbers, Rows
+    from reco_platform.core.arrays import Int8Array
+    from reco_platform.splits.latest import LatestRatings
 
 FILE_ROWS = 1 << 21
 TIME_COLUMN = "rating_ts"  # nearly all values differ: a dictionary would be built in vain
 
 
 def work(task: Task) -> Receipt:
-    from reco_platform.splits import splitting  # noqa: PLC0415  # a restore needs no compiled code
+    # A restored result needs no compiled code.
+    from reco_platform.splits.latest import latest_ratings  # noqa: PLC0415
+    from reco_platform.splits.split import split, split_facts  # noqa: PLC0415
 
     ratings = task.open("ratings").read(["user_id", "movie_id", "rating", "rating_ts"])
-    rows = splitting.latest(ratings, task.threads)
+    rows = latest_ratings(ratings, task.threads)
     del ratings
-    split = splitting.split(rows, task.params)
-    facts = splitting.facts(rows, split)
+    folds = split(rows, task.params)
+    facts = split_facts(rows, folds)
     staging = publish.create_staging_folder(task.root / task.content_path())
-    content = fingerprint(INTERACTIONS.schema_hash, write(rows, split.fold, staging, task.threads))
+    content = fingerprint(INTERACTIONS.schema_hash, write(rows, folds.fold, staging, task.threads))
     return task.publish(staging, INTERACTIONS, fingerprint=content, rows=len(rows), facts=facts)
 
 
-def write(rows: Rows, fold: FoldNumbers, staging: Path, threads: int) -> RowSums:
+def write(rows: LatestRatings, fold: Int8Array, staging: Path, threads: int) -> RowSums:
     """Writes files of FILE_ROWS rows, which do not depend on the threads, and sums the hashes of their rows."""
 
     def write_file(first: int) -> RowSums:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def known_folds(task: Task) -> tuple[str, ...]:
     """The folds that serving may know: all after a refit, otherwise those that are not for testing."""
-    return interactions.ALL if task.params["refit"] else interactions.TRAINING
+    return interactions.FOLDS if task.params["refit"] else interactions.TRAINING
 
 
 def known_rows(task: Task, columns: list[str]) -> pa.Table:

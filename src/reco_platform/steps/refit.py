@@ -9,4 +9,4 @@ from reco_platform.steps.training import train_and_publish
 
 
 def work(task: Task) -> Receipt:
-    return train_and_publish(task, interactions.ALL, refit=True)
+    return train_and_publish(task, interactions.FOLDS, refit=True)

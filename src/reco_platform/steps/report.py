@@ -20,7 +20,7 @@ def work(task: Task) -> Receipt:
             task.open("recommendations").read(["user_id", "recommendations"]),
             task.open("interactions"),
             task.open("movies").read(["movie_id", "title", "genres"]),
-            interactions.ALL if metrics["refit"] else interactions.TRAINING,
+            interactions.FOLDS if metrics["refit"] else interactions.TRAINING,
             users=USERS,
             count=COUNT,
         ),

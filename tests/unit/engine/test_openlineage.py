@@ -17,7 +17,8 @@ from reco_platform.engine import journal, openlineage
 from reco_platform.engine.attempt import Attempt
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
-from reco_platform.splits import splitting
+from reco_platform.splits.latest import latest_ratings
+from reco_platform.splits.split import unchecked_split
 from support.builders import publish_ratings, ratings_table
 from support.openlineage_model import checked
 
@@ -183,7 +184,7 @@ def test_a_fold_does_not_change_with_columns_that_are_not_said_to_be_behind_it(k
     }
 
     def folds(rows: pa.Table) -> list[int]:
-        made = splitting.unchecked_split(splitting.latest(rows, 1), {**SPLIT, "split": kind})
+        made = unchecked_split(latest_ratings(rows, 1), {**SPLIT, "split": kind})
         return [int(fold) for fold in made.fold]
 
     changing = {

@@ -20,8 +20,12 @@ from pyarrow import csv
 
 from reco_platform.contracts.tables import INTERACTIONS
 from reco_platform.core.errors import DataError
-from reco_platform.splits import splitting
-from reco_platform.splits.splitting import FOLDS, Cuts, Numbering, Rows, Split
+from reco_platform.splits import latest
+from reco_platform.splits import split as splitting
+from reco_platform.splits.checks import check_leaks
+from reco_platform.splits.folds import Cuts, Split, utc_text
+from reco_platform.splits.interactions import FOLDS, microseconds
+from reco_platform.splits.latest import IdIndex, LatestRatings, latest_ratings
 
 Rating = tuple[int, int, int]  # user, movie, moment
 
@@ -51,8 +55,8 @@ def table(ratings: Sequence[Rating]) -> pa.Table:
     )
 
 
-def rows_of(ratings: Sequence[Rating]) -> Rows:
-    return splitting.latest(table(ratings))
+def rows_of(ratings: Sequence[Rating]) -> LatestRatings:
+    return latest_ratings(table(ratings))
 
 
 def of_pairs(moments: dict[tuple[int, int], int]) -> list[Rating]:
@@ -64,7 +68,7 @@ def of_user(moments: Sequence[int], user: int = 1) -> list[Rating]:
     return [(user, movie, moment) for movie, moment in enumerate(moments)]
 
 
-def in_table(rows: Rows, fold: Any = None) -> list[dict[str, Any]]:
+def in_table(rows: LatestRatings, fold: Any = None) -> list[dict[str, Any]]:
     fold = np.zeros(len(rows), np.int8) if fold is None else fold
     found: list[dict[str, Any]] = rows.table(fold, 0, len(rows)).to_pylist()
     return found
@@ -74,7 +78,7 @@ def split(ratings: Sequence[Rating], **params: Any) -> dict[tuple[int, int], str
     """The fold of each (user, movie)."""
     rows = rows_of(ratings)
     made = splitting.unchecked_split(rows, {**DEFAULTS, **params})
-    splitting.check_leaks(rows, made)
+    check_leaks(rows, made)
     return {(row["user_id"], row["movie_id"]): row["fold"] for row in in_table(rows, made.fold)}
 
 
@@ -92,7 +96,7 @@ def test_each_pair_keeps_its_latest_rating_sorted_by_user_and_movie(ratings: lis
     for number, (user, movie, moment) in enumerate(ratings):
         if moment >= expected.get((user, movie), (-1, 0))[0]:
             expected[user, movie] = (moment, float(number))
-    found = in_table(splitting.latest(table(ratings), threads))
+    found = in_table(latest_ratings(table(ratings), threads))
     assert [(row["user_id"], row["movie_id"]) for row in found] == sorted(expected)
     assert [row["rating"] for row in found] == [expected[pair][1] for pair in sorted(expected)]
     assert [int(row["rating_ts"].timestamp() * 1e6) for row in found] == [expected[p][0] for p in sorted(expected)]
@@ -108,27 +112,27 @@ def test_the_order_of_ratings_does_not_matter(ratings: list[Rating], random: Ran
 
 @pytest.mark.parametrize("largest", [3_000, 2**31 - 1], ids=["small ids", "large ids"])
 def test_the_number_of_threads_and_of_chunks_does_not_matter(largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splitting, "BATCH_ROWS", 100)
+    monkeypatch.setattr(latest, "BATCH_ROWS", 100)
     random = np.random.default_rng(3)
     users, movies = (random.choice(random.integers(0, largest, 50), 3_000) for _ in range(2))
     ratings = table(
         sorted(set(zip(users.tolist(), movies.tolist(), random.integers(0, 9, 3_000).tolist(), strict=True)))
     )
     chunked = pa.concat_tables([ratings.slice(first, 700) for first in range(0, len(ratings), 700)])
-    expected = in_table(splitting.latest(ratings, 1))
+    expected = in_table(latest_ratings(ratings, 1))
     assert len(expected) < len(ratings)
     for threads in (2, 3, 40):
-        assert in_table(splitting.latest(chunked, threads)) == expected
+        assert in_table(latest_ratings(chunked, threads)) == expected
 
 
 @UNHURRIED
 @given(st.lists(st.integers(0, 2**31 - 1), max_size=30) | st.lists(st.integers(0, 20), max_size=30))
 def test_indexes_number_the_ids_from_zero_in_their_order(ids: list[int]) -> None:
-    numbering = Numbering.of([np.array(ids[:10], np.int32), np.array(ids[10:], np.int32)])
-    found = numbering(np.array(ids, np.int32))
+    index = IdIndex.of([np.array(ids[:10], np.int32), np.array(ids[10:], np.int32)])
+    found = index.numbers(np.array(ids, np.int32))
     assert found.dtype == np.int32
     assert found.tolist() == [sorted(set(ids)).index(number) for number in ids]
-    assert numbering.ids.tolist() == sorted(set(ids))
+    assert index.ids.tolist() == sorted(set(ids))
 
 
 def test_a_part_of_the_table_is_as_the_whole_and_as_the_contract_says() -> None:
@@ -147,11 +151,11 @@ def test_a_part_of_the_table_is_as_the_whole_and_as_the_contract_says() -> None:
 def test_moments_are_microseconds_whatever_the_unit(unit: str) -> None:
     moment = datetime(2020, 2, 29, 12, 30, 1, tzinfo=UTC)
     column = pa.chunked_array([pa.array([moment], pa.timestamp(unit, "UTC"))])
-    assert splitting.microseconds(column).tolist() == [int(moment.timestamp()) * 1_000_000]
+    assert microseconds(column).tolist() == [int(moment.timestamp()) * 1_000_000]
 
 
 def test_a_moment_is_written_in_utc() -> None:
-    assert splitting.timestamp(1_582_979_401_000_001) == "2020-02-29T12:30:01.000001Z"
+    assert utc_text(1_582_979_401_000_001) == "2020-02-29T12:30:01.000001Z"
 
 
 # --- by time, by rows
@@ -162,7 +166,7 @@ def test_a_moment_is_written_in_utc() -> None:
 def test_folds_follow_each_other_in_time_and_no_moment_is_in_two(
     moments: list[int], test_fraction: float, validation_fraction: float
 ) -> None:
-    cuts = splitting.count_cuts(np.array(moments), test_fraction, validation_fraction)
+    cuts = splitting.cuts_by_count(np.array(moments), test_fraction, validation_fraction)
     folds = names(splitting.folds_by_cuts(np.array(moments), cuts))
     at = {name: [m for m, fold in zip(moments, folds, strict=True) if fold == name] for name in set(folds)}
     train, validation, test = (at.get(name, []) for name in FOLDS)
@@ -177,7 +181,7 @@ def test_folds_follow_each_other_in_time_and_no_moment_is_in_two(
 def test_the_share_of_a_fold_is_missed_by_less_than_one_moment(
     moments: list[int], test_fraction: float, validation_fraction: float
 ) -> None:
-    cuts = splitting.count_cuts(np.array(moments), test_fraction, validation_fraction)
+    cuts = splitting.cuts_by_count(np.array(moments), test_fraction, validation_fraction)
     folds = names(splitting.folds_by_cuts(np.array(moments), cuts))
     rows = len(moments)
     before_test = rows - folds.count("test")
@@ -191,29 +195,29 @@ def test_the_share_of_a_fold_is_missed_by_less_than_one_moment(
 
 def test_different_moments_are_split_exactly_as_asked() -> None:
     moments = np.random.default_rng(7).permutation(1_000) * 1_000_000
-    folds = names(splitting.folds_by_cuts(moments, splitting.count_cuts(moments, 0.2, 0.1)))
+    folds = names(splitting.folds_by_cuts(moments, splitting.cuts_by_count(moments, 0.2, 0.1)))
     assert [folds.count(name) for name in FOLDS] == [720, 80, 200]
 
 
 def test_rows_of_one_moment_stay_together_on_the_earlier_side() -> None:
     def folds(moments: list[int], test_fraction: float) -> list[str]:
         values = np.array(moments)
-        return names(splitting.folds_by_cuts(values, splitting.count_cuts(values, test_fraction, 0.5)))
+        return names(splitting.folds_by_cuts(values, splitting.cuts_by_count(values, test_fraction, 0.5)))
 
     assert folds([1, 1, 1, 1, 2], 0.6) == ["train"] * 4 + ["test"]
     assert folds([5, 5, 5], 0.5) == ["train"] * 3
 
 
 def test_a_fraction_that_binary_numbers_miss_loses_no_row() -> None:
-    assert [int(splitting.upto(rows, 0.9)) for rows in (10, 100, 1_000)] == [1, 10, 100]
-    assert [int(splitting.upto(10, fraction)) for fraction in (0.1, 0.3, 0.7)] == [9, 7, 3]
+    assert [int(splitting.rows_before(rows, 0.9)) for rows in (10, 100, 1_000)] == [1, 10, 100]
+    assert [int(splitting.rows_before(10, fraction)) for fraction in (0.1, 0.3, 0.7)] == [9, 7, 3]
 
 
 @UNHURRIED
 @given(st.lists(st.integers(-(2**40), 2**61), min_size=1, max_size=50) | MOMENTS, st.data())
 def test_the_value_at_a_place_is_that_of_the_sorted_values(values: list[int], data: st.DataObject) -> None:
     number = data.draw(st.integers(1, len(values)))
-    assert splitting.nth(np.array(values), number) == sorted(values)[number - 1]
+    assert splitting.nth_smallest(np.array(values), number) == sorted(values)[number - 1]
 
 
 # --- by time, by date
@@ -307,7 +311,7 @@ def test_random_folds_have_exactly_the_shares_asked_for() -> None:
 def test_random_folds_are_pinned_to_seed_and_ids() -> None:
     """The same on every machine and with every version: the values are those of SplitMix64 in plain Python."""
     rows = rows_of([(1, 1, 0), (1, 2, 0), (2, 1, 0)])
-    assert splitting.draws(rows, 42).tolist() == [1048674264067340706, 869575471529202048, 7140468071463717853]
+    assert splitting.random_draws(rows, 42).tolist() == [1048674264067340706, 869575471529202048, 7140468071463717853]
 
 
 def test_random_folds_do_not_depend_on_time_and_differ_by_seed() -> None:
@@ -357,7 +361,7 @@ def test_the_facts_count_what_the_folds_hold(params: dict[str, Any]) -> None:
     pairs = {(int(u), int(m)): int(t) * DAY // 24 for u, m, t in random.integers(0, [12, 30, 216], (90, 3))}
     rows = rows_of(of_pairs(pairs))
     made = splitting.split(rows, {**DEFAULTS, **params})
-    found = splitting.facts(rows, made)
+    found = splitting.split_facts(rows, made)
     at: dict[str, list[tuple[int, int]]] = {name: [] for name in FOLDS}
     for row in in_table(rows, made.fold):
         at[row["fold"]].append((row["user_id"], row["movie_id"]))
@@ -384,15 +388,15 @@ def test_the_facts_count_what_the_folds_hold(params: dict[str, Any]) -> None:
 
 def test_the_facts_of_a_split_by_time_name_its_cuts_and_others_have_none() -> None:
     rows = rows_of([(user, movie, (user * 5 + movie) * DAY) for user in range(4) for movie in range(5)])
-    by_rows = splitting.facts(rows, splitting.split(rows, DEFAULTS))
+    by_rows = splitting.split_facts(rows, splitting.split(rows, DEFAULTS))
     assert by_rows["validation_after"] == "1970-01-14T00:00:00.000000Z"
     assert by_rows["test_after"] == "1970-01-16T00:00:00.000000Z"
     dates = {"validation_from": "1970-01-10", "test_from": "1970-01-15"}
-    by_date = splitting.facts(rows, splitting.split(rows, {**DEFAULTS, **dates}))
+    by_date = splitting.split_facts(rows, splitting.split(rows, {**DEFAULTS, **dates}))
     assert by_date["validation_after"] == "1970-01-09T23:59:59.999999Z"
     assert by_date["test_after"] == "1970-01-14T23:59:59.999999Z"
     for kind in ("user_time", "random"):
-        assert "test_after" not in splitting.facts(rows, splitting.split(rows, {**DEFAULTS, "split": kind}))
+        assert "test_after" not in splitting.split_facts(rows, splitting.split(rows, {**DEFAULTS, "split": kind}))
 
 
 @pytest.mark.parametrize(("kind", "warm"), [("random", 0.960), ("user_time", 0.917), ("global_time", 0.065)])
@@ -401,8 +405,8 @@ def test_the_warm_shares_of_real_ratings_are_the_published_ones(latest_small: Pa
     read = csv.read_csv(latest_small / "ratings.csv")
     columns = [read["userId"], read["movieId"], read["rating"], read["timestamp"].cast(pa.timestamp("s", "UTC"))]
     ratings = pa.table(columns, names=table([]).column_names).cast(table([]).schema)
-    rows = splitting.latest(ratings, 2)
-    found = splitting.facts(rows, splitting.split(rows, {**DEFAULTS, "split": kind}))
+    rows = latest_ratings(ratings, 2)
+    found = splitting.split_facts(rows, splitting.split(rows, {**DEFAULTS, "split": kind}))
     assert len(rows) == 100_836
     assert found["folds"]["test"]["warm_rows"] / found["test_count"] == pytest.approx(warm, abs=0.0005)
 
@@ -438,7 +442,7 @@ def test_a_repeated_pair_fails_the_check() -> None:
     rows = rows_of([(3, 8, 0), (4, 8, 1), (4, 9, 2)])
     twice = replace(rows, movie_index=np.array([0, 1, 1], np.int32))
     with pytest.raises(DataError, match="user 4 has more than one row of movie 9"):
-        splitting.check_leaks(twice, Split("random", np.array([0, 1, 2], np.int8)))
+        check_leaks(twice, Split("random", np.array([0, 1, 2], np.int8)))
 
 
 @pytest.mark.parametrize(
@@ -453,15 +457,15 @@ def test_a_repeated_pair_fails_the_check() -> None:
 )
 def test_a_row_on_the_wrong_side_of_a_cut_in_time_fails_the_check(fold: list[int], problem: str) -> None:
     rows = rows_of(of_user([10, 20, 30, 40, 50]))
-    splitting.check_leaks(rows, Split("global_time", np.array([0, 1, 1, 2, 2], np.int8), Cuts(10, 30)))
+    check_leaks(rows, Split("global_time", np.array([0, 1, 1, 2, 2], np.int8), Cuts(10, 30)))
     with pytest.raises(DataError, match=problem):
-        splitting.check_leaks(rows, Split("global_time", np.array(fold, np.int8), Cuts(10, 30)))
+        check_leaks(rows, Split("global_time", np.array(fold, np.int8), Cuts(10, 30)))
 
 
 @pytest.mark.parametrize("fold", [[0, 2, 1], [1, 0, 2], [2, 1, 0], [2, 0, 0], [0, 2, 0]])
 def test_a_row_later_than_one_of_a_later_fold_of_the_same_user_fails_the_check(fold: list[int]) -> None:
     rows = rows_of([*of_user([1, 1, 1], user=5), *of_user([10, 20, 30], user=6)])
     good = [2, 1, 0]  # all of one moment: any order is one in time
-    splitting.check_leaks(rows, Split("user_time", np.array([*good, 0, 1, 2], np.int8)))
+    check_leaks(rows, Split("user_time", np.array([*good, 0, 1, 2], np.int8)))
     with pytest.raises(DataError, match=r"user 6 has a row that is later than one of a later fold \(1 users have\)"):
-        splitting.check_leaks(rows, Split("user_time", np.array([*good, *fold], np.int8)))
+        check_leaks(rows, Split("user_time", np.array([*good, *fold], np.int8)))
