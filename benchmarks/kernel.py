@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from common import RESULTS, note
 
 from reco_platform.models.als import native
-from reco_platform.models.als.ratings import Ratings, Rows, ratings
+from reco_platform.models.als.ratings import Ratings, SparseRows, ratings
 
 GATHER_ROWS = 4096
 COPY_BYTES = 1 << 28
@@ -68,7 +68,7 @@ def profile(
     prepared: Ratings, rank: int, arguments: argparse.Namespace, machine: Mapping[str, float]
 ) -> dict[str, Any]:
     """Seconds an iteration by each solver, and of gathering alone, at one rank."""
-    width = native.padded(rank)
+    width = native.padded_width(rank)
     gather = sum(gather_seconds(rows, width, arguments.threads) for rows in (prepared.by_user, prepared.by_movie))
     found: dict[str, Any] = {"rank": rank, "gather_seconds": gather}
     for solver in ("cg", "cholesky"):
@@ -76,7 +76,7 @@ def profile(
         # A multiply-add counts as two. cholesky: V'V by its upper triangle; both: V x, V'(r - V x) and the diagonal.
         operations = 2 * len(prepared) * (6 * width + (width * width if solver == "cholesky" else 0))
         if solver == "cg":
-            operations += 2 * len(prepared) * 4 * width * native.MOST_STEPS
+            operations += 2 * len(prepared) * 4 * width * native.MAX_STEPS
         found[solver] = {
             "seconds": seconds,
             "objective": objective,
@@ -99,7 +99,7 @@ def iteration_seconds(prepared: Ratings, rank: int, solver: Any, arguments: argp
     return float(np.median(spans)), float(ended.objective[-1])
 
 
-def gather_seconds(rows: Rows, width: int, threads: int) -> float:
+def gather_seconds(rows: SparseRows, width: int, threads: int) -> float:
     """Of copying the other side's row of factors for each rating into a small buffer."""
     fixed = np.ones((int(rows.columns.max()) + 1, width), np.float32)
     parts = np.array_split(rows.columns, threads)

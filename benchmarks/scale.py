@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import common
 
-from reco_platform.models.als.spark import HEAP_PER_RATING, ONE_ORDER, SPARE_HEAP
+from reco_platform.models.als.spark import HEAP_PER_RATING, MAX_ORDERED_RATINGS, RESERVED_HEAP
 
 RATINGS_PER_USER = 154  # of ml-25m, and of generated-25m
 
@@ -49,7 +49,7 @@ class Case:
         sent = 4 * self.rank * self.factors_sent() * SENT_OVER_COMPUTED
         factors = 4 * (self.rank + 3) * (self.users + self.movies)
         spark, native = (ITERATIONS * each * self.ratings for each in (SPARK_ITERATION, NATIVE_ITERATION))
-        ordered = self.ratings <= ONE_ORDER
+        ordered = self.ratings <= MAX_ORDERED_RATINGS
         return {
             "users": f"{self.users:,.0f}",
             "movies": f"{self.movies:,.0f}",
@@ -57,7 +57,7 @@ class Case:
             "handed out, three times, each": size(12 * self.ratings * COMPRESSED),
             "sent in an iteration": size(sent),
             "of that to or from each block": size(sent / self.blocks),
-            "heap of an executor": size(SPARE_HEAP + HEAP_PER_RATING * self.ratings) if ordered else "not bound",
+            "heap of an executor": size(RESERVED_HEAP + HEAP_PER_RATING * self.ratings) if ordered else "not bound",
             "biases sent to each executor": size(12 * (self.users + self.movies)),
             "movies sent to each executor for lists": size(4 * (2 * self.rank + 6) * self.movies),
             "factors in the driver": size(3 * factors),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from reco_platform.models.als.model import Model, Side
-from reco_platform.models.topn.exact import seen_rows, top_n
+from reco_platform.models.topn.exact import seen_by_id, top_n
 
 WARM_UP_ROWS = 512
 
@@ -26,7 +26,7 @@ def main() -> None:
     for kind in arguments.factors:
         model = model_of(arguments.inputs / kind)
         small = model_of(arguments.inputs / kind, WARM_UP_ROWS)
-        top_n(small, arguments.top_n, seen_rows(small, *none), arguments.threads)  # compiled code is loaded
+        top_n(small, arguments.top_n, seen_by_id(small, *none), arguments.threads)  # compiled code is loaded
         stages[f"topk {kind}, seen left out"] = seconds(model, pairs, arguments)
         stages[f"topk {kind}, seen kept"] = seconds(model, none, arguments)
     arguments.out.write_text(json.dumps({"stages": stages}, indent=1) + "\n", encoding="utf-8")
@@ -46,7 +46,7 @@ def seen_pairs(inputs: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def seconds(model: Model, pairs: tuple[np.ndarray, np.ndarray], arguments: argparse.Namespace) -> float:
     """Of the search alone: the rows to leave out are ready, as they are for implicit."""
-    seen = seen_rows(model, *pairs)
+    seen = seen_by_id(model, *pairs)
     started = time.perf_counter()
     top_n(model, arguments.top_n, seen, arguments.threads)
     return round(time.perf_counter() - started, 3)

@@ -284,7 +284,7 @@ def test_a_model_whose_factors_were_changed_in_the_store_is_not_promoted_until_t
     shutil.rmtree(side)
     write_side(Side(users.ids, users.factors * 2), side)
     refused = built.reco("promote", first, env={URI: ""})
-    said = f"[ERROR] the factors of {first} in MLflow are not those that were registered: it was not promoted"
+    said = f"[ERROR] the factors of {first} in MLflow differ from those that were registered: it was not promoted"
     assert refused.code == 1 and said in refused.output and "Traceback" not in refused.output
     assert "champion" not in store.get_registered_model("reco-als").aliases
     command = shlex.split(refused.output[refused.output.index(".venv/bin/mlflow") :])
@@ -305,7 +305,7 @@ def test_a_champion_of_another_data_set_or_with_other_factors_is_not_replaced_by
     store.set_model_version_tag(name, champion.version, "model_version", "another")
     store.set_model_version_tag(name, champion.version, "model", "0123")
     said = run_step(built, "gate", server, registered_model=name, bootstrap_seed=1)
-    assert "challenger: the factors of champion another are not those that were registered" in said.output
+    assert "challenger: the factors of champion another differ from those that were registered" in said.output
     own = store.get_model_version_by_alias(name, "challenger")
     store.delete_model_version(name, own.version)
     store.set_model_version_tag(name, champion.version, "dataset", "others")

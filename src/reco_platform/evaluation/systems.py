@@ -63,7 +63,7 @@ def seen_in_training(dataset: EvaluationDataset) -> topn.Seen:
     row_of_user[warm] = np.arange(len(warm), dtype=np.int32)
     rows = row_of_user[dataset.train_user]
     is_test_user = rows >= 0
-    return topn.seen_at(rows[is_test_user], dataset.train_movie[is_test_user], len(warm), len(dataset.movies))
+    return topn.seen_by_position(rows[is_test_user], dataset.train_movie[is_test_user], len(warm), len(dataset.movies))
 
 
 def padded_lists(best: topn.TopN, movies: Int32Array, length: int) -> Int32Array:

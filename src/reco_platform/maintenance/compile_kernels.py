@@ -59,7 +59,7 @@ def compile_serving() -> None:
 
     table, random = interactions(), np.random.default_rng(1)
     model = Model(*(Side(ids(count), random.random((count, 4), np.float32)) for count in (USERS, MOVIES)))
-    seen = topn.seen_rows(model, table["user_id"].to_numpy(), table["movie_id"].to_numpy())
+    seen = topn.seen_by_id(model, table["user_id"].to_numpy(), table["movie_id"].to_numpy())
     topn.top_n(model, 5, seen, threads=1)
     popularity.most_popular(model, ids(1) + USERS, table, table.slice(0, 0), days=30, n=5)
     genres = pa.table({"movie_id": ids(MOVIES), "genres": [["Drama"]] * MOVIES})

@@ -9,7 +9,7 @@ from typing import Any
 
 from reco_platform.core.errors import EnvironmentProblemError, TableError
 from reco_platform.core.redaction import redact_uri
-from reco_platform.models.als.model import difference
+from reco_platform.models.als.model import factors_problem
 from reco_platform.pipeline.steps_table import STEP_OF
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.tracking import client as tracking
@@ -76,4 +76,4 @@ def damage(store: tracking.Session, name: str, found: dict[str, Any]) -> str | N
     carry = found["size"] + FILES * tracking.FILE_BYTES
     with tempfile.TemporaryDirectory(prefix="promote-") as scratch:
         folder = store.ask("fetch", carry=carry, name=name, number=found["number"], into=scratch)["folder"]
-        return difference(Path(folder) if folder else None, found["fingerprint"])
+        return factors_problem(Path(folder) if folder else None, found["fingerprint"])

@@ -1,1 +1,1 @@
-"""Models and the lists they make."""
+"""Recommendation models, on arrays and tables alone: ALS, biases, popularity, and top-N lists."""

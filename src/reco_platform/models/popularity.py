@@ -1,4 +1,4 @@
-"""Lists that know no user: the same order of movies for everybody, less what each has seen."""
+"""Popularity: the same order of movies for every user, without those that the user has seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba import njit
 
 from reco_platform.core.arrays import Int32Array, Int64Array, IntArray
 from reco_platform.models.als.model import Model, Side
-from reco_platform.models.topn.exact import TopN, seen_rows
+from reco_platform.models.topn.exact import TopN, seen_by_id
 from reco_platform.splits.interactions import microseconds
 
 MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
@@ -22,22 +22,22 @@ def popularity(movie_index: IntArray, movies: int) -> Int64Array:
 
     Args:
         movie_index: the movie of each training rating, by dense index, shape (ratings,).
-        movies: how many there are.
+        movies: number of movies.
     """
     return np.bincount(movie_index, minlength=movies)
 
 
 def recent_popularity(movie_index: IntArray, moments: Int64Array, days: int, movies: int) -> Int64Array:
-    """The same of the last days of training alone, shape (movies,).
+    """The number of training ratings of each movie in the last days of training, shape (movies,).
 
-    They end with the latest training rating, which is the cut where a split has one in time: ratings count that are
-    less than `days` times 24 hours older.
+    Ratings count if they are less than `days` times 24 hours older than the latest training rating. In a split by time,
+    that is the end of the training period.
 
     Args:
         movie_index: the movie of each training rating, by dense index, shape (ratings,), at least one.
-        moments: when each was given, in microseconds, shape (ratings,).
+        moments: time of each rating in microseconds, shape (ratings,).
         days: at least 1.
-        movies: how many there are.
+        movies: number of movies.
     """
     recent = moments > moments.max() - days * MICROSECONDS_OF_A_DAY
     return popularity(movie_index[recent], movies)
@@ -47,8 +47,8 @@ def best_first(*scores: npt.NDArray[Any]) -> Int32Array:
     """Positions of the movies by falling score, shape (movies,).
 
     Args:
-        scores: each of shape (movies,); a later one decides where those before are equal, and then the position, which
-            rises with movie_id.
+        scores: arrays of shape (movies,); each one breaks the ties of those before it, and the position, which rises
+            with movie_id, the rest.
     """
     return np.lexsort([-score for score in reversed(scores)]).astype(np.int32)
 
@@ -61,10 +61,10 @@ def first_unseen(order: Any, seen_bounds: Any, seen: Any, k: int) -> Any:
         order: positions of movies, best first, int32, shape (movies,), at least one.
         seen_bounds: user j has seen seen[seen_bounds[j]:seen_bounds[j + 1]], shape (users + 1,).
         seen: positions of movies, in any order.
-        k: how many.
+        k: length of the lists.
 
     Returns:
-        Positions, int32, shape (users, k); -1 where a user has no more left.
+        Positions, int32, shape (users, k); -1 after the last unseen movie.
     """
     users = len(seen_bounds) - 1
     lists = np.full((users, k), np.int32(-1))
@@ -84,25 +84,25 @@ def first_unseen(order: Any, seen_bounds: Any, seen: Any, k: int) -> Any:
 
 
 def most_popular(model: Model, users: Int32Array, known: pa.Table, seen: pa.Table, *, days: int, n: int) -> TopN:
-    """The movies with the most recent ratings for users whom a model does not know; the score is their number.
+    """Lists of the movies with the most recent ratings, for users whom a model does not know.
 
-    Where equally many are recent, all ratings decide, then the movie_id.
+    The score is the number of recent ratings. Ties are broken by the number of all ratings, then by movie_id.
 
     Args:
-        model: whose movies may be recommended.
-        users: ids, rising, shape (users,).
-        known: movie_id and rating_ts of the ratings that count.
-        seen: user_id and movie_id of what to leave out; all of these users.
-        days: how far back is recent, as in `recent_popularity`.
-        n: how many, fewer where a user has not so many left.
+        model: its movies may be recommended.
+        users: ids in rising order, shape (users,).
+        known: movie_id and rating_ts of the ratings to count.
+        seen: user_id and movie_id of the movies to leave out, only of these users.
+        days: see `recent_popularity`.
+        n: length of the lists; shorter for users with fewer unseen movies.
     """
-    at, in_model = model.movies.positions(known["movie_id"].to_numpy())
+    positions, in_model = model.movies.positions(known["movie_id"].to_numpy())
     moments = microseconds(known["rating_ts"])
-    movies, count = at[in_model], len(model.movies.ids)
+    movies, count = positions[in_model], len(model.movies.ids)
     recent = recent_popularity(movies, moments[in_model], days, count)
     unknown = Model(Side(users, np.empty((len(users), 0), np.float32)), model.movies)
-    own = seen_rows(unknown, seen["user_id"].to_numpy(), seen["movie_id"].to_numpy())
-    best = first_unseen(best_first(recent, popularity(movies, count)), own.bounds, own.movies, n)
+    seen_by_user = seen_by_id(unknown, seen["user_id"].to_numpy(), seen["movie_id"].to_numpy())
+    best = first_unseen(best_first(recent, popularity(movies, count)), seen_by_user.bounds, seen_by_user.movies, n)
     listed = best >= 0
     offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
     return TopN(model.movies.ids[best[listed]], recent[best[listed]].astype(np.float32), offsets)

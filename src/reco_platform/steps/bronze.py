@@ -38,8 +38,8 @@ def main() -> int:
         changed = write_all(described, dataset, lakehouse, {**provenance(started), "params": arguments.params})
     except BaseException as error:
         return failed("bronze", attempt, error)
-    why = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
-    attempt.end("worked" if brought or changed else "restored", why or ["same bytes"], [*described.values()])
+    reason = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
+    attempt.end("worked" if brought or changed else "restored", reason or ["same bytes"], [*described.values()])
     return 0
 
 

@@ -16,7 +16,7 @@ from reco_platform.evaluation.champion_gate import (
 )
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als.model import difference, read_model
+from reco_platform.models.als.model import factors_problem, read_model
 from reco_platform.tracking import client as tracking
 
 MODEL_FILES = 10  # of a registered model, with what MLflow adds to the factors
@@ -88,7 +88,7 @@ def compared(task: Task, ours: Mapping[str, str], champion: Mapping[str, str], f
     from reco_platform.splits import interactions  # noqa: PLC0415  # a restore needs no compiled code
 
     factors = Path(folder) if folder else None
-    problem = difference(factors, champion["model"])
+    problem = factors_problem(factors, champion["model"])
     if problem or factors is None:
         return decide_without_factors(ours, champion, str(problem))
     folds = (interactions.TRAINING, (interactions.TEST,))

@@ -23,7 +23,9 @@ def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
     return training.with_enough_ratings(rows, task.params["min_user_ratings"], task.params["min_item_ratings"])
 
 
-def publish_model(task: Task, trained: TrainedModel, stats: TrainingStats, shaping: Mapping[str, Any]) -> Receipt:
+def publish_model(
+    task: Task, trained: TrainedModel, stats: TrainingStats, shaping_params: Mapping[str, Any]
+) -> Receipt:
     """Saves a model under its version, `<hash of shaping>-<fingerprint of the data>`, and gives its receipt.
 
     Args:
@@ -32,7 +34,7 @@ def publish_model(task: Task, trained: TrainedModel, stats: TrainingStats, shapi
         stats: of its training ratings.
         shaping: the parameters that decide the model.
     """
-    version = f"{short_hash(shaping)}-{task.inputs['interactions'].fingerprint[:8]}"
+    version = f"{short_hash(shaping_params)}-{task.inputs['interactions'].fingerprint[:8]}"
     path, model = task.content_path(version), trained.model
     staging = publish.create_staging_folder(task.root / path)
     write_model(model, staging)
@@ -40,14 +42,14 @@ def publish_model(task: Task, trained: TrainedModel, stats: TrainingStats, shapi
     publish.publish_folder(staging, task.root / path, fingerprint=content, rows=users)
     facts = {
         "model_version": version,
-        "engine": shaping["engine"],
+        "engine": shaping_params["engine"],
         "users": users,
         "movies": len(model.movies.ids),
         "ratings": stats.ratings,
         "mean": stats.mean,
-        "biased": shaping["biased"],
-        "rank": shaping["rank"],
+        "biased": shaping_params["biased"],
+        "rank": shaping_params["rank"],
         "width": model.users.factors.shape[1],
         "objective": [float(f"{loss:.10g}") for loss in trained.objective],
     }
-    return Receipt(task.artifact, "model", path, shaping["engine"], None, users, "", content, facts)
+    return Receipt(task.artifact, "model", path, shaping_params["engine"], None, users, "", content, facts)

@@ -37,7 +37,7 @@ def best_of_all(task: Task, model: Model) -> TopN:
     rows = recommendations.known_rows(task, ["user_id", "movie_id"]).slice(
         0, None if task.params["exclude_seen"] else 0
     )
-    seen = topn.seen_rows(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
+    seen = topn.seen_by_id(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
     return topn.top_n(model, task.params["top_n"], seen, task.threads)
 
 

@@ -5,7 +5,7 @@ import time
 
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als import engine as als_engine
+from reco_platform.models.als import training_engine
 
 
 def work(task: Task) -> Receipt:
@@ -19,7 +19,7 @@ def work(task: Task) -> Receipt:
         "chosen_by": task.params["chosen_by"],
         "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "hyperparameters": {
-            **als_engine.shaping(task.params, model.facts["engine"]),
+            **training_engine.shaping_params(task.params, model.facts["engine"]),
             "cold_start_strategy": task.params["cold_start_strategy"],
         },
         "dataset_info": {

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als import engine as als_engine
-from reco_platform.models.als import training
+from reco_platform.models.als import training, training_engine
 from reco_platform.splits import interactions
 from reco_platform.steps.model_artifact import publish_model, training_rows
 
@@ -14,4 +13,4 @@ def work(task: Task) -> Receipt:
     rows = training_rows(task, interactions.TRAINING)
     params = {**task.params, "biased": False}
     trained = training.train(rows, params, threads=task.threads, log=task.log)
-    return publish_model(task, trained, training.training_stats(rows), als_engine.shaping(params, "native"))
+    return publish_model(task, trained, training.training_stats(rows), training_engine.shaping_params(params, "native"))

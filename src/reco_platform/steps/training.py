@@ -13,17 +13,16 @@ from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als import engine as als_engine
 from reco_platform.models.als import spark as als_spark
-from reco_platform.models.als import training
+from reco_platform.models.als import training, training_engine
 from reco_platform.models.als.training import Callback, TrainedModel, TrainingStats, no_callback
 from reco_platform.spark.session import spark_session
 from reco_platform.steps.model_artifact import publish_model, training_rows
 from reco_platform.store.paths import StorePath, arrow_sink
 
 
-def chosen_engine(task: Task) -> als_engine.Choice:
-    return als_engine.choose(task.params, task.inputs["interactions"].rows)
+def chosen_engine(task: Task) -> training_engine.Choice:
+    return training_engine.choose(task.params, task.inputs["interactions"].rows)
 
 
 def needs_spark(task: Task) -> bool:
@@ -39,9 +38,9 @@ def train_and_publish(task: Task, folds: Collection[str], **variant: Any) -> Rec
         variant: distinguishes the model from others with the same parameters, such as refit=True.
     """
     choice = chosen_engine(task)
-    task.log(f"engine {choice.engine}: {choice.why}")
+    task.log(f"engine {choice.engine}: {choice.reason}")
     trained, stats = (train_by_spark if choice.engine == "spark-ml" else train_natively)(task, folds)
-    return publish_model(task, trained, stats, als_engine.shaping(task.params, choice.engine) | variant)
+    return publish_model(task, trained, stats, training_engine.shaping_params(task.params, choice.engine) | variant)
 
 
 def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
@@ -59,7 +58,7 @@ def train_by_spark(task: Task, folds: Collection[str]) -> tuple[TrainedModel, Tr
     return TrainedModel(model, []), stats
 
 
-def fit(task: Task, rows: pa.Table, choice: als_engine.Choice, callback: Callback = no_callback) -> TrainedModel:
+def fit(task: Task, rows: pa.Table, choice: training_engine.Choice, callback: Callback = no_callback) -> TrainedModel:
     """Trains on ratings that are in memory, as those of a trial are.
 
     Spark reads them from a file, and the callback sees its final model only.

@@ -124,8 +124,7 @@ def fit(argv: Sequence[str]) -> int:
 
 def scored(task: Task) -> dict[str, Any]:
     """A fit's scores after each iteration that its engine shows."""
-    from reco_platform.models.als import engine as als_engine  # noqa: PLC0415
-    from reco_platform.models.als import training  # noqa: PLC0415
+    from reco_platform.models.als import training, training_engine  # noqa: PLC0415
     from reco_platform.steps import training as step  # noqa: PLC0415
     from reco_platform.tuning.validation_score import ValidationScorer  # noqa: PLC0415
 
@@ -134,7 +133,7 @@ def scored(task: Task) -> dict[str, Any]:
     rows = training.with_enough_ratings(table_of(folds), *least)
     train, validation = (rows_of(folds, fold) for fold in (folds.train, folds.validation))
     scorer = ValidationScorer(train, validation, folds.genres, task.params, task.threads)
-    chosen = als_engine.choose(task.params, len(rows))
+    chosen = training_engine.choose(task.params, len(rows))
     step.fit(task, rows, chosen, scorer.callback)
     native = chosen.engine == "native"
     return {

@@ -13,7 +13,7 @@ from reco_platform.config.load import Sources, environment_and_defaults, load_co
 from reco_platform.config.model import AXES, Config
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import canonical_json, short_hash
-from reco_platform.models.als import engine as als_engine
+from reco_platform.models.als import training_engine
 
 RANKING_ONLY = ("relevance", "relevant_rating")
 LIMITS = ("max_trials", "sweep_sample", "sweep_seed")
@@ -155,7 +155,7 @@ def cell_at(axes: Mapping[str, Sequence[Any]], number: int) -> dict[str, Any]:
 
 def one_config(sources: Sources, values: Mapping[str, Any]) -> Config:
     found = validated({**sources, **overrides_as_sources(values)})
-    als_engine.choose(found.model_dump(), 0)
+    training_engine.choose(found.model_dump(), 0)
     return found
 
 
@@ -190,14 +190,14 @@ def in_words(values: Mapping[str, Any]) -> str:
 # --- fits
 
 
-def engine_of(found: Config) -> als_engine.Engine:
+def engine_of(found: Config) -> training_engine.Engine:
     """What trains; `auto` is decided without the number of ratings, for it is part of a trial's id."""
-    return als_engine.choose(found.model_dump(), 0).engine
+    return training_engine.choose(found.model_dump(), 0).engine
 
 
 def key_of(found: Config) -> str:
     """What cells with one fit have in common: natively, all but the number of iterations."""
-    shaping = als_engine.shaping(found.model_dump(), engine_of(found))
+    shaping = training_engine.shaping_params(found.model_dump(), engine_of(found))
     return canonical_json(shaping | ({"max_iter": 0} if shaping["engine"] == "native" else {}))
 
 
@@ -213,7 +213,7 @@ def fits_of(cells: Iterable[tuple[dict[str, Any], Config]]) -> dict[str, Fit]:
 def fit_of(found: Config) -> Fit:
     """Its id has nothing of what judges it, and is never that of gold's model, which has more training ratings."""
     values = found.model_dump()
-    shaping = als_engine.shaping(values, engine_of(found))
+    shaping = training_engine.shaping_params(values, engine_of(found))
     judging = {key: values[key] for key in ("sweep_metric", "bias_damping", "bootstrap_samples", "bootstrap_seed")}
     if "@" in found.sweep_metric:
         judging |= {key: values[key] for key in RANKING_ONLY}

@@ -59,11 +59,11 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 def test_terms_of_users_and_movies_become_two_columns() -> None:
     model, (user, movie, _) = made()
     b_u, b_i = np.linspace(3, 4, len(model.users.ids)), np.linspace(-1, 1, len(model.movies.ids))
-    wider = model.plus(b_u, b_i)
-    assert wider.users.factors.shape[1] == wider.movies.factors.shape[1] == 5 + 2
-    assert wider.users.factors.dtype == wider.movies.factors.dtype == np.float32
+    with_columns = model.with_terms(b_u, b_i)
+    assert with_columns.users.factors.shape[1] == with_columns.movies.factors.shape[1] == 5 + 2
+    assert with_columns.users.factors.dtype == with_columns.movies.factors.dtype == np.float32
     expected = model.predict(user, movie) + b_u[dense(user)] + b_i[dense(movie)]
-    np.testing.assert_allclose(wider.predict(user, movie), expected, atol=1e-6)
+    np.testing.assert_allclose(with_columns.predict(user, movie), expected, atol=1e-6)
 
 
 def test_a_model_has_the_same_bytes_every_time(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_spark_loads_and_uses_a_native_model(spark: Any, tmp_path: Path, biased:
 
     model, (user, movie, value) = made()
     if biased:
-        model = model.plus(np.linspace(3, 4, len(model.users.ids)), np.linspace(-1, 1, len(model.movies.ids)))
+        model = model.with_terms(np.linspace(3, 4, len(model.users.ids)), np.linspace(-1, 1, len(model.movies.ids)))
     loaded = ALSModel.load(str(written(model, tmp_path / "model")))
     assert loaded.rank == model.users.factors.shape[1]
     rows = [*zip(user.tolist(), movie.tolist(), value.tolist(), strict=True), (1, 1, 3.0)]

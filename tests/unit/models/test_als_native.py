@@ -32,7 +32,7 @@ def made(users: int = 150, movies: int = 60, count: int = 4000, seed: int = 0) -
     return ratings(user.astype(np.int32), movie.astype(np.int32), value.astype(np.float32))
 
 
-def with_heavy_rows() -> Ratings:
+def with_long_rows() -> Ratings:
     """User 0 has 50,000 ratings and movie 0 more, so that both are cut into pieces; 3,000 others have a few."""
     rng = np.random.default_rng(5)
     user = np.concatenate([np.zeros(50_000), rng.integers(1, 3000, 12_000), np.arange(3000)])
@@ -70,7 +70,9 @@ def plain_als(both: Ratings, rank: int, max_iter: int, reg_param: float, seed: i
     """ALS from the engine's start, in float64 by numpy."""
     user, movie, value = triples(both)
     user_at, movie_at = (np.unique(index, return_inverse=True)[1] for index in (user, movie))
-    users = native.in_order(both.by_user, native.start(both.by_user, rank, (seed, 0)), rank).astype(np.float64)
+    users = native.by_rising_index(both.by_user, native.initial_factors(both.by_user, rank, (seed, 0)), rank).astype(
+        np.float64
+    )
     for _ in range(max_iter):
         movies = exact_half_step(movie, users[user_at], value, reg_param)
         users = exact_half_step(user, movies[movie_at], value, reg_param)
@@ -128,9 +130,9 @@ def test_conjugate_gradients_reach_what_cholesky_reaches() -> None:
     assert difference < 0.01 * np.linalg.norm(exact.users @ exact.movies.T)
 
 
-def test_heavy_rows_go_by_the_same_equations() -> None:
-    both = with_heavy_rows()
-    assert both.by_user.counts[0] >= 50_000 > native.LEAST_PIECE < both.by_movie.counts[0]
+def test_rows_with_many_ratings_are_solved_by_the_same_equations() -> None:
+    both = with_long_rows()
+    assert both.by_user.counts[0] >= 50_000 > native.MIN_PIECE < both.by_movie.counts[0]
     users, movies = plain_als(both, rank=5, max_iter=2, reg_param=0.1, seed=3)
     settings = DEFAULTS | {"rank": 5, "max_iter": 2}
     exact, near = train(both, **settings, solver="cholesky"), train(both, **settings, solver="cg")
@@ -146,7 +148,7 @@ def test_heavy_rows_go_by_the_same_equations() -> None:
 
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 def test_any_number_of_threads_gives_the_same_bits(solver: native.Solver) -> None:
-    both = with_heavy_rows()
+    both = with_long_rows()
     settings = DEFAULTS | {"rank": 20, "max_iter": 2}
     one = train(both, **(settings | {"threads": 1}), solver=solver)
     for threads in (2, 3, 7):
@@ -239,7 +241,7 @@ def test_a_rating_that_is_not_finite_stops_training_and_is_named(solver: native.
     both = made()
     at = int(both.by_movie.starts[17])
     both.by_movie.values[at] = value
-    with pytest.raises(DataError, match=f"iteration 1: .* movie index {both.by_movie.index[17]}\n.*not finite"):
+    with pytest.raises(DataError, match=f"iteration 1: .* movie index {both.by_movie.index[17]} are not finite"):
         train(both, **DEFAULTS, solver=solver)
 
 
@@ -254,7 +256,7 @@ def test_a_rating_too_large_for_float32_sums_stops_training(solver: native.Solve
 def test_rows_that_are_not_finite_are_counted() -> None:
     both = made()
     broken = replace(both, by_user=replace(both.by_user, values=np.full_like(both.by_user.values, np.nan)))
-    with pytest.raises(DataError, match=r"for user index 0, 1, 2, 3, 4 and 145 more"):
+    with pytest.raises(DataError, match=r"user index 0, 1, 2, 3, 4 and 145 more are not finite"):
         train(broken, **DEFAULTS)
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from reco_platform.core.errors import DataError
-from reco_platform.models.als.ratings import BYTES_PER_RATING, Ratings, Rows, ratings
+from reco_platform.models.als.ratings import BYTES_PER_RATING, Ratings, SparseRows, ratings
 
 Triples = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
@@ -20,7 +20,7 @@ def triples(count: int = 5000, users: int = 200, movies: int = 90, seed: int = 0
     return user, movie, rng.random(count, np.float32)
 
 
-def unrolled(rows: Rows, columns: Rows) -> npt.NDArray[np.float64]:
+def unrolled(rows: SparseRows, columns: SparseRows) -> npt.NDArray[np.float64]:
     """(row's index, column's index, value) of every rating, sorted."""
     own = np.repeat(rows.index, rows.counts)
     every = np.column_stack([own, columns.index[rows.columns], rows.values])
@@ -69,15 +69,15 @@ def test_the_order_of_the_input_changes_nothing() -> None:
 
 def test_a_rating_takes_sixteen_bytes() -> None:
     both = ratings(*triples())
-    held = sum(array.nbytes for rows in (both.by_user, both.by_movie) for array in (rows.columns, rows.values))
-    assert held == BYTES_PER_RATING * len(both)
+    in_use = sum(array.nbytes for rows in (both.by_user, both.by_movie) for array in (rows.columns, rows.values))
+    assert in_use == BYTES_PER_RATING * len(both)
 
 
 @pytest.mark.parametrize(
     ("user", "movie", "value", "message"),
     [
         ([], [], [], "no ratings to train on"),
-        ([0, 1], [0], [1.0], "differ in number: 2, 1, 1"),
+        ([0, 1], [0], [1.0], "differ in length: 2, 1, 1"),
         ([0, -1], [0, 0], [1.0, 2.0], "negative"),
         ([0, 1], [-2, 0], [1.0, 2.0], "negative"),
     ],

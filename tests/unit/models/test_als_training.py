@@ -13,8 +13,7 @@ from pyarrow import csv
 from reco_platform.config.model import Config
 from reco_platform.core.errors import DataError
 from reco_platform.models import biases
-from reco_platform.models.als import engine as als_engine
-from reco_platform.models.als import native, training
+from reco_platform.models.als import native, training, training_engine
 from reco_platform.models.als.ratings import ratings
 from support.rating_rows import columns_of, random_rows, rating_rows
 
@@ -110,7 +109,7 @@ def test_it_is_an_error_when_nothing_is_left() -> None:
 
 def test_the_damping_shapes_only_a_biased_model() -> None:
     params = Config().model_dump()
-    biased, plain = (als_engine.shaping(params | {"biased": wanted}, "native") for wanted in (True, False))
+    biased, plain = (training_engine.shaping_params(params | {"biased": wanted}, "native") for wanted in (True, False))
     assert biased["bias_damping"] == 5.0
     assert plain == {key: value for key, value in biased.items() if key != "bias_damping"} | {"biased": False}
-    assert "solver" not in als_engine.shaping(params, "spark-ml") and "num_blocks" not in biased
+    assert "solver" not in training_engine.shaping_params(params, "spark-ml") and "num_blocks" not in biased

@@ -15,17 +15,17 @@ from reco_platform.core.errors import DataError
 from reco_platform.models.als.model import Model, Side
 from reco_platform.models.topn import exact as topn
 from reco_platform.models.topn.exact import (
-    Principal,
+    PrincipalProbe,
     Seen,
     TopN,
-    best_of,
-    catalogue,
-    catalogue_for,
+    build_catalogue,
+    fastest_catalogue,
+    full_factors,
     principal,
-    probed,
-    seen_rows,
+    seen_by_id,
     top_n,
-    whole,
+    top_n_of_block,
+    with_probe,
 )
 from reco_platform.models.topn.spark import top_n_by_spark
 
@@ -63,7 +63,7 @@ def some_pairs(model: Model, share: float, seed: int = 0) -> Pairs:
 
 def seen_of(model: Model, pairs: Pairs) -> Seen:
     columns = np.array(pairs, np.int32).reshape(-1, 2)
-    return seen_rows(model, columns[:, 0], columns[:, 1])
+    return seen_by_id(model, columns[:, 0], columns[:, 1])
 
 
 def brute_force(model: Model, n: int, pairs: Pairs) -> Lists:
@@ -87,8 +87,11 @@ def same_bits(left: TopN, right: TopN) -> bool:
 
 def assert_all_ways_agree(model: Model, n: int, pairs: Pairs) -> None:
     seen, expected = seen_of(model, pairs), brute_force(model, n, pairs)
-    for probe in (whole, principal(model)):
-        assert lists_of(best_of(model.users.factors, probed(catalogue(model), probe), seen, n)) == expected
+    for probe in (full_factors, principal(model)):
+        assert (
+            lists_of(top_n_of_block(model.users.factors, with_probe(build_catalogue(model), probe), seen, n))
+            == expected
+        )
     assert lists_of(top_n(model, n, seen, 2)) == expected
 
 
@@ -191,8 +194,13 @@ def test_every_bound_gives_the_same_bits(n: int) -> None:
     model = with_biases(drawn(300, 2000, 40, skew=0.2))
     seen = seen_of(model, some_pairs(model, 0.05))
     found = [
-        best_of(model.users.factors, probed(catalogue(model), probe), seen, n)
-        for probe in (whole, principal(model), Principal(np.eye(41)), Principal(np.eye(41)[::-1].copy()))
+        top_n_of_block(model.users.factors, with_probe(build_catalogue(model), probe), seen, n)
+        for probe in (
+            full_factors,
+            principal(model),
+            PrincipalProbe(np.eye(41)),
+            PrincipalProbe(np.eye(41)[::-1].copy()),
+        )
     ]
     assert all(same_bits(found[0], other) for other in found[1:])
 
@@ -201,7 +209,7 @@ def test_a_block_of_users_has_the_lists_it_has_among_all() -> None:
     model = drawn(40, 600, 12)
     seen = seen_of(model, some_pairs(model, 0.2))
     block = slice(13, 29)
-    own = best_of(model.users.factors[block], catalogue_for(model, 7, seen), seen.part(block), 7)
+    own = top_n_of_block(model.users.factors[block], fastest_catalogue(model, 7, seen), seen.part(block), 7)
     assert lists_of(own) == lists_of(top_n(model, 7, seen, 1))[block]
 
 
@@ -211,7 +219,7 @@ def biased(users: int, movies: int, rank: int, seed: int = 0) -> Model:
     small = Model(
         Side(tastes.users.ids, 0.3 * tastes.users.factors), Side(tastes.movies.ids, 0.3 * tastes.movies.factors)
     )
-    return small.plus(3.5 + 0.4 * numbers.standard_normal(users), 0.5 * numbers.standard_normal(movies))
+    return small.with_terms(3.5 + 0.4 * numbers.standard_normal(users), 0.5 * numbers.standard_normal(movies))
 
 
 @pytest.mark.parametrize("rank", [1, 6, 50])
@@ -229,13 +237,13 @@ def test_users_who_look_away_from_the_others_get_their_own_lists() -> None:
 
 def test_biases_leave_most_products_out() -> None:
     model = biased(200, 20_000, 16)
-    _, (products, _) = topn.search(model.users.factors, catalogue(model), seen_of(model, []), 10)
+    _, (products, _) = topn.search(model.users.factors, build_catalogue(model), seen_of(model, []), 10)
     assert products < 0.5 * 200 * 20_000
 
 
 def test_skewed_norms_leave_most_products_out() -> None:
     model = drawn(200, 20_000, 16, skew=1.5)
-    _, (products, _) = topn.search(model.users.factors, catalogue(model), seen_of(model, []), 10)
+    _, (products, _) = topn.search(model.users.factors, build_catalogue(model), seen_of(model, []), 10)
     assert products < 0.1 * 200 * 20_000
 
 
@@ -244,8 +252,8 @@ def test_few_directions_are_chosen_where_they_tell_all_and_only_there() -> None:
     decay = (np.arange(60) < 8).astype(np.float32)
     steep = model_of(flat.users.factors * decay, flat.movies.factors)
     nothing = seen_of(flat, [])
-    assert isinstance(catalogue_for(steep, 10, nothing).probe, Principal)
-    assert catalogue_for(flat, 10, nothing).probe is whole
+    assert isinstance(fastest_catalogue(steep, 10, nothing).probe, PrincipalProbe)
+    assert fastest_catalogue(flat, 10, nothing).probe is full_factors
 
 
 def test_seen_pairs_are_grouped_by_user_in_order_and_once() -> None:
@@ -257,7 +265,7 @@ def test_seen_pairs_are_grouped_by_user_in_order_and_once() -> None:
 
 def test_seen_of_chosen_users_is_theirs_alone() -> None:
     seen = Seen(np.array([0, 2, 2, 5]), np.array([1, 3, 0, 2, 4], np.int32))
-    chosen = seen.of(np.array([2, 1]))
+    chosen = seen.select(np.array([2, 1]))
     assert (chosen.bounds.tolist(), chosen.movies.tolist()) == ([0, 3, 3], [0, 2, 4])
 
 

@@ -16,9 +16,8 @@ from reco_platform.engine.task import Task
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models import biases
-from reco_platform.models.als import engine as als_engine
-from reco_platform.models.als import spark as by_spark
-from reco_platform.models.als import training
+from reco_platform.models.als import spark as als_spark
+from reco_platform.models.als import training, training_engine
 from reco_platform.models.als.model import Model, read_model
 from reco_platform.pipeline.steps_table import STEPS, possible_inputs, resolve_input
 from reco_platform.pipeline.workflow import Workflow
@@ -41,7 +40,9 @@ def train(task: Task, rows: pa.Table) -> training.TrainedModel:
 
 
 def published(task: Task, trained: training.TrainedModel, rows: pa.Table) -> tuple[Receipt, Model]:
-    receipt = publish_model(task, trained, training.training_stats(rows), als_engine.shaping(task.params, "native"))
+    receipt = publish_model(
+        task, trained, training.training_stats(rows), training_engine.shaping_params(task.params, "native")
+    )
     return receipt, read_model(task.root / receipt.path)
 
 
@@ -66,7 +67,7 @@ def test_config_decides_which_models_are_made_and_which_one_serves() -> None:
 
 def test_a_refit_model_has_a_version_of_its_own(tmp_path: Path) -> None:
     rows, task = random_rows(), task_in(tmp_path)
-    shaping = als_engine.shaping(task.params, "native")
+    shaping = training_engine.shaping_params(task.params, "native")
     trained = train(task, rows)
     versions = {
         publish_model(task, trained, training.training_stats(rows), trial).facts["model_version"]
@@ -121,12 +122,12 @@ def test_the_biases_that_spark_sums_do_not_depend_on_any_order(
 ) -> None:
     least = {"min_user_ratings": least_of_user, "min_item_ratings": least_of_movie}
     rows, params = random_rows(), task_in(tmp_path, **least).params
-    one, other = (by_spark.terms_of(ratings_frame(spark, rows, parts), params) for parts in (1, 5))
-    assert one.data == other.data
+    one, other = (als_spark.fit_biases(ratings_frame(spark, rows, parts), params) for parts in (1, 5))
+    assert one.stats == other.stats
     assert one.users.equals(other.users) and one.movies.equals(other.movies)
     kept = training.with_enough_ratings(rows, least_of_user, least_of_movie)
     assert (len(kept) < len(rows)) == (least_of_user > 1)
-    assert one.data.ratings == len(kept)
+    assert one.stats.ratings == len(kept)
     found = biases.fit(*columns_of(kept, "user_index", "movie_index", "rating"), params["bias_damping"])
     assert one.mean == pytest.approx(found.mean, abs=1e-12)
     for table, expected, index in ((one.users, found.users, "user_index"), (one.movies, found.movies, "movie_index")):
@@ -153,9 +154,9 @@ def test_pyspark_ml_trains_on_residuals_too(spark: Any, tmp_path: Path) -> None:
 
 @pytest.mark.spark
 def test_ratings_that_an_executor_could_not_hold_are_refused_before_they_are_read(spark: Any) -> None:
-    by_spark.check_memory(spark, 10_000_000)
+    als_spark.check_memory(spark, 10_000_000)
     with pytest.raises(
         EnvironmentProblemError, match=r"20,000,000 ratings need .* driver_memory is 1,024 MB"
     ) as caught:
-        by_spark.check_memory(spark, 20_000_000)
+        als_spark.check_memory(spark, 20_000_000)
     assert "driver_memory=1521m" in str(caught.value)

@@ -26,7 +26,7 @@ from reco_platform.evaluation.settings import Settings
 from reco_platform.evaluation.user_sums import metric_values
 from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als import engine as als_engine
+from reco_platform.models.als import training_engine
 from reco_platform.pipeline.steps_table import STEPS, SWEEP_STEPS
 from reco_platform.steps import trial
 from reco_platform.tuning import data as sweep_data
@@ -147,7 +147,7 @@ def test_an_id_follows_what_shapes_the_model_and_nothing_else() -> None:
 
 def test_a_trial_is_never_filed_as_golds_model_of_the_same_parameters() -> None:
     sweep = asked()
-    gold = hashing.short_hash(als_engine.shaping(sweep.base.model_dump(), "native"))
+    gold = hashing.short_hash(training_engine.shaping_params(sweep.base.model_dump(), "native"))
     assert gold not in sweep.fits
 
 
@@ -236,7 +236,7 @@ def names_of_evaluation(task: Task) -> dict[str, Any]:
     folds = sweep_data.read(task.path("sweep_data"))
     from reco_platform.steps import training
 
-    model = training.fit(task, trial.table_of(folds), als_engine.choose(task.params, 1000)).model
+    model = training.fit(task, trial.table_of(folds), training_engine.choose(task.params, 1000)).model
     settings = Settings("drop", (5,), "threshold", 4.0, 90, 5.0, task.params["bootstrap_samples"], 42, 1)
     train, validation = trial.rows_of(folds, folds.train), trial.rows_of(folds, folds.validation)
     found: dict[str, Any] = evaluate(model, None, train, validation, genres=folds.genres, settings=settings)

@@ -1,1 +1,1 @@
-"""Alternating least squares: training, and the model as it is stored."""
+"""Alternating least squares (ALS): training by the native engine or by Spark, and the stored model."""

@@ -1,16 +1,17 @@
-"""One half-step of alternating least squares, compiled: each row's factors from the other side's, which stay fixed.
+"""Compiled half-step of ALS: solves each row's factors while the other side's factors stay fixed.
 
-A row with n ratings r and the factors V of what it rated, shape (n, width), has the objective
+A row with n ratings r, and the factors V of the rated movies (or of the rating users), shape (n, width), has the
+objective
 
     f(x) = |r - V x|^2 + penalty |x|^2,    penalty = reg_param n    (ALS-WR: Zhou et al. 2008, section 3.1)
 
-whose minimum solves (V'V + penalty I) x = V'r. Every way to it starts from the row's present factors and looks for the
-correction, so that the right side is g = V'(r - V x) - penalty x, half the descent direction. Then float32 errors of
-V'V touch the correction alone, and the objective needs no pass of its own: it is what the present factors leave, less
-what the correction takes off.
+whose minimum solves (V'V + penalty I) x = V'r. Both solvers start from the row's present factors and solve for the
+correction, with the right side g = V'(r - V x) - penalty x, half the negative gradient. So float32 errors in V'V affect
+the correction alone, and the objective needs no separate pass: it is the objective at the present factors minus the
+decrease by the correction.
 
-Factors are padded with zeros to a width that is a multiple of the CPU's vectors. Each row is computed by one thread
-in one order, so the result does not depend on how rows are shared out.
+Factors are padded with zeros to a multiple of the CPU's vector width. Each row is computed by one thread in a fixed
+order, so the result does not depend on how rows are distributed.
 """
 
 # ruff: noqa: PLR0917 - compiled functions take no keyword-only arguments
@@ -24,28 +25,28 @@ from numba import njit, types
 from numba.extending import get_cython_function_address
 
 BLOCK = 512
-"""Ratings whose factors an update of V'V takes at once; at rank 500 they take 1 MiB, a core's L2 cache."""
+"""Ratings per update of V'V; at rank 500 their factors take 1 MiB, a core's L2 cache."""
 
 GROUP = 4
-"""Ratings that share one pass over a vector; the loops below are written out for four."""
+"""Ratings per pass over a vector; the loops below are unrolled for four."""
 
 DAMPING = np.float32(1e-6)
 """Added to the diagonal of V'V before it is factorised, as a share of the diagonal's mean."""
 
 TINY = np.float32(1e-20)
-"""Below this, the diagonal of V'V counts as zero: padding, for one, when there is no penalty."""
+"""Below this, the diagonal of V'V counts as zero, such as that of padding without a penalty."""
 
-# BLAS and LAPACK are called by symbol: numba keeps no code on disk that holds an address of this process, as ctypes
-# function pointers would.
+# BLAS and LAPACK are called by symbol: numba cannot cache code with an address of this process, which ctypes function
+# pointers contain.
 for _module, _name in (("cython_blas", "ssyrk"), ("cython_lapack", "spotrf"), ("cython_lapack", "spotrs")):
     binding.add_symbol(f"reco_platform_{_name}", get_cython_function_address(f"scipy.linalg.{_module}", _name))
 _ssyrk: Any = types.ExternalFunction("reco_platform_ssyrk", types.void(*[types.intp] * 10))
 _spotrf: Any = types.ExternalFunction("reco_platform_spotrf", types.void(*[types.intp] * 5))
 _spotrs: Any = types.ExternalFunction("reco_platform_spotrs", types.void(*[types.intp] * 8))
 
-# Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning, so that they can be found.
-# A function called by another is always inlined. Otherwise there would be two copies of it, optimised and so rounded
-# differently, and the linker's choice depends on what this process compiled and what it read from the disk.
+# Sums may be reordered for vectorisation; NaN and infinity keep their meaning, so that they can be detected.
+# Functions called by others are always inlined. Otherwise there would be two copies of them, optimised and so rounded
+# differently, and the linker's choice would depend on what this process compiled and what it read from the cache.
 _FAST: dict[str, Any] = {
     "fastmath": {"reassoc", "contract", "arcp", "nsz"},
     "error_model": "numpy",
@@ -65,26 +66,27 @@ def solve_rows(
     first: Any,
     last: Any,
     reg_param: Any,
-    heavy: Any,
+    cholesky_above: Any,
     tolerance: Any,
-    most_steps: Any,
+    max_steps: Any,
 ) -> Any:
-    """Corrects the factors of the rows [first, last) in place; returns the sum of their objectives.
+    """Solves the factors of the rows [first, last) in place; returns the sum of their objectives.
 
-    Rows with more than `heavy` ratings go by Cholesky's factorisation of V'V, the others by conjugate gradients.
+    Rows with more than `cholesky_above` ratings are solved by Cholesky factorisation of V'V, the others by conjugate
+    gradients.
 
     Args:
-        starts, columns, values: the ratings by row; see `ratings.Rows`. No row is without ratings.
+        starts, columns, values: see `ratings.SparseRows`.
         fixed: the other side's factors, float32, shape (columns, width).
         solved: this side's, float32, shape (rows, width).
         first, last: the rows.
         reg_param: float32.
-        heavy: ratings.
+        cholesky_above: number of ratings.
         tolerance: conjugate gradients stop when the preconditioned residual has fallen to this share, float32.
-        most_steps: conjugate gradient steps of a row at most.
+        max_steps: maximum of conjugate gradient steps of a row.
     """
     width = solved.shape[1]
-    longest = min(starts[first + 1] - starts[first], heavy)
+    longest = min(starts[first + 1] - starts[first], cholesky_above)
     gathered = np.empty((longest + GROUP, width), np.float32)
     gram = np.empty((width, width), np.float32)
     g, diagonal = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -95,20 +97,20 @@ def solve_rows(
         penalty = reg_param * np.float32(end - start)
         x = solved[row]
         total += penalty_of(penalty, x, g, diagonal)
-        if end - start > heavy:
+        if end - start > cholesky_above:
             gram[:, :] = 0
             total += accumulate(columns, values, fixed, x, start, end, gram, g)
-            total -= correct(gram, g, penalty, x)
+            total -= correct_by_cholesky(gram, g, penalty, x)
         else:
             _gather(fixed, columns, start, end, gathered)
             total += _residual(gathered, values, start, end, x, g, diagonal)
-            total -= _descend(gathered, end - start, penalty, x, g, diagonal, p, q, tolerance, most_steps)
+            total -= _conjugate_gradients(gathered, end - start, penalty, x, g, diagonal, p, q, tolerance, max_steps)
     return total
 
 
 @_compiled
 def penalty_of(penalty: Any, x: Any, g: Any, diagonal: Any) -> Any:
-    """Sets g and the diagonal to the penalty's part; returns penalty |x|^2."""
+    """Sets g and the diagonal to the terms of the penalty; returns penalty |x|^2."""
     square = 0.0
     for d in range(len(x)):
         g[d] = -penalty * x[d]
@@ -132,15 +134,15 @@ def accumulate(columns: Any, values: Any, fixed: Any, x: Any, first: Any, last: 
 
 
 @_compiled
-def correct(gram: Any, g: Any, penalty: Any, x: Any) -> Any:
-    """Corrects x by Cholesky's factorisation; returns what that takes off the objective.
+def correct_by_cholesky(gram: Any, g: Any, penalty: Any, x: Any) -> Any:
+    """Corrects x by Cholesky factorisation; returns the decrease of the objective.
 
-    The damping shortens the correction and moves no minimum; it keeps the factorisation possible in float32 when the
-    penalty is next to nothing, and grows until it succeeds. If anything is not finite, x becomes NaN.
+    Damping shortens the correction without moving the minimum. It keeps the matrix positive definite in float32 if the
+    penalty is tiny, and grows until the factorisation succeeds. If anything is not finite, x becomes NaN.
 
     Args:
-        gram: V'V, the upper triangle in Fortran's order, shape (width, width).
-        g: as above.
+        gram: upper triangle of V'V in Fortran order, shape (width, width).
+        g: the right side; see above.
         penalty: float32.
         x: the row's factors.
     """
@@ -165,11 +167,11 @@ def correct(gram: Any, g: Any, penalty: Any, x: Any) -> Any:
                 gain += np.float64(correction[d]) * (g[d] + damping * correction[d])
             return gain
         damping *= np.float32(10)
-    return _broken(x)
+    return _set_nan(x)
 
 
 @_inlined
-def _broken(x: Any) -> Any:
+def _set_nan(x: Any) -> Any:
     for d in range(len(x)):
         x[d] = np.nan
     return np.nan
@@ -190,17 +192,17 @@ def _solved(matrix: Any, right: Any) -> Any:
 
 @_inlined
 def _multiply(gathered: Any, rows: Any, gram: Any) -> None:
-    """Adds V'V to the upper triangle, in Fortran's order, by ssyrk."""
+    """Adds V'V to the upper triangle, in Fortran order, by ssyrk."""
     letters, sizes, one = np.empty(2, np.int8), np.empty(2, np.int32), np.ones(1, np.float32)
     letters[0], letters[1], sizes[0], sizes[1] = ord("U"), ord("N"), gram.shape[0], rows
-    upper, plain, width = letters.ctypes.data, letters.ctypes.data + 1, sizes.ctypes.data
+    upper, no_transpose, width = letters.ctypes.data, letters.ctypes.data + 1, sizes.ctypes.data
     factor, target = one.ctypes.data, gram.ctypes.data
-    _ssyrk(upper, plain, width, width + 4, factor, gathered.ctypes.data, width, factor, target, width)
+    _ssyrk(upper, no_transpose, width, width + 4, factor, gathered.ctypes.data, width, factor, target, width)
 
 
 @_inlined
 def _gather(fixed: Any, columns: Any, first: Any, last: Any, gathered: Any) -> None:
-    """Copies the factors of the columns [first, last), and zeros up to a whole group."""
+    """Copies the factors of the ratings [first, last), padded with zero rows to a whole group."""
     width = fixed.shape[1]
     for rating in range(first, last):
         column = columns[rating]
@@ -236,7 +238,7 @@ def _residual(gathered: Any, values: Any, first: Any, last: Any, x: Any, g: Any,
 
 
 @_inlined
-def _descend(
+def _conjugate_gradients(
     gathered: Any,
     count: Any,
     penalty: Any,
@@ -246,24 +248,24 @@ def _descend(
     p: Any,
     q: Any,
     tolerance: Any,
-    most_steps: Any,
+    max_steps: Any,
 ) -> Any:
     """Corrects x by conjugate gradients preconditioned by the diagonal (Saad 2003, algorithm 9.1).
 
-    Returns what that takes off the objective: a step of length s along p takes off s g'z, where z is the preconditioned
-    residual, since p'g = z'g. If anything is not finite, x becomes NaN.
+    Returns the decrease of the objective: a step of length s along p decreases it by s g'z, where z is the
+    preconditioned residual, since p'g = z'g. If anything is not finite, x becomes NaN.
     """
     width = len(x)
-    left = np.float32(0)
+    residual = np.float32(0)
     for d in range(width):
         p[d] = g[d] / diagonal[d]
-        left += g[d] * p[d]
-    if not np.isfinite(left):
-        return _broken(x)
-    enough = left * tolerance * tolerance
+        residual += g[d] * p[d]
+    if not np.isfinite(residual):
+        return _set_nan(x)
+    threshold = residual * tolerance * tolerance
     gain = 0.0
-    for _ in range(most_steps):
-        if left <= enough:
+    for _ in range(max_steps):
+        if residual <= threshold:
             break
         for d in range(width):
             q[d] = penalty * p[d]
@@ -273,16 +275,16 @@ def _descend(
             curvature += p[d] * q[d]
         if curvature <= 0:
             break
-        step = left / curvature
-        gain += np.float64(step) * left
-        before = left
-        left = np.float32(0)
+        step = residual / curvature
+        gain += np.float64(step) * residual
+        before = residual
+        residual = np.float32(0)
         for d in range(width):
             x[d] += step * p[d]
             g[d] -= step * q[d]
-            left += g[d] * g[d] / diagonal[d]
+            residual += g[d] * g[d] / diagonal[d]
         for d in range(width):
-            p[d] = g[d] / diagonal[d] + left / before * p[d]
+            p[d] = g[d] / diagonal[d] + residual / before * p[d]
     return gain
 
 

@@ -1,4 +1,4 @@
-"""A trained model: the factors of users and movies, as Spark's ALSModel stores them."""
+"""A trained ALS model: the factors of users and movies, stored in the format of Spark's ALSModel."""
 
 from __future__ import annotations
 
@@ -28,76 +28,81 @@ MODEL_PARAMS = {"userCol": "user_id", "itemCol": "movie_id", "coldStartStrategy"
 """Spark's parameters of every saved model; their hash is part of its uid."""
 
 LARGEST_TABLE = 1 << 24
-"""Ids below this are looked up in a table, others by bisection."""
+"""Ids below this are looked up in a table, others by binary search."""
 
 ROW_GROUP = 65_536
-"""Rows written at once; an Arrow list column counts its values in 32 bits."""
+"""Rows per Parquet row group; an Arrow list column counts its values in 32 bits."""
 
-PREDICTED_AT_ONCE = 1 << 16  # rows whose factors fit the cache
+PREDICTION_BLOCK = 1 << 16  # rows whose factors fit into the cache
 
 FACTORS = pa.schema([("id", pa.int32()), ("features", pa.list_(pa.float32()))])
 
 
 @dataclass(frozen=True)
 class Side:
-    """Ids in rising order, shape (n,), and their factors, shape (n, rank)."""
+    """The users or the movies of a model: ids in rising order, shape (n,), and their factors, shape (n, rank)."""
 
     ids: Int32Array
     factors: Float32Array
 
     def positions(self, wanted: Int32Array) -> tuple[IntArray, BoolArray]:
-        """Where each wanted id, none negative, stands, and whether it is there at all; both shaped like `wanted`."""
+        """The position of each id and whether the model has it, both with the shape of `wanted`.
+
+        No id may be negative. The position of an id that the model does not have is undefined.
+        """
         if not len(self.ids):
             return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
         largest = int(self.ids[-1])
         if len(wanted) > len(self.ids) and largest < LARGEST_TABLE:
             table = np.full(largest + 2, -1, np.int32)
             table[self.ids] = np.arange(len(self.ids), dtype=np.int32)
-            at = table[np.minimum(wanted, largest + 1)]
-            return at, at >= 0
-        at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
-        return at, self.ids[at] == wanted
+            positions = table[np.minimum(wanted, largest + 1)]
+            return positions, positions >= 0
+        positions = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
+        return positions, self.ids[positions] == wanted
 
-    def wider(self, columns: Float64Array) -> Side:
-        """With more columns after the factors, shape (n, more)."""
+    def with_columns(self, columns: Float64Array) -> Side:
+        """With columns, shape (n, more), appended to the factors."""
         return Side(self.ids, np.hstack([self.factors, columns.astype(np.float32)]))
 
 
 @dataclass(frozen=True)
 class Model:
-    """Both sides; a prediction is the product of a user's and a movie's factors."""
+    """Users and movies; a prediction is the dot product of a user's and a movie's factors."""
 
     users: Side
     movies: Side
 
-    def plus(self, users: Float64Array, movies: Float64Array) -> Model:
-        """A model whose products are larger by two terms, one of the user and one of the movie: two columns more.
+    def with_terms(self, users: Float64Array, movies: Float64Array) -> Model:
+        """A model whose predictions are increased by a term of the user and a term of the movie.
+
+        It has two more columns: the term and 1 for users, 1 and the term for movies.
 
         Args:
-            users: the term of each user, shape (users,); next to it stands a 1.
-            movies: the term of each movie, shape (movies,); before it stands a 1.
+            users: the term of each user, shape (users,).
+            movies: the term of each movie, shape (movies,).
         """
         ones = np.ones_like
         return Model(
-            self.users.wider(np.column_stack([users, ones(users)])),
-            self.movies.wider(np.column_stack([ones(movies), movies])),
+            self.users.with_columns(np.column_stack([users, ones(users)])),
+            self.movies.with_columns(np.column_stack([ones(movies), movies])),
         )
 
     def predict(self, user_ids: Int32Array, movie_ids: Int32Array) -> Float64Array:
-        """Predicted ratings, shape as given; NaN where the user or the movie was not in training."""
-        at_user, user_known = self.users.positions(user_ids)
-        at_movie, movie_known = self.movies.positions(movie_ids)
+        """Predicted ratings, with the shape of the ids; NaN where the model does not have the user or the movie."""
+        user_positions, user_known = self.users.positions(user_ids)
+        movie_positions, movie_known = self.movies.positions(movie_ids)
         warm = np.flatnonzero(user_known & movie_known)
         predicted = np.full(len(user_ids), np.nan)
-        for first in range(0, len(warm), PREDICTED_AT_ONCE):
-            rows = warm[first : first + PREDICTED_AT_ONCE]
-            left, right = self.users.factors[at_user[rows]], self.movies.factors[at_movie[rows]]
+        for first in range(0, len(warm), PREDICTION_BLOCK):
+            rows = warm[first : first + PREDICTION_BLOCK]
+            left, right = self.users.factors[user_positions[rows]], self.movies.factors[movie_positions[rows]]
             predicted[rows] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
         return predicted
 
 
 def read_model(folder: Path) -> Model:
-    """The model in a folder of Spark's format."""
+    """Reads a model from a folder in Spark's format."""
     return Model(read_side(folder / "userFactors"), read_side(folder / "itemFactors"))
 
 
@@ -105,7 +110,7 @@ def write_model(model: Model, folder: Path) -> None:
     """Writes a model as Spark 4.2 does, for `pyspark.ml.recommendation.ALSModel.load`; the same bytes every time.
 
     Args:
-        model: what to write.
+        model: the model.
         folder: an existing folder.
     """
     metadata = {
@@ -142,11 +147,11 @@ def factors_table(ids: Int32Array, factors: Float32Array) -> pa.Table:
 
 
 def read_side(folder: Path) -> Side:
-    return side_of(side_table(folder))
+    return side_from_table(side_table(folder))
 
 
-def side_of(table: pa.Table) -> Side:
-    """A side from its ids and factors in any order."""
+def side_from_table(table: pa.Table) -> Side:
+    """A side from a table of ids and factors in any order."""
     table = table.cast(FACTORS).sort_by("id")
     features = table["features"].combine_chunks()
     width = len(features.values) // max(len(table), 1)
@@ -157,23 +162,23 @@ def side_table(folder: Path) -> pa.Table:
     return pq.read_table(str(folder), partitioning=None).cast(FACTORS)
 
 
-def difference(folder: Path | None, expected: str) -> str | None:
-    """Why the factors in a folder cannot be used as those of a fingerprint, in words; None if they are those.
+def factors_problem(folder: Path | None, expected: str) -> str | None:
+    """Why a folder does not hold the factors with a fingerprint, for a message; None if it does.
 
     Args:
-        folder: in Spark's format; None where there is none any more.
+        folder: in Spark's format; None if it no longer exists.
         expected: the fingerprint.
     """
     if folder is None:
-        return "are gone from the store"
+        return "are no longer in the store"
     try:
-        return None if model_fingerprint(folder) == expected else "are not those that were registered"
+        return None if model_fingerprint(folder) == expected else "differ from those that were registered"
     except (OSError, ValueError) as error:
         return f"cannot be read ({type(error).__name__})"
 
 
 def model_fingerprint(folder: Path) -> str:
-    """Of the factors alone, whatever the files and the metadata beside them."""
+    """The fingerprint of the factors; it depends neither on the files nor on the metadata."""
     sides = [
         fingerprint(name, arrow_sums(side_table(folder / name), FACTORS.names))
         for name in ("userFactors", "itemFactors")

@@ -1,12 +1,12 @@
-"""Alternating least squares in threads of this process: the objective of Spark ML's ALS, without Spark.
+"""ALS in threads of this process, with the same objective as Spark ML's ALS.
 
-The objective is that of ALS-WR (Zhou et al. 2008, section 3.1), with n_u and n_i the numbers of ratings:
+The objective is that of ALS-WR (Zhou et al. 2008, section 3.1), where n_u and n_i are numbers of ratings:
 
     sum (r - u'v)^2 + reg_param (sum n_u |u|^2 + sum n_i |v|^2)
 
-As in Spark, factors start as random directions of length one, and each iteration solves the movies' factors from the
-users', then the users' from the movies'. The work is cut by numbers of ratings alone, never by the number of threads,
-and sums are taken in the order of the pieces: the result is the same to the last bit for any number of threads.
+As in Spark, factors start as random unit vectors, and each iteration solves the movies' factors from the users', then
+the users' from the movies'. The work is divided into pieces by numbers of ratings, not by the number of threads, and
+sums follow the order of the pieces. So the result is equal to the bit for any number of threads.
 """
 
 from __future__ import annotations
@@ -24,49 +24,49 @@ from threadpoolctl import threadpool_limits
 from reco_platform.core.arrays import Float32Array, Float64Array, Int32Array
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.models.als import kernel
-from reco_platform.models.als.ratings import BYTES_PER_RATING, Ratings, Rows
+from reco_platform.models.als.ratings import BYTES_PER_RATING, Ratings, SparseRows
 
 Callback = Callable[[int, float, Float32Array, Float32Array], bool | None]
 Solver = Literal["cg", "cholesky"]
 
 LANE = 16
-"""Floats in the longest vectors of today's CPUs; factors are padded to a multiple."""
+"""float32 numbers in the longest vector registers of current CPUs; the width of factors is a multiple of it."""
 
 PIECES = 128
-"""Into so many pieces a half-step is cut. A row with more ratings than a piece is itself cut."""
+"""Number of pieces of a half-step. A row with more ratings than a piece is split itself."""
 
-LEAST_PIECE = 4096
-"""Ratings below which cutting a row costs more than it saves."""
+MIN_PIECE = 4096
+"""Ratings of the smallest piece: splitting rows further costs more than it saves."""
 
 GATHERED_BYTES = 128 * 2**20
-"""A row whose factors would take more than this in each thread goes by V'V with the solver `cg` too.
+"""Rows whose gathered factors would need more memory than this in each thread are solved from V'V, also with `cg`.
 
-Not for speed: with 20M generated ratings, the rows of 1,024 and more by V'V took twice the time at rank 50, and three
-times at rank 200.
+This limits memory and saves no time: with 20M generated ratings, solving all rows of 1,024 ratings or more from V'V
+took twice as long at rank 50, and three times at rank 200.
 """
 
 TOLERANCE = 0.01
-"""Conjugate gradients stop when the preconditioned residual has fallen to this share."""
+"""Conjugate gradients stop when the preconditioned residual has fallen to this share of its first value."""
 
-MOST_STEPS = 3
-"""Conjugate gradient steps of a row at most, from the factors of the iteration before."""
+MAX_STEPS = 3
+"""Maximum of conjugate gradient steps of a row, starting from its factors of the previous iteration."""
 
 FIRST_STEPS = 10
-"""The same in the first iterations, while those factors are still far off."""
+"""The maximum in the first iterations, when those factors are still far from the solution."""
 
 FIRST_ITERATIONS = 3
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What training found: the users and movies that have ratings, by rising dense index, and their factors.
+    """The trained factors of the users and movies that have ratings, by rising dense index.
 
     Attributes:
         user_index: shape (users,).
         users: shape (users, rank).
         movie_index: shape (movies,).
         movies: shape (movies, rank).
-        objective: the objective after each iteration, shape (iterations,).
+        objective: after each iteration, shape (iterations,).
     """
 
     user_index: Int32Array
@@ -76,7 +76,7 @@ class Factors:
     objective: Float64Array
 
 
-class Sums(NamedTuple):
+class PieceSums(NamedTuple):
     """|r - V x|^2, V'V and V'(r - V x) over some ratings of a row; see `kernel`."""
 
     squares: float
@@ -85,13 +85,13 @@ class Sums(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Method:
-    """How rows are solved; see `kernel.solve_rows`."""
+class SolverSettings:
+    """How rows are solved in an iteration; see `kernel.solve_rows`."""
 
     reg_param: np.float32
-    heavy: int
+    cholesky_above: int
     tolerance: np.float32
-    most_steps: int
+    max_steps: int
 
 
 def train(
@@ -105,139 +105,143 @@ def train(
     solver: Solver = "cg",
     callback: Callback | None = None,
 ) -> Factors:
-    """The factors of users and movies.
+    """Trains the factors of users and movies.
 
     Args:
-        ratings: in both orders.
-        rank: factors of a user or movie, at least 1.
-        max_iter: iterations at most, at least 1.
+        ratings: by user and by movie.
+        rank: number of factors of a user or movie, at least 1.
+        max_iter: maximum number of iterations, at least 1.
         reg_param: regularisation, scaled by each row's number of ratings; at least 0.
-        seed: of the factors' first values.
+        seed: of the random initial factors.
         threads: at least 1; never changes the result.
-        solver: `cholesky` solves each row exactly; `cg` corrects rows by a few steps of conjugate gradients from their
-            factors of the iteration before (Takács, Pilászy, Tikk 2011), far faster at the same objective.
-        callback: called after each iteration with its number, from 1, the objective of the factors as they are then,
-            and copies of the users' and movies' factors, as in `Factors`. Training ends early if it returns True.
+        solver: `cholesky` solves each row exactly. `cg` improves the factors of the previous iteration by a few steps
+            of conjugate gradients (Takács, Pilászy, Tikk 2011): much faster, with the same final objective.
+        callback: called after each iteration with its number (from 1), the objective, and copies of the users' and
+            movies' factors, as in `Factors`. Training stops early if it returns True.
 
     Raises:
-        ConfigError: if more memory is needed than the machine has left.
-        DataError: if factors are not finite, at the half-step that made them so.
+        ConfigError: if training needs more memory than is available.
+        DataError: if factors are not finite, after the half-step that produced them.
     """
     by_user, by_movie = ratings.by_user, ratings.by_movie
-    check_memory(len(ratings), len(by_user), len(by_movie), rank, threads=threads, held=BYTES_PER_RATING * len(ratings))
-    users, movies = start(by_user, rank, (seed, 0)), start(by_movie, rank, (seed, 1))
+    check_memory(
+        len(ratings), len(by_user), len(by_movie), rank, threads=threads, in_use=BYTES_PER_RATING * len(ratings)
+    )
+    users, movies = initial_factors(by_user, rank, (seed, 0)), initial_factors(by_movie, rank, (seed, 1))
     objective = []
-    # BLAS is called from our threads; with threads of its own there would be too many.
+    # BLAS is called from these threads; threads of its own would oversubscribe the cores.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         for iteration in range(1, max_iter + 1):
-            method = method_for(solver, rank, reg_param, iteration)
-            half_step(pool, by_movie, users, movies, method)
+            settings = solver_settings(solver, rank, reg_param, iteration)
+            half_step(pool, by_movie, users, movies, settings)
             check_finite("movie", iteration, by_movie, movies)
-            left = half_step(pool, by_user, movies, users, method)
+            loss = half_step(pool, by_user, movies, users, settings)
             check_finite("user", iteration, by_user, users)
-            objective.append(left + penalty(by_movie, movies, reg_param))
+            objective.append(loss + penalty(by_movie, movies, reg_param))
             if callback and callback(
-                iteration, objective[-1], in_order(by_user, users, rank), in_order(by_movie, movies, rank)
+                iteration, objective[-1], by_rising_index(by_user, users, rank), by_rising_index(by_movie, movies, rank)
             ):
                 break
     return Factors(
         np.sort(by_user.index),
-        in_order(by_user, users, rank),
+        by_rising_index(by_user, users, rank),
         np.sort(by_movie.index),
-        in_order(by_movie, movies, rank),
+        by_rising_index(by_movie, movies, rank),
         np.array(objective),
     )
 
 
-def padded(rank: int) -> int:
-    """The width of a row of factors in memory."""
+def padded_width(rank: int) -> int:
+    """The width of a row of factors in memory: the rank, rounded up to a multiple of LANE."""
     return -(-rank // LANE) * LANE
 
 
 def longest_gathered(rank: int) -> int:
-    """The most ratings of a row whose factors are gathered for conjugate gradients."""
-    return GATHERED_BYTES // (4 * padded(rank))
+    """The greatest number of ratings of a row that is solved by conjugate gradients."""
+    return GATHERED_BYTES // (4 * padded_width(rank))
 
 
 def memory_needed(rows: int, users: int, movies: int, rank: int, *, threads: int) -> int:
-    """Bytes that training takes at its peak.
+    """Peak memory of training in bytes.
 
-    Both orders of the ratings, both sides' factors padded and as they are given back, to a callback too, and the sums
-    of cut rows: there are at most 2 PIECES pieces of such rows, each with width x width floats. And in each thread the
-    factors of one row's ratings, and two matrices.
+    It holds both orders of the ratings; both sides' factors, padded and twice without padding (the result and the
+    copies for the callback); the sums of split rows, at most 2 PIECES matrices of width x width; and in each thread the
+    gathered factors of one row and two matrices.
     """
-    width = padded(rank)
+    width = padded_width(rank)
     factors = 4 * (users + movies) * (width + 2 * rank)
-    gathered = 4 * width * min(rows, max(rows // PIECES, LEAST_PIECE), longest_gathered(rank))
+    gathered = 4 * width * min(rows, max(rows // PIECES, MIN_PIECE), longest_gathered(rank))
     return BYTES_PER_RATING * rows + factors + 4 * 2 * (PIECES + threads) * width * width + threads * gathered
 
 
-def check_memory(rows: int, users: int, movies: int, rank: int, *, threads: int, held: int = 0) -> None:
-    """Refuses training that does not fit.
+def check_memory(rows: int, users: int, movies: int, rank: int, *, threads: int, in_use: int = 0) -> None:
+    """Checks that training fits into the available memory.
 
     Args:
-        rows: ratings.
+        rows: number of ratings.
         users, movies, rank, threads: as in training.
-        held: bytes of the sum that are in use already.
+        in_use: bytes of the needed memory that are already allocated.
 
     Raises:
-        ConfigError: naming the sum and the setting to change.
+        ConfigError: if it does not fit.
     """
     needed = memory_needed(rows, users, movies, rank, threads=threads)
-    available = psutil.virtual_memory().available + held
+    available = psutil.virtual_memory().available + in_use
     if needed > available:
         raise ConfigError(
             f"training with rank {rank} on {rows:,} ratings of {users:,} users and {movies:,} movies needs "
-            f"{needed / 2**30:,.1f} GiB, and {available / 2**30:,.1f} GiB of memory are free",
-            "set a smaller rank, or take a smaller dataset",
+            f"{needed / 2**30:,.1f} GiB of memory, and {available / 2**30:,.1f} GiB are available",
+            "set a smaller rank or use a smaller data set",
         )
 
 
-def method_for(solver: Solver, rank: int, reg_param: float, iteration: int) -> Method:
-    heavy = 0 if solver == "cholesky" else longest_gathered(rank)
-    return Method(
+def solver_settings(solver: Solver, rank: int, reg_param: float, iteration: int) -> SolverSettings:
+    cholesky_above = 0 if solver == "cholesky" else longest_gathered(rank)
+    return SolverSettings(
         np.float32(reg_param),
-        heavy,
+        cholesky_above,
         np.float32(TOLERANCE),
-        FIRST_STEPS if iteration <= FIRST_ITERATIONS else MOST_STEPS,
+        FIRST_STEPS if iteration <= FIRST_ITERATIONS else MAX_STEPS,
     )
 
 
-def start(rows: Rows, rank: int, seed: tuple[int, int]) -> Float32Array:
-    """Random directions of length one, padded, shape (rows, width). They follow the index, not the count."""
+def initial_factors(rows: SparseRows, rank: int, seed: tuple[int, int]) -> Float32Array:
+    """Random unit vectors, padded, shape (rows, width); assigned by rising dense index."""
     directions = np.random.default_rng(seed).standard_normal((len(rows), rank), np.float32)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    factors = aligned_zeros(len(rows), padded(rank))
+    factors = aligned_zeros(len(rows), padded_width(rank))
     factors[np.argsort(rows.index), :rank] = directions
     return factors
 
 
 def aligned_zeros(rows: int, width: int) -> Float32Array:
-    """Zeros, shape (rows, width), that begin at a cache line, so that no row straddles one more than it must."""
+    """Zeros, shape (rows, width), aligned to a cache line, so that rows touch as few cache lines as possible."""
     line = LANE * 4
     memory = np.zeros(rows * width * 4 + line, np.uint8)
     offset = -memory.ctypes.data % line
     return memory[offset : offset + rows * width * 4].view(np.float32).reshape(rows, width)
 
 
-def in_order(rows: Rows, factors: Float32Array, rank: int) -> Float32Array:
-    """A copy of the factors by rising index, without padding, shape (rows, rank)."""
+def by_rising_index(rows: SparseRows, factors: Float32Array, rank: int) -> Float32Array:
+    """A copy of the factors by rising dense index, without padding, shape (rows, rank)."""
     return factors[np.argsort(rows.index), :rank]
 
 
-def penalty(rows: Rows, factors: Float32Array, reg_param: float) -> float:
-    """What these factors add to the objective beside the ratings."""
+def penalty(rows: SparseRows, factors: Float32Array, reg_param: float) -> float:
+    """The regularisation term of these factors in the objective."""
     squares = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
     return float(np.float32(reg_param) * np.sum(rows.counts * squares))
 
 
-def half_step(pool: ThreadPoolExecutor, rows: Rows, fixed: Float32Array, solved: Float32Array, method: Method) -> float:
-    """Corrects one side's factors in place; returns its part of the objective: the ratings and its own penalty."""
-    piece = max(len(rows.values) // PIECES, LEAST_PIECE)
-    cut = int(np.count_nonzero(rows.counts > piece))  # the first rows, as counts fall
+def half_step(
+    pool: ThreadPoolExecutor, rows: SparseRows, fixed: Float32Array, solved: Float32Array, settings: SolverSettings
+) -> float:
+    """Solves one side's factors in place; returns the squared errors plus this side's penalty."""
+    piece = max(len(rows.values) // PIECES, MIN_PIECE)
+    split_rows = int(np.count_nonzero(rows.counts > piece))  # they come first, as counts fall
     parts = [
-        [pool.submit(accumulated, rows, fixed, solved[row], first, last) for first, last in pieces(rows, row, piece)]
-        for row in range(cut)
+        [pool.submit(piece_sums, rows, fixed, solved[row], first, last) for first, last in pieces(rows, row, piece)]
+        for row in range(split_rows)
     ]
     spans = [
         pool.submit(
@@ -249,41 +253,41 @@ def half_step(pool: ThreadPoolExecutor, rows: Rows, fixed: Float32Array, solved:
             solved,
             first,
             last,
-            method.reg_param,
-            method.heavy,
-            method.tolerance,
-            method.most_steps,
+            settings.reg_param,
+            settings.cholesky_above,
+            settings.tolerance,
+            settings.max_steps,
         )
-        for first, last in whole_rows(rows, cut, piece)
+        for first, last in whole_rows(rows, split_rows, piece)
     ]
     total = 0.0
     for row, tasks in enumerate(parts):
-        total += solve_cut_row(solved[row], method.reg_param * np.float32(rows.counts[row]), tasks)
-        tasks.clear()  # so that their sums are freed
+        total += solve_split_row(solved[row], settings.reg_param * np.float32(rows.counts[row]), tasks)
+        tasks.clear()  # frees their sums
     return total + sum(task.result() for task in spans)
 
 
-def pieces(rows: Rows, row: int, piece: int) -> list[tuple[int, int]]:
-    """The ratings of one row in pieces, each (first, last) of at most `piece`."""
+def pieces(rows: SparseRows, row: int, piece: int) -> list[tuple[int, int]]:
+    """The ratings of one row as ranges [first, last) of at most `piece` ratings."""
     end = int(rows.starts[row + 1])
     return [(first, min(first + piece, end)) for first in range(int(rows.starts[row]), end, piece)]
 
 
-def whole_rows(rows: Rows, first_row: int, piece: int) -> list[tuple[int, int]]:
-    """The rows from `first_row` on in spans, each (first, last) of less than two pieces' ratings."""
+def whole_rows(rows: SparseRows, first_row: int, piece: int) -> list[tuple[int, int]]:
+    """The rows from `first_row` on as ranges [first, last), each with fewer ratings than two pieces."""
     targets = np.arange(rows.starts[first_row], rows.starts[-1], piece)
     bounds = [*np.unique(np.searchsorted(rows.starts, targets)).tolist(), len(rows)]
     return list(pairwise(bounds)) if first_row < len(rows) else []
 
 
-def accumulated(rows: Rows, fixed: Float32Array, x: Float32Array, first: int, last: int) -> Sums:
-    """What the ratings [first, last) of a row add to its equations; see `kernel.accumulate`."""
+def piece_sums(rows: SparseRows, fixed: Float32Array, x: Float32Array, first: int, last: int) -> PieceSums:
+    """The sums over the ratings [first, last) of a row; see `kernel.accumulate`."""
     gram, g = np.zeros((len(x), len(x)), np.float32), np.zeros(len(x), np.float32)
-    return Sums(kernel.accumulate(rows.columns, rows.values, fixed, x, first, last, gram, g), gram, g)
+    return PieceSums(kernel.accumulate(rows.columns, rows.values, fixed, x, first, last, gram, g), gram, g)
 
 
-def solve_cut_row(x: Float32Array, penalty: np.float32, tasks: Sequence[Future[Sums]]) -> float:
-    """Corrects a row in place from the sums of its pieces, added in their order; returns its objective."""
+def solve_split_row(x: Float32Array, penalty: np.float32, tasks: Sequence[Future[PieceSums]]) -> float:
+    """Solves a split row in place from the sums of its pieces, added in order; returns its objective."""
     g, diagonal, gram = np.empty_like(x), np.empty_like(x), np.zeros((len(x), len(x)), np.float32)
     total: float = kernel.penalty_of(penalty, x, g, diagonal)
     for task in tasks:
@@ -291,16 +295,16 @@ def solve_cut_row(x: Float32Array, penalty: np.float32, tasks: Sequence[Future[S
         gram += sums.gram
         g += sums.g
         total += sums.squares
-    return total - float(kernel.correct(gram, g, penalty, x))
+    return total - float(kernel.correct_by_cholesky(gram, g, penalty, x))
 
 
-def check_finite(side: str, iteration: int, rows: Rows, factors: Float32Array) -> None:
-    """Raises DataError, with the rows by their dense index, if factors are not finite."""
+def check_finite(side: str, iteration: int, rows: SparseRows, factors: Float32Array) -> None:
+    """Raises DataError with the dense indexes of the rows if factors are not finite."""
     if np.isfinite(factors).all():
         return
-    broken = np.sort(rows.index[~np.isfinite(factors).all(axis=1)])
-    named = ", ".join(map(str, broken[:5])) + (f" and {len(broken) - 5:,} more" if len(broken) > 5 else "")
+    not_finite = np.sort(rows.index[~np.isfinite(factors).all(axis=1)])
+    named = ", ".join(map(str, not_finite[:5])) + (f" and {len(not_finite) - 5:,} more" if len(not_finite) > 5 else "")
     raise DataError(
-        f"ALS iteration {iteration}: factors that are not finite for {side} index {named}",
-        "look for ratings that are not finite or far too large",
+        f"ALS iteration {iteration}: the factors of {side} index {named} are not finite",
+        "check the data for ratings that are not finite or much too large",
     )

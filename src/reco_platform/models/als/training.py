@@ -109,10 +109,10 @@ def train(
     terms = (fitted.mean + fitted.users[present(users)], fitted.movies[present(movies)])
 
     def with_biases(iteration: int, objective: float | None, model: Model) -> CallbackResult:
-        return callback(iteration, objective, model.plus(*terms))
+        return callback(iteration, objective, model.with_terms(*terms))
 
     trained = train_factors(residuals, params, threads=threads, log=log, callback=with_biases)
-    return TrainedModel(trained.model.plus(*terms), trained.objective)
+    return TrainedModel(trained.model.with_terms(*terms), trained.objective)
 
 
 def train_factors(

@@ -1,1 +1,1 @@
-"""The best N movies of each user, exactly."""
+"""Exact top-N lists: the movies with the highest scores of each user."""

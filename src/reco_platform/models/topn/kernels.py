@@ -1,7 +1,7 @@
-"""Numba kernels of the exact top N. What they promise is defined in `topn.py`, which is the module to import.
+"""Numba kernels of `topn.exact`, which defines what they compute.
 
-A user's best so far are a heap in its own stretch of the result, start:end, whose root is the worst of them: the
-lowest score or, among equal scores, the highest position.
+The best items of a user so far are a heap in the user's own range start:end of the result. Its root is the worst of
+them: the lowest score or, among equal scores, the highest position.
 """
 
 # ruff: noqa: PLR0917 - numba's kernels are called by position
@@ -14,7 +14,7 @@ import numpy as np
 from numba import boolean, float32, float64, int32, int64, njit, types
 
 USER_BLOCK, ITEM_BLOCK = 128, 512  # their estimates (256 KiB) and both sides' factors stay in a core's L2 cache
-CHUNK = 64  # estimates compared with the limit at once
+CHUNK = 64  # estimates compared with the limit per step
 
 _TINY = float(np.finfo(np.float32).smallest_normal)  # below it float32's errors are absolute, no longer relative
 _NO_ITEM = np.int32(2**31 - 1)
@@ -57,17 +57,17 @@ class _Best(NamedTuple):
 
 @_compiled
 def _exact_score(users: Any, user: Any, items: Any, item: Any) -> Any:
-    """In float64, summed in one order on every machine (no fastmath here), rounded once to float32."""
+    """The score in float64, summed in the same order on every machine (no fastmath here), rounded once to float32."""
     a = b = c = d = 0.0
     width = users.shape[1]
-    whole = width - width % 4
-    for k in range(0, whole, 4):
+    unrolled = width - width % 4
+    for k in range(0, unrolled, 4):
         a += np.float64(users[user, k]) * np.float64(items[item, k])
         b += np.float64(users[user, k + 1]) * np.float64(items[item, k + 1])
         c += np.float64(users[user, k + 2]) * np.float64(items[item, k + 2])
         d += np.float64(users[user, k + 3]) * np.float64(items[item, k + 3])
     total = (a + c) + (b + d)
-    for k in range(whole, width):
+    for k in range(unrolled, width):
         total += np.float64(users[user, k]) * np.float64(items[item, k])
     return np.float32(total)
 
@@ -85,7 +85,7 @@ def _quick_score(users: Any, user: Any, items: Any, item: Any) -> Any:
 
 @_compiled
 def _find_reaching(estimates: Any, start: Any, end: Any, limit: Any, found: Any) -> Any:
-    """Writes to `found` where in start:end the estimates reach the limit; how many do."""
+    """Writes to `found` the positions in start:end where the estimates reach the limit; returns their number."""
     reaching = 0
     for k in range(np.uint64(start), np.uint64(end)):
         reaching += estimates[k] >= limit
@@ -120,7 +120,7 @@ def _replace_root(best: Any, start: Any, end: Any, score: Any, item: Any) -> Non
 
 @_compiled
 def _sort_heap(best: Any, start: Any, end: Any) -> None:
-    """Best first, in place."""
+    """Sorts a heap in place, best first."""
     for last in range(end - 1, start, -1):
         score, item = best.scores[last], best.items[last]
         best.scores[last], best.items[last] = best.scores[start], best.items[start]
@@ -141,13 +141,13 @@ def _has_seen(users: Any, user: Any, position: Any) -> Any:
 
 @_compiled
 def _slack(margin: Any, user_norm: Any, item_norm: Any) -> Any:
-    """How far a float32 estimate may fall short of what it estimates."""
+    """The largest error of a float32 estimate."""
     return margin * ((user_norm + _TINY) * (item_norm + _TINY) + _TINY)
 
 
 @_compiled
 def _start(first: Any, last: Any, users: Any, best: Any, packed: Any, active: Any) -> Any:
-    """Empties the heaps and packs the probes of the users who have anything to find; how many they are."""
+    """Empties the heaps and packs the probes of users with unseen items; returns their number."""
     count = 0
     for user in range(first, last):
         for k in range(best.bounds[user], best.bounds[user + 1]):
@@ -162,7 +162,7 @@ def _start(first: Any, last: Any, users: Any, best: Any, packed: Any, active: An
 def _keep_reaching(
     packed: Any, active: Any, count: Any, users: Any, items: Any, block: Any, margin: Any, best: Any
 ) -> Any:
-    """Drops the users whose N-th score no item of this block or those behind it can reach; how many are left."""
+    """Drops users whose N-th score no item of this block or a later one can reach; returns the number left."""
     kept = 0
     bounds, item_norm = items.cone[block], items.norms_from[block]
     for row in range(count):
@@ -180,9 +180,9 @@ def _keep_reaching(
 def _offer(
     estimates: Any, at: Any, width: Any, slack: Any, found: Any, users: Any, user: Any, items: Any, top: Any, best: Any
 ) -> Any:
-    """Takes into a user's heap what belongs there of items[top : top + width]; how many estimates reached the limit.
+    """Adds the best of items[top : top + width] to a user's heap; returns how many estimates reached the limit.
 
-    Each test is dearer than the one before and leaves less to the next; only the last two decide.
+    Each test costs more than the one before and has fewer items left to check; only the last two decide.
     """
     offered, start, end = 0, best.bounds[user], best.bounds[user + 1]
     limit = np.float32(best.scores[start] - slack)
@@ -234,17 +234,17 @@ def search(
 
     Args:
         user_factors: (u, k); user_probes: (u, w); user_norms: (u,).
-        base, along, level: (u,): no item of a block or behind it scores above base + along * cone[block, level].
+        base, along, level: (u,); no item of a block or a later one scores above base + along * cone[block, level].
         seen_bounds: user j has seen the positions seen[seen_bounds[j] : seen_bounds[j + 1]], in rising order.
         item_factors: (m, k), in the order of the cone; item_probes: (m, w); positions: (m,), of each of these items.
-            A user's probe times an item's is its score or an upper bound of it.
-        norms_from: the largest norm in each block of ITEM_BLOCK items and all behind it.
+            The product of a user's and an item's probe is the score or an upper bound of it.
+        norms_from: the largest norm in each block of ITEM_BLOCK items and all later ones.
         cone: (blocks, levels + 1).
-        bounds: (u + 1,); no stretch is longer than the user has items unseen.
-        margin: how far a float32 product of two vectors may err, relative to the product of their norms.
+        bounds: (u + 1,); no range is longer than the user's number of unseen items.
+        margin: largest error of a float32 dot product, relative to the product of the norms.
 
     Returns:
-        How many probe products were computed, and how many of them reached their user's limit.
+        The number of probe products, and how many of them reached their user's limit.
     """
     users = _Users(user_factors, user_probes, user_norms, base, along, level, seen_bounds, seen)
     items = _Items(item_factors, item_probes, positions, norms_from, cone)
@@ -276,7 +276,7 @@ def search(
 
 @njit(boolean(_POSITIONS, _POSITIONS), cache=True, nogil=True)
 def pairs_rise(users: Any, items: Any) -> Any:
-    """Whether pairs are in order of user and item already, each once."""
+    """Whether pairs are distinct and sorted by user and item."""
     for k in range(1, len(users)):
         if users[k] < users[k - 1] or (users[k] == users[k - 1] and items[k] <= items[k - 1]):
             return False
@@ -285,7 +285,7 @@ def pairs_rise(users: Any, items: Any) -> Any:
 
 @njit(types.Tuple((_LONGS, _INTS))(_POSITIONS, _POSITIONS, int64, int64), cache=True, nogil=True)
 def group_pairs(users: Any, items: Any, user_count: Any, item_count: Any) -> Any:
-    """The items of each user in rising order, each once, by two counting sorts: bounds (user_count + 1,) and items."""
+    """The distinct items of each user in rising order, by two counting sorts: bounds (user_count + 1,) and items."""
     ends = np.zeros(item_count + 1, np.int64)
     for item in items:
         ends[item + 1] += 1
