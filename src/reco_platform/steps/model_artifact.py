@@ -26,13 +26,13 @@ def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
 def publish_model(
     task: Task, trained: TrainedModel, stats: TrainingStats, shaping_params: Mapping[str, Any]
 ) -> Receipt:
-    """Saves a model under its version, `<hash of shaping>-<fingerprint of the data>`, and gives its receipt.
+    """Saves a model under its version, `<hash of shaping_params>-<fingerprint of the data>`, and gives its receipt.
 
     Args:
         task: with the input interactions.
         trained: the model to save.
         stats: of its training ratings.
-        shaping: the parameters that decide the model.
+        shaping_params: the parameters that decide the model; see `training_engine.shaping_params`.
     """
     version = f"{short_hash(shaping_params)}-{task.inputs['interactions'].fingerprint[:8]}"
     path, model = task.content_path(version), trained.model
