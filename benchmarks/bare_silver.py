@@ -9,18 +9,20 @@ from reco_platform.cleaning import native
 from reco_platform.cleaning.ratings import CLEANING
 from reco_platform.engine import runner
 from reco_platform.fingerprint.spec import RowSums
-from reco_platform.lakehouse import tables
+from reco_platform.lakehouse import manifests, tables
+from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.steps import silver
 
 
 def leave_out_receipts() -> None:
     for module in (native, silver):
         module.arrow_sums = lambda rows, columns: RowSums(len(rows), 0, 0)
-    tables.sha256_file = lambda path: ""
+    for module in (manifests, tables):
+        module.sha256_file = lambda path: ""
     tables.content_problem = lambda root, receipt, thorough=False: None
     runner.finish = lambda task, receipt, started: None
 
 
 if __name__ == "__main__":
     leave_out_receipts()
-    sys.exit(runner.run("silver_ratings", __doc__, lambda task: silver.make(task, CLEANING)))
+    sys.exit(runner.run(STEPS["silver_ratings"], __doc__, lambda task: silver.silver_table(task, CLEANING)))

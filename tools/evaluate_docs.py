@@ -22,7 +22,7 @@ import pyarrow.dataset as ds
 from reco_platform.cleaning import csv_reader, native
 from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
-from reco_platform.cleaning.rules import Cleaning
+from reco_platform.cleaning.rules import CleaningRules
 from reco_platform.config.load import load_config
 from reco_platform.core.errors import report_errors
 from reco_platform.evaluation.dataset import rating_arrays
@@ -67,12 +67,12 @@ def load(folder: Path, threads: int) -> Data:
     return Data(latest_ratings(wanted, threads), cleaned["movies"].select(["movie_id", "genres"]))
 
 
-def clean_file(source: Path, cleaning: Cleaning, scratch: Path, threads: int) -> pa.Table:
+def clean_file(source: Path, rules: CleaningRules, scratch: Path, threads: int) -> pa.Table:
     staging, quarantine = scratch / "table", scratch / "quarantine"
     staging.mkdir(parents=True)
     quarantine.mkdir()
-    records = csv_reader.records(source, cleaning.source)
-    native.clean(records, cleaning, staging, quarantine, threads)
+    records = csv_reader.read_records(source, rules.source_columns)
+    native.clean(records, rules, staging, quarantine, threads)
     return ds.dataset([str(path) for path in tables.data_files(staging)]).to_table()
 
 

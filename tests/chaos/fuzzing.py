@@ -122,7 +122,7 @@ def compare(file: FuzzedFile, folder: Path, oracle_table: Callable[[Path], oracl
     if expected is None:
         return Comparison({}, f"only the oracle refuses the file: {why}")
     contract, cleaned, table = outcome.cleaning.contract, outcome.cleaned, outcome.table()
-    problems = quality.quality(cleaned, contract, 0, [], MAX_REJECT_SHARE)["problems"]
+    problems = quality.quality_report(cleaned, contract, 0, [], MAX_REJECT_SHARE)["problems"]
     rejected = [(*list(row.values())[:-1], tuple(sorted(row["reasons"]))) for row in outcome.rejected()]
     pairs = {
         "rows in": (cleaned.rows_in, expected.rows_in),
@@ -216,7 +216,7 @@ class FuzzedFile:
         """File `number` of a seed."""
         chance = random.Random(f"{seed}:{number}")
         table = chance.choice(tuple(CLEANINGS))
-        content = Writer(chance, CLEANINGS[table].source).file()
+        content = Writer(chance, CLEANINGS[table].source_columns).file()
         use_default = chance.random() < 0.5
         block_bytes = csv_reader.BLOCK_BYTES if use_default else 4 * longest_record(content) + chance.randrange(1, 200)
         return cls(table, content, block_bytes)

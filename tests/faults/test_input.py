@@ -147,7 +147,7 @@ def archive_entry(archive: bytes, url: str) -> dict[str, Any]:
 
 ACQUIRE = """
 from reco_platform.datasets import registry as datasets
-from reco_platform.errors import RecoError
+from reco_platform.core.errors import RecoError
 try:
     datasets.acquire(datasets.ArchiveDataset.model_validate(entry), Path("bronze"), Path("cache"), report=print)
 except RecoError as error:
@@ -175,6 +175,16 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path) -> Non
     assert (tmp_path / "bronze" / "ratings.csv").read_bytes() == ratings
 
 
+OWN_REGISTRY = """
+import sys
+from pathlib import Path
+from reco_platform.core import project
+project.file = Path  # the registry is that of the working directory
+from reco_platform.steps.bronze import main
+sys.exit(main())
+"""
+
+
 @pytest.mark.usefixtures("heeding")
 def test_a_download_that_ctrl_c_ends_goes_on_at_the_next_run(tmp_path: Path) -> None:
     archive = movielens_zip(**{"ml/noise": random.Random(1).randbytes(300_000)})
@@ -190,7 +200,7 @@ def test_a_download_that_ctrl_c_ends_goes_on_at_the_next_run(tmp_path: Path) -> 
             connection.sendall(text[: len(text) - len(archive) + half])
             over.wait(60)
 
-    command = [sys.executable, str(ROOT / "scripts" / "bronze.py"), "--lakehouse", "lake", "--dataset", "ml"]
+    command = [sys.executable, "-c", OWN_REGISTRY, "--lakehouse", "lake", "--dataset", "ml"]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     part = tmp_path / ".cache" / "downloads" / f"{sha256(archive)}.zip.part"
     with answering(handle) as url:
@@ -367,8 +377,11 @@ def test_a_line_longer_than_what_is_read_at_a_time_is_refused(tmp_path: Path) ->
         (RATINGS_HEADER.encode() + b"\r\n", "has a header but no rows"),
         (gzip.compress(RATINGS_HEADER.encode() + b"\n1,10,4.0,5\n", mtime=0), "cannot be read as CSV"),
         (b"userId,movieId,stars,timestamp\n1,10,4.0,5\n", "column 'rating' is missing; the file has 'userId'"),
-        (b"userId,movieId,Rating,timestamp\n1,10,4.0,5\n", "column 'rating' is missing ('Rating' may be it"),
-        (b"userId,movieId,rating,time_stamp\n1,10,4.0,5\n", "column 'timestamp' is missing ('time_stamp' may be it"),
+        (b"userId,movieId,Rating,timestamp\n1,10,4.0,5\n", "column 'rating' is missing (perhaps it is named 'Rating'"),
+        (
+            b"userId,movieId,rating,time_stamp\n1,10,4.0,5\n",
+            "column 'timestamp' is missing (perhaps it is named 'time_stamp'",
+        ),
         (b"userId,movieId,timestamp\n1,10,5\n", "column 'rating' is missing"),
         (b'userId,movieId,rating,timestamp\n1,10,"4.0,5\n', "line 2: a quote is opened and never closed"),
         (None, "cannot be read as CSV: [Errno 21] Is a directory"),
@@ -379,14 +392,14 @@ def test_a_file_that_is_not_the_table_stops_the_step_before_anything_is_publishe
 ) -> None:
     source = write_lines(tmp_path / "bronze" / "ratings.csv", RATINGS_HEADER, ["1,10,4.0,1000000000"])
     task = task_for(tmp_path, "ratings")
-    before = silver.make(task, CLEANINGS["ratings"])
+    before = silver.silver_table(task, CLEANINGS["ratings"])
     source.unlink()
     if content is None:
         source.mkdir()
     else:
         source.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        csv_reader.header(source, ("userId",)) if content is None else silver.make(
+        csv_reader.read_header(source, ("userId",)) if content is None else silver.silver_table(
             task_for(tmp_path, "ratings"), CLEANINGS["ratings"]
         )
     assert said in caught.value.message
@@ -402,15 +415,15 @@ def test_more_than_one_bad_row_in_twenty_stops_the_job_by_default(
     header = f"{RATINGS_HEADER},note"
     good = [f"{user},10,4.0,1000000000,x" for user in range(100)]
     write_lines(tmp_path / "bronze" / "ratings.csv", header, good)
-    first = silver.make(task_for(tmp_path, "ratings"), CLEANINGS["ratings"])
+    first = silver.silver_table(task_for(tmp_path, "ratings"), CLEANINGS["ratings"])
     write_lines(tmp_path / "bronze" / "ratings.csv", header, [*good[bad:], *["1,x,4.0,1000000000,x"] * bad])
     task = task_for(tmp_path, "ratings")
     if bad > 5:
         with pytest.raises(DataError, match=r"6 of 100 rows rejected \(6\.0%\), more than max_reject_share=0\.05"):
-            silver.make(task, CLEANINGS["ratings"])
+            silver.silver_table(task, CLEANINGS["ratings"])
         assert open_table(tmp_path, first, "").read().num_rows == 100
     else:
-        second = silver.make(task, CLEANINGS["ratings"])
+        second = silver.silver_table(task, CLEANINGS["ratings"])
         assert (second.rows, second.facts["rejected"], second.facts["ignored_columns"]) == (95, 5, ["note"])
         rows = pq.read_table(tmp_path / "silver" / "_quarantine" / "ratings").to_pylist()
         kept = {**RATING, "movieId": "x", "line": None, "reasons": ["movie_not_a_number"]}

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from reco_platform.cleaning import csv_reader, movies, native, quality, ratings, tags
 from reco_platform.cleaning import spark as silver_spark
-from reco_platform.cleaning.rules import Cleaning
+from reco_platform.cleaning.rules import CleaningRules
 from reco_platform.config.model import Config
 from reco_platform.engine.task import Task
 from reco_platform.fingerprint.files import file_fingerprint
@@ -31,8 +31,8 @@ SHARE = Config().max_reject_share
 class Outcome:
     """What a run of the product left behind."""
 
-    cleaning: Cleaning
-    cleaned: quality.Cleaned
+    cleaning: CleaningRules
+    cleaned: quality.CleaningResult
     staging: Path
     quarantine: Path
     extra: list[str]
@@ -59,17 +59,17 @@ def folders(folder: Path, table: str) -> tuple[Path, Path]:
 
 def natively(source: Path, table: str, folder: Path, threads: int = 2) -> Outcome:
     cleaning, (staging, quarantine) = CLEANINGS[table], folders(folder, table)
-    extra = csv_reader.extra_columns(source, cleaning.source)
-    records = csv_reader.records(source, cleaning.source)
+    extra = csv_reader.extra_columns(source, cleaning.source_columns)
+    records = csv_reader.read_records(source, cleaning.source_columns)
     cleaned = native.clean(records, cleaning, staging, quarantine, threads)
     return Outcome(cleaning, cleaned, staging, quarantine, extra)
 
 
 def by_spark(spark: Any, source: Path, table: str, folder: Path) -> Outcome:
     cleaning, (staging, quarantine) = CLEANINGS[table], folders(folder, table)
-    extra = csv_reader.extra_columns(source, cleaning.source)
+    extra = csv_reader.extra_columns(source, cleaning.source_columns)
     parsed = folder / f"{table}.parquet"
-    csv_reader.to_parquet(source, cleaning.source, parsed)
+    csv_reader.convert_to_parquet(source, cleaning.source_columns, parsed)
     cleaned = silver_spark.clean(spark, parsed, cleaning, staging, quarantine)
     return Outcome(cleaning, cleaned, staging, quarantine, extra)
 

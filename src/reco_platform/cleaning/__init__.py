@@ -1,1 +1,1 @@
-"""The cleaning rules, one module a table, and the engines that apply them."""
+"""Clean CSV files into silver tables: the reader, the rules of each table, and the two engines that apply them."""

@@ -1,4 +1,4 @@
-"""CSV files as records of plain text: one reader for every table, in which no row is lost."""
+"""Read CSV files as records of text, for every table; no row is lost."""
 
 from __future__ import annotations
 
@@ -21,80 +21,170 @@ import pyarrow.parquet as pq
 from reco_platform.core.errors import DataError
 from reco_platform.store.paths import StorePath, arrow_sink
 
-BLOCK_BYTES = 16 << 20
-LONGEST_HEADER = 1 << 20
-BOM = codecs.BOM_UTF8
-NUL = "\u0100"  # stands for a byte 0 where bytes are read as letters: the first letter that is no byte
 LINE = "_line"
+"""Column with the text of a line that has too few or too many fields; its other columns are null."""
+
 ROW = "_row"
+"""Column with the number of the record, from 0."""
+
+BLOCK_BYTES = 16 << 20
+MAX_HEADER_BYTES = 1 << 20
+BOM = codecs.BOM_UTF8
+NUL_LETTER = "\u0100"  # stands for byte 0 where bytes are read as Latin-1: the first letter that is not a byte
 
 
-def header(path: Path, required: Sequence[str]) -> list[str]:
-    """The columns that a CSV file's first line names.
+def read_header(path: Path, required: Sequence[str]) -> list[str]:
+    """The column names in a CSV file's first line.
 
     Raises:
-        DataError: if the file is missing, empty or not text, or lacks a column or has it twice.
+        DataError: the file is missing, empty or not text, or a required column is missing or occurs twice.
     """
     try:
         with path.open("rb") as file:
-            line = re.split(rb"[\r\n]", file.readline(LONGEST_HEADER), maxsplit=1)[0].decode("utf-8-sig")
+            line = re.split(rb"[\r\n]", file.readline(MAX_HEADER_BYTES), maxsplit=1)[0].decode("utf-8-sig")
         names = next(csv.reader([line], strict=True), [])
     except FileNotFoundError as error:
         raise DataError(
-            f"{path} does not exist", f"put a CSV file with the columns {', '.join(required)} there"
+            f"{path} does not exist", f"create it: a CSV file with the columns {', '.join(required)}"
         ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}", "give an uncompressed UTF-8 CSV file") from error
+        raise DataError(
+            f"{path} cannot be read as CSV: {error}", "it must be an uncompressed UTF-8 CSV file"
+        ) from error
     if not names:
-        raise DataError(f"{path} is empty, or its first line is", f"that must name the columns: {','.join(required)}")
+        raise DataError(f"{path}: the first line is empty", f"it must contain the column names: {','.join(required)}")
     for name in required:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            renamed = f" ({near[0]!r} may be it under another name)" if near else ""
+            similar = difflib.get_close_matches(name, names, n=1)
+            guess = f" (perhaps it is named {similar[0]!r})" if similar else ""
             raise DataError(
-                f"{path}, line 1: column {name!r} is missing{renamed}; the file has {', '.join(map(repr, names))}",
+                f"{path}, line 1: column {name!r} is missing{guess}; the file has {', '.join(map(repr, names))}",
                 f"the columns {', '.join(required)} are needed, in any order",
             )
         if names.count(name) > 1:
-            raise DataError(f"{path}, line 1: column {name!r} is there twice", "rename or remove one of the two")
+            raise DataError(f"{path}, line 1: column {name!r} occurs twice", "rename or remove one of the two")
     return names
 
 
+def extra_columns(path: Path, required: Sequence[str]) -> list[str]:
+    """The columns of a file that are not required. Raises DataError as `read_header` does."""
+    return [name for name in read_header(path, required) if name not in required]
+
+
+def record_schema(required: Sequence[str]) -> pa.Schema:
+    """The schema of records: the required columns (text, as in the file), LINE (text) and ROW (int64)."""
+    return pa.schema([*((name, pa.string()) for name in required), (LINE, pa.string()), (ROW, pa.int64())])
+
+
+def read_records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Reads a CSV file's records as text. Malformed lines, with too few or too many fields, come last, in LINE.
+
+    Args:
+        path: the CSV file.
+        required: the columns to read.
+
+    Yields:
+        Batches of `record_schema`. ROW numbers the good records in the order of the file, then the malformed lines, in
+        which bytes that are not UTF-8 are replaced by U+FFFD.
+
+    Raises:
+        DataError: the file cannot be read as CSV, or has no rows.
+    """
+    names, csv_format = read_header(path, required), detect_format(path)
+    if csv_format.unclosed_quote_line is not None:
+        raise DataError(
+            f"{path}, line {csv_format.unclosed_quote_line}: a quote is opened and never closed",
+            'close it, or double it: ""',
+        )
+    malformed: list[str] = []
+
+    def skip_malformed(row: Any) -> str:
+        # A surplus quote can join many lines into one record: each line is counted.
+        text = row.text if csv_format.is_text else letters_to_bytes(row.text).decode("utf-8", "replace")
+        malformed.extend(re.split(r"[\r\n]+", text.strip("\r\n")))
+        return "skip"
+
+    schema, rows = record_schema(required), 0
+    try:
+        with path.open("rb") as file:
+            reader = pc.open_csv(
+                path if csv_format.is_safe_for_arrow else ArrowInput(file, csv_format.is_text),
+                read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
+                parse_options=pc.ParseOptions(
+                    newlines_in_values=csv_format.has_quotes, invalid_row_handler=skip_malformed
+                ),
+                convert_options=pc.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    include_columns=list(required),
+                    check_utf8=False,
+                    strings_can_be_null=False,
+                ),
+            )
+            for batch in reader:
+                columns = batch.columns if csv_format.is_text else [restore_bytes(column) for column in batch.columns]
+                yield numbered_batch([*columns, pa.nulls(batch.num_rows, pa.string())], rows, schema)
+                rows += batch.num_rows
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}", "correct the file, or remove the line") from error
+    if rows + len(malformed) == 0:
+        raise DataError(f"{path} has a header but no rows", "add rows, or delete the file if it is tags.csv")
+    nulls = [pa.nulls(len(malformed), pa.string()) for _ in required]
+    yield numbered_batch([*nulls, pa.array(malformed, pa.string())], rows, schema)
+
+
+def numbered_batch(columns: Sequence[pa.Array], first: int, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch with the column ROW added, numbered from `first`."""
+    numbers = pa.array(np.arange(first, first + len(columns[0])))
+    return pa.record_batch([*columns, numbers], schema=schema)
+
+
+def convert_to_parquet(path: Path, required: Sequence[str], target: StorePath) -> None:
+    """Writes the records of a CSV file into one Parquet file, which Spark's tasks read in parts."""
+    with arrow_sink(target) as file, pq.ParquetWriter(file, record_schema(required), compression="lz4") as writer:
+        for batch in read_records(path, required):
+            writer.write_batch(batch)
+
+
+# --- the format of a file
+
+
 @dataclass(frozen=True)
-class Look:
-    """What a look at the bytes of a CSV file tells a reader.
+class CsvFormat:
+    """What has to be known of a CSV file's bytes to read it correctly.
 
     Attributes:
-        quoted: whether any value is, which may then hold newlines.
-        plain: whether all of it is UTF-8 and no byte is 0.
-        direct: whether Arrow reads it without mistakes (see Blocks).
-        unclosed: the line on which a quoted value begins that no quote ends: it would swallow the rest of the file.
+        has_quotes: whether values are quoted, which may then contain newlines.
+        is_text: whether the file is UTF-8 without zero bytes.
+        is_safe_for_arrow: whether Arrow reads the file correctly without `ArrowInput`.
+        unclosed_quote_line: the line with an opening quote that has no closing quote; None if there is none.
     """
 
-    quoted: bool
-    plain: bool
-    direct: bool
-    unclosed: int | None
+    has_quotes: bool
+    is_text: bool
+    is_safe_for_arrow: bool
+    unclosed_quote_line: int | None
 
 
-def look(path: Path) -> Look:
+def detect_format(path: Path) -> CsvFormat:
+    """The format of a CSV file that is not empty."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        quoted = content.find(b'"') >= 0
-        plain = content.find(b"\0") < 0 and is_utf8(content)
-        direct = plain and not (quoted and content.find(b"\r") >= 0)
-        return Look(quoted, plain, direct, unclosed_quote(content))
+        has_quotes = content.find(b'"') >= 0
+        is_text = content.find(b"\0") < 0 and is_utf8(content)
+        is_safe_for_arrow = is_text and not (has_quotes and content.find(b"\r") >= 0)
+        return CsvFormat(has_quotes, is_text, is_safe_for_arrow, unclosed_quote_line(content))
 
 
 def is_utf8(content: mmap.mmap) -> bool:
-    ends = pa.py_buffer(np.array([0, len(content)]))
+    offsets = pa.py_buffer(np.array([0, len(content)]))
     try:
-        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content)).validate(full=True)
+        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(content)).validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True
 
 
-def unclosed_quote(content: mmap.mmap) -> int | None:
+def unclosed_quote_line(content: mmap.mmap) -> int | None:
+    """The line, from 1, with an opening quote that has no closing quote; None if there is none."""
     at = content.find(b'"')
     while at >= 0:
         start = at
@@ -108,116 +198,41 @@ def unclosed_quote(content: mmap.mmap) -> int | None:
     return None
 
 
-def schema(required: Sequence[str]) -> pa.Schema:
-    """Of records: `required` (text, as in the file), `_line` (text, null in good records) and `_row` (int64)."""
-    return pa.schema([*((name, pa.string()) for name in required), (LINE, pa.string()), (ROW, pa.int64())])
+class ArrowInput:
+    """A CSV file in a form that Arrow 25 reads correctly; used as a file object.
 
-
-def records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """A CSV file's records as text; lines with too few or too many fields come last, in `_line`.
-
-    Args:
-        path: the CSV file.
-        required: columns to keep.
-
-    Yields:
-        Batches of `schema`. `_row` is a running number: good records in file order, then the malformed lines, in which
-        bytes that are not UTF-8 are replaced by U+FFFD.
-
-    Raises:
-        DataError: if the file cannot be read as CSV, or has no rows.
-    """
-    names, seen = header(path, required), look(path)
-    if seen.unclosed is not None:
-        raise DataError(
-            f"{path}, line {seen.unclosed}: a quote is opened and never closed", 'close it, or double it: ""'
-        )
-    malformed: list[str] = []
-
-    def keep(row: Any) -> str:
-        # One quote too many makes a record of many lines: each line counts, so that none goes uncounted.
-        text = row.text if seen.plain else as_bytes(row.text).decode("utf-8", "replace")
-        malformed.extend(re.split(r"[\r\n]+", text.strip("\r\n")))
-        return "skip"
-
-    shape, rows = schema(required), 0
-    try:
-        with path.open("rb") as file:
-            reader = pc.open_csv(
-                path if seen.direct else Blocks(file, seen.plain),
-                read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
-                parse_options=pc.ParseOptions(newlines_in_values=seen.quoted, invalid_row_handler=keep),
-                convert_options=pc.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=list(required),
-                    check_utf8=False,
-                    strings_can_be_null=False,
-                ),
-            )
-            for batch in reader:
-                columns = batch.columns if seen.plain else [as_written(column) for column in batch.columns]
-                yield numbered([*columns, pa.nulls(batch.num_rows, pa.string())], rows, shape)
-                rows += batch.num_rows
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}", "mend the file, or leave the line out") from error
-    if rows + len(malformed) == 0:
-        raise DataError(f"{path} has a header but no rows", "give a file with data, or delete it if it is tags.csv")
-    nulls = [pa.nulls(len(malformed), pa.string()) for _ in required]
-    yield numbered([*nulls, pa.array(malformed, pa.string())], rows, shape)
-
-
-class Blocks:
-    """A CSV file as Arrow 25 can read it, which has three weak points.
-
-    It takes a newline away that begins a block behind a carriage return, also inside of quotes. Behind a byte 0 it
-    passes over commas. It cannot hand over a malformed line that is not UTF-8. So no block ends between the two, and in
-    a file that is not plain each byte is a letter.
+    It works around three bugs of Arrow: it drops a newline at the beginning of a block after a carriage return, even
+    inside quotes; after a zero byte it overlooks commas; and it cannot report a malformed line that is not UTF-8. So no
+    block ends between the two characters, and a file that is not text is read as Latin-1, one letter for each byte.
 
     Args:
         file: at its beginning.
-        plain: whether all of it is UTF-8 and no byte is 0.
+        is_text: whether the file is UTF-8 without zero bytes.
     """
 
     closed = False
 
-    def __init__(self, file: BinaryIO, plain: bool) -> None:
+    def __init__(self, file: BinaryIO, is_text: bool) -> None:
         self.file = file
-        self.plain = plain
+        self.is_text = is_text
         file.seek(len(BOM) if file.read(len(BOM)) == BOM else 0)
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end."""
-        block = self.file.read(size if self.plain else size // 2)  # a letter takes up to two
+        """At most `size` bytes; none at the end of the file."""
+        block = self.file.read(size if self.is_text else size // 2)  # a letter needs up to two bytes
         if len(block) > 1 and block.endswith(b"\r"):
             ahead = self.file.read(1)
-            together = ahead == b"\n"
-            self.file.seek(-len(ahead) - together, os.SEEK_CUR)
-            block = block[: len(block) - together]
-        return block if self.plain else block.decode("latin-1").replace("\0", NUL).encode()
+            splits_newline = ahead == b"\n"
+            self.file.seek(-len(ahead) - splits_newline, os.SEEK_CUR)
+            block = block[: len(block) - splits_newline]
+        return block if self.is_text else block.decode("latin-1").replace("\0", NUL_LETTER).encode()
 
 
-def as_bytes(letters: str) -> bytes:
-    """What `Blocks` has read as letters."""
-    return letters.replace(NUL, "\0").encode("latin-1")
+def letters_to_bytes(letters: str) -> bytes:
+    """The bytes that `ArrowInput` has read as letters."""
+    return letters.replace(NUL_LETTER, "\0").encode("latin-1")
 
 
-def as_written(column: pa.Array) -> pa.Array:
-    """A column that was read as letters, as text, be it UTF-8 or not."""
-    return pa.array(map(as_bytes, column.to_pylist()), pa.binary()).view(pa.string())
-
-
-def numbered(columns: Sequence[pa.Array], first: int, shape: pa.Schema) -> pa.RecordBatch:
-    numbers = pa.array(np.arange(first, first + len(columns[0])))
-    return pa.record_batch([*columns, numbers], schema=shape)
-
-
-def extra_columns(path: Path, required: Sequence[str]) -> list[str]:
-    """Names of the columns that a file has beyond the required ones. Raises DataError as `header` does."""
-    return [name for name in header(path, required) if name not in required]
-
-
-def to_parquet(path: Path, required: Sequence[str], target: StorePath) -> None:
-    """Writes what `records` gives into one Parquet file, for readers that share the work."""
-    with arrow_sink(target) as file, pq.ParquetWriter(file, schema(required), compression="lz4") as writer:
-        for batch in records(path, required):
-            writer.write_batch(batch)
+def restore_bytes(column: pa.Array) -> pa.Array:
+    """A column that was read as letters with its original bytes, which need not be valid UTF-8."""
+    return pa.array(map(letters_to_bytes, column.to_pylist()), pa.binary()).view(pa.string())

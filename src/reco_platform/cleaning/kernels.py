@@ -1,4 +1,4 @@
-"""Numbers from text, compiled: every value becomes a number, or is blank, or is none."""
+"""Numba kernels that parse numbers from text columns: each value is a number, blank, or not a number."""
 
 # ruff: noqa: PLR0917 - compiled functions take no keyword-only arguments
 from __future__ import annotations
@@ -10,13 +10,13 @@ from numba import float32, int32, int64, njit, types, uint8, void
 
 NUMBER, BLANK, NOT_A_NUMBER, UNDECIDED = 0, 1, 2, 3
 
-MOST_DIGITS = 7
-"""Digits that a float32 and a quotient of two float64 hold without doubt."""
+MAX_DIGITS = 7
+"""With at most so many digits, the quotient of two float64 rounds to the float32 nearest to the text."""
 
-MOST_DECIMALS = 3
+MAX_DECIMALS = 3
 
-LEAST = -(2**63)
-LEAST_TENTH = -(2**63 // 10)
+INT64_MIN = -(2**63)
+INT64_MIN_TENTH = -(2**63 // 10)
 
 SPACE, PLUS, MINUS, POINT, ZERO, NINE = (ord(letter) for letter in " +-.09")
 
@@ -42,8 +42,17 @@ def _trimmed(data: Any, start: Any, end: Any) -> Any:
     cache=True,
     nogil=True,
 )
-def whole(data: Any, bounds: Any, least: Any, most: Any, values: Any, kinds: Any) -> None:
-    """Whole numbers from `least` to `most`, with or without a sign; spaces around them do not count."""
+def parse_integers(data: Any, bounds: Any, minimum: Any, maximum: Any, values: Any, kinds: Any) -> None:
+    """Integers from `minimum` to `maximum`, with or without a sign; surrounding spaces are ignored.
+
+    Args:
+        data: the bytes of all values, uint8.
+        bounds: where each value begins in `data`, and where the last one ends, int32, shape (rows + 1,).
+        minimum: the smallest number allowed.
+        maximum: the largest number allowed.
+        values: set to the numbers, 0 where there is none, shape (rows,).
+        kinds: set to NUMBER, BLANK or NOT_A_NUMBER, shape (rows,).
+    """
     for row in range(len(values)):
         at, end = _trimmed(data, int64(bounds[row]), int64(bounds[row + 1]))
         values[row] = 0
@@ -53,17 +62,17 @@ def whole(data: Any, bounds: Any, least: Any, most: Any, values: Any, kinds: Any
         negative = data[at] == MINUS
         if negative or data[at] == PLUS:
             at += 1
-        # Counted downwards, where there is one more number.
+        # Digits are subtracted, because there is one more negative int64 than positive ones.
         value, fits = int64(0), at < end
         while at < end and fits:
             digit = int64(data[at]) - ZERO
-            fits = 0 <= digit <= 9 and (value > LEAST_TENTH or (value == LEAST_TENTH and digit <= 8))
+            fits = 0 <= digit <= 9 and (value > INT64_MIN_TENTH or (value == INT64_MIN_TENTH and digit <= 8))
             value = value * 10 - digit
             at += 1
         if fits and not negative:
-            fits = value != LEAST
+            fits = value != INT64_MIN
             value = -value
-        if fits and least <= value <= most:
+        if fits and minimum <= value <= maximum:
             values[row] = value
             kinds[row] = NUMBER
         else:
@@ -75,29 +84,36 @@ def whole(data: Any, bounds: Any, least: Any, most: Any, values: Any, kinds: Any
     cache=True,
     nogil=True,
 )
-def decimals(data: Any, bounds: Any, values: Any, kinds: Any) -> None:
-    """Numbers such as 4, 4.5 or .5; longer or stranger ones are left undecided."""
+def parse_decimals(data: Any, bounds: Any, values: Any, kinds: Any) -> None:
+    """Numbers such as 4, 4.5 or .5; longer ones and other notations are left UNDECIDED.
+
+    Args:
+        data: the bytes of all values, uint8.
+        bounds: where each value begins in `data`, and where the last one ends, int32, shape (rows + 1,).
+        values: set to the numbers, 0 where there is none, float32, shape (rows,).
+        kinds: set to NUMBER, BLANK or UNDECIDED, shape (rows,).
+    """
     for row in range(len(values)):
         at, end = _trimmed(data, int64(bounds[row]), int64(bounds[row + 1]))
         values[row] = 0
         if at == end:
             kinds[row] = BLANK
             continue
-        value, digits, places, plain = 0.0, 0, -1, True
+        value, digits, decimals, is_simple = 0.0, 0, -1, True
         scale = 1.0
-        while at < end and plain:
-            if data[at] == POINT and places < 0:
-                places = 0
-            elif ZERO <= data[at] <= NINE and digits < MOST_DIGITS and places < MOST_DECIMALS:
+        while at < end and is_simple:
+            if data[at] == POINT and decimals < 0:
+                decimals = 0
+            elif ZERO <= data[at] <= NINE and digits < MAX_DIGITS and decimals < MAX_DECIMALS:
                 value = value * 10.0 + (data[at] - ZERO)
                 digits += 1
-                if places >= 0:
-                    places += 1
+                if decimals >= 0:
+                    decimals += 1
                     scale *= 10.0
             else:
-                plain = False
+                is_simple = False
             at += 1
-        if plain and digits > 0:
+        if is_simple and digits > 0:
             values[row] = np.float32(value / scale)
             kinds[row] = NUMBER
         else:

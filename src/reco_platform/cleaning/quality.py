@@ -1,5 +1,7 @@
-"""Silver tables: what cleaning found, and whether that is good enough. The work itself is in silver_native and
-silver_spark, which give the same rows, counts and fingerprint."""
+"""The result of cleaning a table, and its quality report.
+
+`cleaning.native` and `cleaning.spark` give the same rows, counts and fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -19,76 +21,87 @@ DUPLICATES = ("exact", "conflicting")
 
 
 @dataclass(frozen=True)
-class Span:
-    """Of one column: how many nulls, the least and the greatest value; None where there is no order or no value."""
+class ColumnRange:
+    """Number of nulls, minimum and maximum of a column; None where the type has no order or there is no value."""
 
     nulls: int = 0
-    least: Any = None
-    greatest: Any = None
+    minimum: Any = None
+    maximum: Any = None
 
-    def __add__(self, other: Span) -> Span:
-        lows = [value for value in (self.least, other.least) if value is not None]
-        highs = [value for value in (self.greatest, other.greatest) if value is not None]
-        return Span(self.nulls + other.nulls, min(lows, default=None), max(highs, default=None))
+    def __add__(self, other: ColumnRange) -> ColumnRange:
+        minimums = [value for value in (self.minimum, other.minimum) if value is not None]
+        maximums = [value for value in (self.maximum, other.maximum) if value is not None]
+        return ColumnRange(self.nulls + other.nulls, min(minimums, default=None), max(maximums, default=None))
 
 
 @dataclass(frozen=True)
-class Cleaned:
-    """What came out of cleaning: every row of the source is in exactly one of the counts.
+class CleaningResult:
+    """The counts of a cleaned table; every row of the source is in exactly one of them.
 
     Attributes:
         rows_in: records of the source.
-        rejected: those that broke a rule.
-        rejected_by_reason: by rule, in the rules' order; a row may be in several counts.
-        duplicates: rows that share the key of one that stays: exact if equal to it, else conflicting.
-        spans: by column.
-        sums: of the rows that stay.
+        rejected: rows that violate a rule.
+        rejected_by_reason: rows by rule, in the rules' order; a row may be counted for several.
+        duplicates: rows with the key of a row that is kept: exact if equal to it, otherwise conflicting.
+        ranges: by column, of the rows that are kept.
+        sums: of the rows that are kept.
     """
 
     rows_in: int
     rejected: int
     rejected_by_reason: dict[str, int]
     duplicates: dict[str, int]
-    spans: dict[str, Span]
+    ranges: dict[str, ColumnRange]
     sums: RowSums
 
     @property
     def rows_out(self) -> int:
         return self.sums.rows
 
-    def balances(self) -> bool:
+    def counts_add_up(self) -> bool:
         return self.rows_in == self.rows_out + self.rejected + sum(self.duplicates.values())
 
 
 def has_order(kind: pa.DataType) -> bool:
-    """Whether a column's least and greatest value are reported."""
+    """Whether the minimum and maximum of a column of this type are reported."""
     return not pa.types.is_nested(kind) and not pa.types.is_string(kind)
 
 
-def ranges(cleaned: Cleaned, contract: Contract) -> dict[str, dict[str, Any]]:
-    """Share of nulls, least and greatest value of each column."""
-    found = {}
+def column_report(cleaned: CleaningResult, contract: Contract) -> dict[str, dict[str, Any]]:
+    """Percentage of nulls, minimum and maximum of each column."""
+    report = {}
     for field in contract.fields:
-        span = cleaned.spans[field.name]
-        found[field.name] = {"null_percent": round(100 * span.nulls / max(cleaned.rows_out, 1), 6)}
+        found = cleaned.ranges[field.name]
+        report[field.name] = {"null_percent": round(100 * found.nulls / max(cleaned.rows_out, 1), 6)}
         if has_order(field.type):
-            found[field.name] |= {"min": plain(span.least), "max": plain(span.greatest)}
-    return found
+            report[field.name] |= {"min": json_value(found.minimum), "max": json_value(found.maximum)}
+    return report
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """A value as JSON has it; times as text."""
     if value is None or isinstance(value, int | float | str):
         return value
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def file_order(contract: Contract) -> list[str]:
-    """Columns by which the rows of a file are sorted: the key, or all that have an order."""
+def sort_columns(contract: Contract) -> list[str]:
+    """The columns by which the rows of a file are sorted: the key, or all columns that are not folders."""
     return list(contract.key) or [field.name for field in contract.fields if field.name not in contract.partition_by]
 
 
 def check_sample(contract: Contract, staging: StorePath, *, size: int, seed: int) -> tuple[int, list[str]]:
-    """The contract on a seeded sample of staged files: how many rows were read, and what they break."""
+    """Checks the contract on a random sample of staged files.
+
+    Args:
+        contract: of the table.
+        staging: the folder with the files.
+        size: number of rows to read.
+        seed: of the sample.
+
+    Returns:
+        The number of rows that were read, and their violations of the contract.
+    """
     files = data_files(staging)
     random.Random(seed).shuffle(files)  # noqa: S311  # a sample, not a secret
     tables, rows = [], 0
@@ -106,20 +119,29 @@ def check_sample(contract: Contract, staging: StorePath, *, size: int, seed: int
     return rows, violations(contract, pa.concat_tables(tables).cast(contract.schema).to_pandas())
 
 
-def quality(cleaned: Cleaned, contract: Contract, sampled: int, broken: list[str], limit: float) -> dict[str, Any]:
-    """The quality report of one table; `problems` is empty where it passed."""
-    problems = [f"contract: {item}" for item in broken]
-    if not cleaned.balances():
-        problems.append("rows in differ from rows out, rejected and duplicates together")
-    if cleaned.rows_in and cleaned.rejected / cleaned.rows_in > limit:
+def quality_report(
+    cleaned: CleaningResult, contract: Contract, sampled: int, sample_violations: list[str], max_reject_share: float
+) -> dict[str, Any]:
+    """The quality report of a table; `problems` is empty if it passed.
+
+    Args:
+        cleaned: the result of cleaning.
+        contract: of the table.
+        sampled: number of rows that were checked against the contract.
+        sample_violations: their violations.
+        max_reject_share: the largest share of rejected rows that is allowed.
+    """
+    problems = [f"contract: {item}" for item in sample_violations]
+    if not cleaned.counts_add_up():
+        problems.append("rows in are not the sum of rows out, rejected rows and duplicates")
+    if cleaned.rows_in and cleaned.rejected / cleaned.rows_in > max_reject_share:
         share = f"{cleaned.rejected:,} of {cleaned.rows_in:,} rows rejected ({cleaned.rejected / cleaned.rows_in:.1%})"
-        problems.append(f"{share}, more than max_reject_share={limit:g}")
+        problems.append(f"{share}, more than max_reject_share={max_reject_share:g}")
     if cleaned.rows_out == 0:
         problems.append("no row is left after cleaning")
-    columns = ranges(cleaned, contract)
     for field in contract.fields:
-        if not field.nullable and cleaned.spans[field.name].nulls:
-            problems.append(f"{field.name} holds nulls")
+        if not field.nullable and cleaned.ranges[field.name].nulls:
+            problems.append(f"{field.name} contains nulls")
     return {
         "table": contract.name,
         "passed": not problems,
@@ -129,6 +151,6 @@ def quality(cleaned: Cleaned, contract: Contract, sampled: int, broken: list[str
         "rejected": cleaned.rejected,
         "rejected_by_reason": cleaned.rejected_by_reason,
         "duplicates": cleaned.duplicates,
-        "columns": columns,
+        "columns": column_report(cleaned, contract),
         "sampled_rows": sampled,
     }

@@ -1,28 +1,28 @@
-"""How ratings are cleaned."""
+"""Cleaning rules of ratings."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from reco_platform.cleaning.rules import Cleaning, Marked, decimal_numbers, event
+from reco_platform.cleaning.rules import CleaningRules, RuleResults, event_rules, parse_decimals
 from reco_platform.contracts.tables import RATINGS
 
 
-def mark(text: pa.RecordBatch) -> Marked:
-    shared, stars = event(text, "rating_ts"), decimal_numbers(text["rating"])
-    broken = {
-        **shared.broken,
+def apply_rules(records: pa.RecordBatch) -> RuleResults:
+    shared, stars = event_rules(records, "rating_ts"), parse_decimals(records["rating"])
+    violations = {
+        **shared.violations,
         "null_rating": stars.blank,
-        "rating_not_a_number": stars.wrong,
-        "rating_out_of_range": stars.there & ~((stars.values >= 0.5) & (stars.values <= 5.0)),
+        "rating_not_a_number": stars.invalid,
+        "rating_out_of_range": stars.valid & ~((stars.values >= 0.5) & (stars.values <= 5.0)),
     }
-    return Marked({**shared.columns, "rating": pa.array(stars.values)}, broken)
+    return RuleResults({**shared.columns, "rating": pa.array(stars.values)}, violations)
 
 
-# Of the ratings of one user, movie and moment the highest stays.
-CLEANING = Cleaning(
+# Of the ratings with one user, movie and timestamp the highest is kept.
+CLEANING = CleaningRules(
     contract=RATINGS,
-    source=("userId", "movieId", "rating", "timestamp"),
-    mark=mark,
-    keep=(("rating", "descending"),),
+    source_columns=("userId", "movieId", "rating", "timestamp"),
+    apply=apply_rules,
+    keep_first=(("rating", "descending"),),
 )

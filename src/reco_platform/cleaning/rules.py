@@ -1,6 +1,7 @@
-"""What cleaning is: text becomes typed columns, named rules mark the rows that break them, equal keys leave one row.
+"""Cleaning rules: text becomes typed columns, named rules reject rows, and one row of each key is kept.
 
-The rules are written once, over Arrow batches: threads of one machine run them as they are, Spark in `mapInArrow`.
+The rules work on Arrow batches. `cleaning.native` applies them in threads of this machine, `cleaning.spark` in Spark's
+`mapInArrow`.
 """
 
 from __future__ import annotations
@@ -10,183 +11,177 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from reco_platform.cleaning import kernels
+from reco_platform.cleaning.csv_reader import LINE
 from reco_platform.contracts.tables import TIME, Contract
+from reco_platform.core.arrays import BoolArray, Float32Array, Int32Array, Int64Array, UInt8Array
 
-LINE = "_line"  # the text of a line that has too few or too many fields; its columns are null
-ROW = "_row"  # number of the record in its file, from 0
-LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a timestamp column can hold
-INT_BOUNDS = (-(2**31), 2**31 - 1)
-LONG_BOUNDS = (-(2**63), 2**63 - 1)
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that a timestamp column can represent
+INT32_RANGE = (-(2**31), 2**31 - 1)
+INT64_RANGE = (-(2**63), 2**63 - 1)
 DECIMAL = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 REASONS = pa.list_(pa.string())
 
-Mask = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
-class Numbers:
-    """A column of text as numbers.
+class ParsedNumbers:
+    """The numbers of a text column.
 
     Attributes:
         values: shape (rows,); 0 where there is no number.
-        blank: rows without any text.
-        wrong: rows whose text is no number, or one out of the type's bounds.
+        blank: rows that are empty or only spaces, shape (rows,).
+        invalid: rows whose text is not a number, or is out of the type's range, shape (rows,).
     """
 
-    values: npt.NDArray[np.int64] | npt.NDArray[np.float32]
-    blank: Mask
-    wrong: Mask
+    values: Int64Array | Float32Array
+    blank: BoolArray
+    invalid: BoolArray
 
     @property
-    def there(self) -> Mask:
-        return ~(self.blank | self.wrong)
+    def valid(self) -> BoolArray:
+        return ~(self.blank | self.invalid)
 
 
 @dataclass(frozen=True)
-class Marked:
-    """Typed columns by name, and the rows that each rule rejects, in the rules' order; a row may break several."""
+class RuleResults:
+    """What the rules of a table make of a batch of records.
+
+    Attributes:
+        columns: typed columns by name.
+        violations: for each rule, in order, the rows that violate it, shape (rows,); a row may violate several.
+    """
 
     columns: Mapping[str, pa.Array]
-    broken: Mapping[str, Mask]
+    violations: Mapping[str, BoolArray]
 
 
 @dataclass(frozen=True)
-class Cleaning:
+class CleaningRules:
     """How one table is cleaned.
 
     Attributes:
-        contract: what the result promises; of the rows that share its key one stays.
-        source: columns of the CSV file.
-        mark: the contract's columns and the broken rules of a batch of text.
-        keep: which of the rows with one key stays: the first in the order of (column, ascending or descending).
+        contract: the contract of the result; one row of each key is kept.
+        source_columns: columns of the CSV file.
+        apply: computes the contract's columns and the violations of a batch of records.
+        keep_first: which row of a key is kept: the first in this order, (column, ascending or descending).
     """
 
     contract: Contract
-    source: tuple[str, ...]
-    mark: Callable[[pa.RecordBatch], Marked]
-    keep: tuple[tuple[str, str], ...]
+    source_columns: tuple[str, ...]
+    apply: Callable[[pa.RecordBatch], RuleResults]
+    keep_first: tuple[tuple[str, str], ...]
 
     @property
-    def rules(self) -> tuple[str, ...]:
-        """The names of all rules, in the order in which they are reported."""
-        none = pa.record_batch([pa.array([], pa.string())] * len(self.source), names=list(self.source))
-        return ("malformed_line", *self.mark(none).broken)
+    def rule_names(self) -> tuple[str, ...]:
+        """The names of all rules, in the order of the reports."""
+        no_rows = pa.record_batch([pa.array([], pa.string())] * len(self.source_columns), names=self.source_columns)
+        return ("malformed_line", *self.apply(no_rows).violations)
 
     @property
-    def tie_columns(self) -> list[str]:
-        """Columns beyond the contract's that `keep` orders by."""
-        return [name for name, _ in self.keep if name not in self.contract.names]
+    def order_columns(self) -> list[str]:
+        """Columns of records that `keep_first` needs and the contract does not have."""
+        return [name for name, _ in self.keep_first if name not in self.contract.names]
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedBatch:
     """A batch of records after the rules.
 
     Attributes:
-        good: the contract's columns, then `tie_columns`.
-        rejected: the source's columns as valid UTF-8, `line`, and `reasons`.
-        rows: records in the batch.
-        reasons: rows rejected by each rule that was broken.
+        accepted: the contract's columns, then `order_columns`.
+        rejected: rows of `rejected_schema`.
+        rows: number of records in the batch.
+        reasons: number of rows that violate each rule, for rules with violations.
     """
 
-    good: pa.RecordBatch
+    accepted: pa.RecordBatch
     rejected: pa.RecordBatch
     rows: int
     reasons: Mapping[str, int]
 
 
-def check(records: pa.RecordBatch, cleaning: Cleaning) -> Checked:
-    """Types and checks a batch of records, as `csvfile.records` gives them."""
-    marked = cleaning.mark(records)
+def check_batch(records: pa.RecordBatch, rules: CleaningRules) -> CheckedBatch:
+    """Applies the rules to a batch of records, as `csv_reader.read_records` yields them."""
+    results = rules.apply(records)
     malformed = records[LINE].is_valid().to_numpy(zero_copy_only=False)
-    broken = {"malformed_line": malformed, **{rule: rows & ~malformed for rule, rows in marked.broken.items()}}
-    bad = np.logical_or.reduce(list(broken.values()))
-    contract = cleaning.contract
-    columns = {**marked.columns, **{name: records[name] for name in cleaning.tie_columns}}
-    good = pa.record_batch(columns).select([*contract.names, *cleaning.tie_columns])
-    return Checked(
-        good.filter(pa.array(~bad)) if bad.any() else good,
-        rejected_rows(records, cleaning, broken, np.flatnonzero(bad)),
+    violations = {"malformed_line": malformed, **{rule: rows & ~malformed for rule, rows in results.violations.items()}}
+    bad = np.logical_or.reduce(list(violations.values()))
+    columns = {**results.columns, **{name: records[name] for name in rules.order_columns}}
+    typed = pa.record_batch(columns).select([*rules.contract.names, *rules.order_columns])
+    return CheckedBatch(
+        typed.filter(pa.array(~bad)) if bad.any() else typed,
+        rejected_rows(records, rules, violations, np.flatnonzero(bad)),
         len(records),
-        {rule: int(rows.sum()) for rule, rows in broken.items() if rows.any()},
+        {rule: int(rows.sum()) for rule, rows in violations.items() if rows.any()},
     )
 
 
-def rejected_schema(cleaning: Cleaning) -> pa.Schema:
-    """Of the quarantine: the source's columns and the malformed line as text, and why."""
-    return pa.schema([*((name, pa.string()) for name in (*cleaning.source, "line")), ("reasons", REASONS)])
+def rejected_schema(rules: CleaningRules) -> pa.Schema:
+    """The schema of the quarantine: the source's columns and the malformed line as text, and the violated rules."""
+    return pa.schema([*((name, pa.string()) for name in (*rules.source_columns, "line")), ("reasons", REASONS)])
 
 
 def rejected_rows(
-    records: pa.RecordBatch, cleaning: Cleaning, broken: Mapping[str, Mask], rows: npt.NDArray[np.int64]
+    records: pa.RecordBatch, rules: CleaningRules, violations: Mapping[str, BoolArray], rows: Int64Array
 ) -> pa.RecordBatch:
-    """The rejected records as written, with every rule that each breaks."""
-    texts = [valid_text(records[name].take(pa.array(rows))) for name in (*cleaning.source, LINE)]
-    masks = {rule: mask[rows] for rule, mask in broken.items()}
+    """The rejected records as they are in the file, with the rules that each violates."""
+    texts = [replace_invalid_utf8(records[name].take(pa.array(rows))) for name in (*rules.source_columns, LINE)]
+    masks = {rule: mask[rows] for rule, mask in violations.items()}
     reasons = [[rule for rule, mask in masks.items() if mask[at]] for at in range(len(rows))]
-    return pa.record_batch([*texts, pa.array(reasons, REASONS)], schema=rejected_schema(cleaning))
+    return pa.record_batch([*texts, pa.array(reasons, REASONS)], schema=rejected_schema(rules))
 
 
-def valid_text(column: pa.Array) -> pa.Array:
-    """Text whose bytes that are not UTF-8 are replaced by U+FFFD."""
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        values = column.cast(pa.binary()).to_pylist()
-        return pa.array([value and value.decode("utf-8", "replace") for value in values], pa.string())
-    return column
+# --- numbers
 
 
-# --- what rules are made of
-
-
-def whole_numbers(column: pa.Array, bounds: tuple[int, int]) -> Numbers:
-    """Whole numbers; a sign and spaces around are allowed, underscores and decimal points are not."""
-    data, offsets = buffers(column)
+def parse_integers(column: pa.Array, bounds: tuple[int, int]) -> ParsedNumbers:
+    """Integers within bounds. A sign and surrounding spaces are allowed, underscores and decimal points are not."""
+    data, offsets = text_buffers(column)
     values, kinds = np.empty(len(column), np.int64), np.empty(len(column), np.uint8)
-    kernels.whole(data, offsets, *bounds, values, kinds)
-    return Numbers(values, kinds == kernels.BLANK, kinds == kernels.NOT_A_NUMBER)
+    kernels.parse_integers(data, offsets, *bounds, values, kinds)
+    return ParsedNumbers(values, kinds == kernels.BLANK, kinds == kernels.NOT_A_NUMBER)
 
 
-def decimal_numbers(column: pa.Array) -> Numbers:
-    """Numbers of 32 bits, the nearest to what is written; words such as NaN and hexadecimal ones are none."""
-    data, offsets = buffers(column)
+def parse_decimals(column: pa.Array) -> ParsedNumbers:
+    """The nearest float32 of each number; NaN, infinity and hexadecimal numbers are not accepted."""
+    data, offsets = text_buffers(column)
     values, kinds = np.empty(len(column), np.float32), np.empty(len(column), np.uint8)
-    kernels.decimals(data, offsets, values, kinds)
+    kernels.parse_decimals(data, offsets, values, kinds)
     for row in np.flatnonzero(kinds == kernels.UNDECIDED):
         text = data[offsets[row] : offsets[row + 1]].tobytes().strip(b" ")
-        found = DECIMAL.fullmatch(text)
-        kinds[row] = kernels.NUMBER if found else kernels.NOT_A_NUMBER
-        values[row] = nearest(text) if found else 0
-    return Numbers(values, kinds == kernels.BLANK, kinds == kernels.NOT_A_NUMBER)
+        is_number = DECIMAL.fullmatch(text)
+        kinds[row] = kernels.NUMBER if is_number else kernels.NOT_A_NUMBER
+        values[row] = nearest_float32(text) if is_number else 0
+    return ParsedNumbers(values, kinds == kernels.BLANK, kinds == kernels.NOT_A_NUMBER)
 
 
-def nearest(number: bytes) -> np.float32:
-    """Rounded once: by way of float64 it would be rounded twice."""
+def nearest_float32(number: bytes) -> np.float32:
+    """The float32 nearest to a number in text; converting to float64 first would round twice."""
     text = pa.scalar(number.decode().removeprefix("+"))
     return np.float32(text.cast(pa.float32()).as_py())
 
 
-def buffers(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """The bytes of a text column, and where each value begins; nulls are empty."""
+def text_buffers(column: pa.Array) -> tuple[UInt8Array, Int32Array]:
+    """The bytes of a text column, and the offsets of its values, shape (rows + 1,); nulls are empty."""
     _, offsets, data = column.buffers()
     bounds = np.frombuffer(offsets, np.int32, len(column) + 1, 4 * column.offset) if offsets else np.zeros(1, np.int32)
     return np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8), bounds
 
 
-def blank(column: pa.Array) -> Mask:
-    """Rows without any text but spaces."""
-    trimmed = pc.binary_length(pc.ascii_trim(column, " "))
-    return np.asarray(pc.equal(trimmed, 0).fill_null(True).to_numpy(zero_copy_only=False))
+# --- text
 
 
-def not_utf8(column: pa.Array) -> Mask:
-    """Rows whose bytes are no text."""
+def is_blank(column: pa.Array) -> BoolArray:
+    """Rows that are null, empty or only spaces, shape (rows,)."""
+    length = pc.binary_length(pc.ascii_trim(column, " "))
+    return np.asarray(pc.equal(length, 0).fill_null(True).to_numpy(zero_copy_only=False))
+
+
+def is_invalid_utf8(column: pa.Array) -> BoolArray:
+    """Rows whose bytes are not UTF-8, shape (rows,)."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
@@ -202,33 +197,51 @@ def decodes(value: bytes) -> bool:
     return True
 
 
-def identifier(name: str, numbers: Numbers) -> dict[str, Mask]:
-    """Rules of an identifier."""
+def replace_invalid_utf8(column: pa.Array) -> pa.Array:
+    """Text in which bytes that are not UTF-8 are replaced by U+FFFD."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        values = column.cast(pa.binary()).to_pylist()
+        return pa.array([value and value.decode("utf-8", "replace") for value in values], pa.string())
+    return column
+
+
+# --- rules that several tables have
+
+
+def identifier_rules(name: str, numbers: ParsedNumbers) -> dict[str, BoolArray]:
+    """The violations of the rules of an identifier."""
     return {
         f"null_{name}": numbers.blank,
-        f"{name}_not_a_number": numbers.wrong,
+        f"{name}_not_a_number": numbers.invalid,
         f"negative_{name}": numbers.values < 0,
     }
 
 
-def event(text: pa.RecordBatch, moment: str) -> Marked:
-    """What ratings and tags share: user, movie, and the moment, in the column of that name, with its year and month."""
-    users, movies = (whole_numbers(text[name], INT_BOUNDS) for name in ("userId", "movieId"))
-    seconds = whole_numbers(text["timestamp"], LONG_BOUNDS)
-    outside = (seconds.values < 0) | (seconds.values > LAST_SECOND)
-    at = pa.array(np.where(outside, 0, seconds.values)).cast(pa.timestamp("s"))
+def event_rules(records: pa.RecordBatch, time_column: str) -> RuleResults:
+    """The columns and rules that ratings and tags share: user, movie, and time with its year and month.
+
+    Args:
+        records: with the columns userId, movieId and timestamp.
+        time_column: the name of the time column in the result.
+    """
+    users, movies = (parse_integers(records[name], INT32_RANGE) for name in ("userId", "movieId"))
+    seconds = parse_integers(records["timestamp"], INT64_RANGE)
+    out_of_range = (seconds.values < 0) | (seconds.values > LAST_SECOND)
+    time = pa.array(np.where(out_of_range, 0, seconds.values)).cast(pa.timestamp("s"))
     columns = {
         "user_id": pa.array(users.values.astype(np.int32)),
         "movie_id": pa.array(movies.values.astype(np.int32)),
-        moment: at.cast(pa.timestamp("us")).cast(TIME),
-        "year": pc.year(at).cast(pa.int32()),
-        "month": pc.month(at).cast(pa.int32()),
+        time_column: time.cast(pa.timestamp("us")).cast(TIME),
+        "year": pc.year(time).cast(pa.int32()),
+        "month": pc.month(time).cast(pa.int32()),
     }
-    broken = {
-        **identifier("user", users),
-        **identifier("movie", movies),
+    violations = {
+        **identifier_rules("user", users),
+        **identifier_rules("movie", movies),
         "null_timestamp": seconds.blank,
-        "timestamp_not_a_number": seconds.wrong,
-        "timestamp_out_of_range": outside,
+        "timestamp_not_a_number": seconds.invalid,
+        "timestamp_out_of_range": out_of_range,
     }
-    return Marked(columns, broken)
+    return RuleResults(columns, violations)

@@ -1,17 +1,22 @@
-"""How tags are cleaned. Equal tags are kept: a tag has no key."""
+"""Cleaning rules of tags. Equal tags are kept, because tags have no key."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from reco_platform.cleaning.rules import Cleaning, Marked, blank, event, not_utf8
+from reco_platform.cleaning.rules import CleaningRules, RuleResults, event_rules, is_blank, is_invalid_utf8
 from reco_platform.contracts.tables import TAGS
 
 
-def mark(text: pa.RecordBatch) -> Marked:
-    shared, tag = event(text, "tag_ts"), text["tag"]
-    broken = {**shared.broken, "null_tag": blank(tag), "invalid_utf8": not_utf8(tag)}
-    return Marked({**shared.columns, "tag": tag}, broken)
+def apply_rules(records: pa.RecordBatch) -> RuleResults:
+    shared, tag = event_rules(records, "tag_ts"), records["tag"]
+    violations = {**shared.violations, "null_tag": is_blank(tag), "invalid_utf8": is_invalid_utf8(tag)}
+    return RuleResults({**shared.columns, "tag": tag}, violations)
 
 
-CLEANING = Cleaning(contract=TAGS, source=("userId", "movieId", "tag", "timestamp"), mark=mark, keep=())
+CLEANING = CleaningRules(
+    contract=TAGS,
+    source_columns=("userId", "movieId", "tag", "timestamp"),
+    apply=apply_rules,
+    keep_first=(),
+)

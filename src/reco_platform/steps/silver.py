@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.cleaning import csv_reader, native, quality
-from reco_platform.cleaning.quality import Cleaned
-from reco_platform.cleaning.rules import Cleaning, rejected_schema
+from reco_platform.cleaning.quality import CleaningResult
+from reco_platform.cleaning.rules import CleaningRules, rejected_schema
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.core import environment
 from reco_platform.core.errors import DataError
@@ -29,13 +29,13 @@ from reco_platform.store.atomic_write import write_text
 from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, remove_tree
 
 
-def silver_table(task: Task, cleaning: Cleaning) -> Receipt:
+def silver_table(task: Task, rules: CleaningRules) -> Receipt:
     """Makes a silver table, its quarantine and its quality report.
 
     Raises:
         DataError: if the file is not what it should be, or a check fails; the report is written first.
     """
-    table = cleaning.contract.name
+    table = rules.contract.name
     report_path = task.root / task.lakehouse.quality_report(table)
     if task.inputs["bronze"].kind == "absent":
         task.log(f"there is no {table}.csv: skipped")
@@ -45,25 +45,25 @@ def silver_table(task: Task, cleaning: Cleaning) -> Receipt:
     by_spark = in_spark_submit()  # decided before: free memory may differ by now
     new_folder = publish.create_shared_staging_folder if by_spark else publish.create_staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
-    extra = csv_reader.extra_columns(source, cleaning.source)
+    extra = csv_reader.extra_columns(source, rules.source_columns)
     if extra:
         task.log(f"columns of {source.name} that are ignored: {', '.join(map(repr, extra))}")
-    cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, cleaning, staging, rejected)
-    sampled, broken = quality.check_sample(
-        cleaning.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
+    cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, rules, staging, rejected)
+    sampled, violations = quality.check_sample(
+        rules.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
     )
-    found = quality.quality(cleaned, cleaning.contract, sampled, broken, task.params["max_reject_share"])
+    found = quality.quality_report(cleaned, rules.contract, sampled, violations, task.params["max_reject_share"])
     found["ignored_columns"] = extra
     written = write_report(report_path, found)
     if not found["passed"]:
         remove_tree(staging)
         remove_tree(rejected)
         raise DataError(f"{source}: {'; '.join(found['problems'])}", f"the whole report is in {report_path}")
-    quarantined = publish_quarantine(task, cleaning, rejected)
+    quarantined = publish_quarantine(task, rules, rejected)
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
-    content = fingerprint(cleaning.contract.schema_hash, cleaned.sums)
+    content = fingerprint(rules.contract.schema_hash, cleaned.sums)
     facts |= {quarantine.FINGERPRINT_FACT: quarantined, **written}
-    return task.publish(staging, cleaning.contract, fingerprint=content, rows=cleaned.rows_out, facts=facts)
+    return task.publish(staging, rules.contract, fingerprint=content, rows=cleaned.rows_out, facts=facts)
 
 
 def write_report(path: StorePath, found: dict[str, Any]) -> dict[str, str]:
@@ -81,27 +81,31 @@ def needs_spark(task: Task) -> bool:
     return bool(needed > psutil.virtual_memory().available)
 
 
-def clean_natively(task: Task, source: Path, cleaning: Cleaning, staging: StorePath, rejected: StorePath) -> Cleaned:
-    records = csv_reader.records(source, cleaning.source)
-    return native.clean(records, cleaning, cast("Path", staging), cast("Path", rejected), task.threads)
+def clean_natively(
+    task: Task, source: Path, rules: CleaningRules, staging: StorePath, rejected: StorePath
+) -> CleaningResult:
+    records = csv_reader.read_records(source, rules.source_columns)
+    return native.clean(records, rules, cast("Path", staging), cast("Path", rejected), task.threads)
 
 
-def clean_by_spark(task: Task, source: Path, cleaning: Cleaning, staging: StorePath, rejected: StorePath) -> Cleaned:
+def clean_by_spark(
+    task: Task, source: Path, rules: CleaningRules, staging: StorePath, rejected: StorePath
+) -> CleaningResult:
     from reco_platform.cleaning import spark  # noqa: PLC0415
 
-    parsed = staging.with_name(f"staging-{cleaning.contract.name}.csv.parquet")  # Spark passes over names with a _
+    parsed = staging.with_name(f"staging-{rules.contract.name}.csv.parquet")  # Spark passes over names with a _
     try:
-        csv_reader.to_parquet(source, cleaning.source, parsed)
+        csv_reader.convert_to_parquet(source, rules.source_columns, parsed)
         return spark.clean(
-            spark_session(task.step.name, RESULT_SETTINGS, task.log_level), parsed, cleaning, staging, rejected
+            spark_session(task.step.name, RESULT_SETTINGS, task.log_level), parsed, rules, staging, rejected
         )
     finally:
         parsed.unlink(missing_ok=True)
 
 
-def publish_quarantine(task: Task, cleaning: Cleaning, staged: StorePath) -> str:
+def publish_quarantine(task: Task, rules: CleaningRules, staged: StorePath) -> str:
     """Publishes the rejected rows, also where there are none; gives their fingerprint."""
-    schema = rejected_schema(cleaning)
+    schema = rejected_schema(rules)
     files = tables.data_files(staged)
     if not files:
         files = [staged / "part-00000.parquet"]
@@ -109,6 +113,6 @@ def publish_quarantine(task: Task, cleaning: Cleaning, staged: StorePath) -> str
             pq.write_table(schema.empty_table(), file)
     rows = pa.concat_tables([pq.read_table(arrow_source(path)) for path in files]).cast(schema)
     content = fingerprint(schema_hash(arrow_fields(schema)), arrow_sums(rows, schema.names))
-    path = layout.quarantine(cleaning.contract.name)
+    path = layout.quarantine(rules.contract.name)
     task.publish_rows(staged, path, schema, (), fingerprint=content, rows=len(rows))
     return content

@@ -40,7 +40,7 @@ def assert_agrees(outcome: Outcome, expected: oracle.Found, table: str) -> None:
     assert counts.rejected == len(expected.rejected)
     assert counts.rejected_by_reason == expected.reasons
     assert counts.duplicates == {kind: expected.duplicates[kind] for kind in ("exact", "conflicting")}
-    assert counts.balances()
+    assert counts.counts_add_up()
     written = outcome.table()
     assert Counter(rows_of(written)) == Counter(expected.good)
     assert arrow_sums(written, CLEANINGS[table].contract.names) == counts.sums
@@ -106,7 +106,7 @@ def test_each_rule_rejects_what_it_should_and_nothing_else(clean: Clean, tmp_pat
     source = write_lines(tmp_path / f"{table}.csv", header, [line for line, _ in hazards])
     expected = oracle.TABLES[table](source)
     assert Counter(expected.rejected) == Counter(reasons for _, reasons in hazards if reasons)
-    rules = set(CLEANINGS[table].rules) - {"invalid_utf8"}
+    rules = set(CLEANINGS[table].rule_names) - {"invalid_utf8"}
     assert set(expected.reasons) == rules, "every rule has a line"
     outcome = clean(source, table)
     assert_agrees(outcome, expected, table)
@@ -119,7 +119,7 @@ def test_the_quarantine_holds_each_rejected_row_as_written(clean: Clean, tmp_pat
     source = write_lines(tmp_path / f"{table}.csv", header, [hazards[0][0], *(line for line, _ in bad)])
     found: Counter[tuple[str, tuple[str, ...]]] = Counter()
     for row in clean(source, table).rejected():
-        values = [row[name] for name in CLEANINGS[table].source]
+        values = [row[name] for name in CLEANINGS[table].source_columns]
         line = row["line"] if row["line"] is not None else csv_line(values)
         assert (row["line"] is None) == (None not in values)
         found[line, tuple(sorted(row["reasons"]))] += 1
@@ -156,7 +156,7 @@ def test_a_file_without_one_good_row_is_counted_in_full(clean: Clean, tmp_path: 
     counts = outcome.cleaned
     assert (counts.rows_out, counts.rejected) == (0, counts.rows_in)
     assert counts.rejected_by_reason == oracle.TABLES[table](source).reasons
-    report = quality.quality(counts, CLEANINGS[table].contract, 0, [], 1.0)
+    report = quality.quality_report(counts, CLEANINGS[table].contract, 0, [], 1.0)
     assert report["problems"] == ["no row is left after cleaning"]
 
 
@@ -178,7 +178,7 @@ def test_the_order_of_lines_changes_neither_rows_nor_sums(clean: Clean, tmp_path
 
 def test_ranges_and_nulls_are_those_of_the_rows_kept(clean: Clean, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "ratings.csv", RATINGS_HEADER, ["3,7,0.5,0", "4,5,5.0,1583020800", "-9,1,9,9"])
-    found = quality.ranges(clean(source, "ratings").cleaned, RATINGS)
+    found = quality.column_report(clean(source, "ratings").cleaned, RATINGS)
     assert found["user_id"] == {"null_percent": 0.0, "min": 3, "max": 4}
     assert found["rating"] == {"null_percent": 0.0, "min": 0.5, "max": 5.0}
     assert found["rating_ts"] == {"null_percent": 0.0, "min": "1970-01-01T00:00:00Z", "max": "2020-03-01T00:00:00Z"}
@@ -188,7 +188,7 @@ def test_ranges_and_nulls_are_those_of_the_rows_kept(clean: Clean, tmp_path: Pat
 def test_the_share_of_missing_years_is_reported(clean: Clean, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "movies.csv", MOVIES_HEADER, ["1,A (1990),War", "2,B,War", "3,C,War", "4,D,War"])
     cleaned = clean(source, "movies").cleaned
-    assert quality.ranges(cleaned, MOVIES)["release_year"] == {"null_percent": 75.0, "min": 1990, "max": 1990}
+    assert quality.column_report(cleaned, MOVIES)["release_year"] == {"null_percent": 75.0, "min": 1990, "max": 1990}
 
 
 # --- the step: file in, table, quarantine and report out

@@ -22,7 +22,7 @@ def read(folder: Path, content: bytes) -> tuple[list[dict[str, Any]], list[str],
     source, target = folder / "tags.csv", folder / "tags.parquet"
     source.write_bytes(content)
     extra = csv_reader.extra_columns(source, COLUMNS)
-    csv_reader.to_parquet(source, COLUMNS, target)
+    csv_reader.convert_to_parquet(source, COLUMNS, target)
     rows = pq.read_table(target).to_pylist()
     good = [{name: row[name] for name in COLUMNS} for row in rows if row[csv_reader.LINE] is None]
     malformed = [row[csv_reader.LINE] for row in rows if row[csv_reader.LINE] is not None]
@@ -92,7 +92,7 @@ def test_bytes_that_are_not_utf_8_are_passed_on_wherever_they_are(tmp_path: Path
     source, target = tmp_path / "tags.csv", tmp_path / "tags.parquet"
     for rows_before in (0, 2_000):
         source.write_bytes(HEADER + b"1,2,a,3\n" * rows_before + b"1,2,caf\xe9,3\n")
-        csv_reader.to_parquet(source, COLUMNS, target)
+        csv_reader.convert_to_parquet(source, COLUMNS, target)
         written = pq.read_table(target).column("tag").cast("binary").to_pylist()
         assert (len(written), written[-1]) == (rows_before + 1, b"caf\xe9")
 
@@ -170,14 +170,14 @@ def test_records_across_blocks_are_all_there_in_order(tmp_path: Path, monkeypatc
             b"userId,movieId,tag\n1,2,a\n",
             "line 1: column 'timestamp' is missing; the file has 'userId', 'movieId', 'tag'",
         ),
-        (b"user_id,movieId,tag,timestamp\n1,2,a,3\n", "column 'userId' is missing ('user_id' may be it"),
-        (b"userid,movieId,tag,timestamp\n1,2,a,3\n", "column 'userId' is missing ('userid' may be it"),
+        (b"user_id,movieId,tag,timestamp\n1,2,a,3\n", "column 'userId' is missing (perhaps it is named 'user_id'"),
+        (b"userid,movieId,tag,timestamp\n1,2,a,3\n", "column 'userId' is missing (perhaps it is named 'userid'"),
         (b"userId;movieId;tag;timestamp\n1;2;a;3\n", "column 'userId' is missing"),
-        (b"userId,userId,movieId,tag,timestamp\n1,9,2,a,3\n", "line 1: column 'userId' is there twice"),
+        (b"userId,userId,movieId,tag,timestamp\n1,9,2,a,3\n", "line 1: column 'userId' occurs twice"),
         ((HEADER + b"1,2,a,3\n").decode().encode("utf-16"), "cannot be read as CSV"),
         (gzip.compress(HEADER + b"1,2,a,3\n", mtime=0), "cannot be read as CSV"),
         (HEADER.replace(b"tag", b"t\xe9g"), "cannot be read as CSV"),
-        (b"\n" + HEADER + b"1,2,a,3\n", "is empty, or its first line is"),
+        (b"\n" + HEADER + b"1,2,a,3\n", "the first line is empty"),
         (b'userId,movieId,tag,timestamp,"no\nte"\n1,2,a,3,x\n', "cannot be read as CSV: unexpected end of data"),
         (HEADER + b"1,2,a,3\r" * 3 + b'1,2,"a,3', "line 5: a quote is opened"),
     ],
@@ -190,11 +190,11 @@ def test_a_file_that_is_not_the_table_is_refused_with_the_reason(tmp_path: Path,
 def test_a_missing_file_is_named_with_the_columns_that_it_needs(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
     with pytest.raises(DataError, match="does not exist") as caught:
-        csv_reader.to_parquet(path, COLUMNS, tmp_path / "none.parquet")
+        csv_reader.convert_to_parquet(path, COLUMNS, tmp_path / "none.parquet")
     assert caught.value.hint is not None
     assert "userId, movieId, tag, timestamp" in caught.value.hint
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read as CSV"):
-        csv_reader.header(tmp_path, COLUMNS)
+        csv_reader.read_header(tmp_path, COLUMNS)

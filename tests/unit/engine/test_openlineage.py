@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from reco_platform.cleaning import movies, ratings, tags
-from reco_platform.cleaning.rules import LINE, ROW, Cleaning
+from reco_platform.cleaning.csv_reader import LINE, ROW
+from reco_platform.cleaning.rules import CleaningRules
 from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.engine import journal, openlineage
 from reco_platform.engine.attempt import Attempt
@@ -63,7 +64,7 @@ def test_an_attempt_tells_what_it_read_and_made_at_which_version(run: Path) -> N
     assert complete["run"]["facets"]["executionParameters"]["parameters"] == [{"key": "sample_size", "value": "9"}]
     (read,), (written,) = complete["inputs"], complete["outputs"]
     assert read["name"] == str(root / "bronze/movielens/x/ratings")
-    assert [field["name"] for field in read["facets"]["schema"]["fields"]] == list(ratings.CLEANING.source)
+    assert [field["name"] for field in read["facets"]["schema"]["fields"]] == list(ratings.CLEANING.source_columns)
     assert (written["namespace"], written["name"]) == ("file", str(root / "silver/ratings"))
     assert written["facets"]["version"]["datasetVersion"] == "0"
     assert written["outputFacets"]["outputStatistics"]["rowCount"] == made.rows == 6
@@ -129,26 +130,26 @@ def test_columns_are_those_of_the_contracts_and_of_the_csv_files() -> None:
         assert not columns.same.keys() & columns.made.keys()
         unsaid = set(CONTRACTS[name].names) - columns.same.keys() - columns.made.keys()
         assert unsaid <= {"model_version", "generated_ts"}, name
-        known = CLEANINGS[name].source if name in CLEANINGS else CONTRACTS[behind[name]].names
+        known = CLEANINGS[name].source_columns if name in CLEANINGS else CONTRACTS[behind[name]].names
         assert {source for _, source, _ in columns.inputs()} <= set(known)
         if name in CLEANINGS:
             assert sorted(openlineage.csv_columns(name)) == sorted(known)
 
 
-def marked(cleaning: Cleaning, texts: dict[str, str]) -> dict[str, Any]:
-    columns = {name: pa.array([texts[name]]) for name in cleaning.source}
+def marked(cleaning: CleaningRules, texts: dict[str, str]) -> dict[str, Any]:
+    columns = {name: pa.array([texts[name]]) for name in cleaning.source_columns}
     extra = {LINE: pa.nulls(1, pa.string()), ROW: pa.array([0])}
-    found = cleaning.mark(pa.record_batch({**columns, **extra})).columns
+    found = cleaning.apply(pa.record_batch({**columns, **extra})).columns
     return {name: column.to_pylist() for name, column in found.items()}
 
 
 @pytest.mark.parametrize("table", CLEANINGS)
 def test_a_cleaned_column_changes_with_just_those_of_the_csv_file_that_are_said(table: str) -> None:
     cleaning, said = CLEANINGS[table], set(openlineage.COLUMNS[table].inputs())
-    before = {name: TEXTS[name][0] for name in cleaning.source}
+    before = {name: TEXTS[name][0] for name in cleaning.source_columns}
     found = {
         (column, source)
-        for source in cleaning.source
+        for source in cleaning.source_columns
         for column, value in marked(cleaning, {**before, source: TEXTS[source][1]}).items()
         if value != marked(cleaning, before)[column] and column in cleaning.contract.names
     }
