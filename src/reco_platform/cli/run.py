@@ -21,7 +21,7 @@ FORCE = "force_overwrite=true"
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds what every verb of this module takes; options that it does not know go to Snakemake."""
     options = (
-        click.option("--cores", default="all", metavar="N", help="Cores for Snakemake. Default: all."),
+        click.option("--cores", metavar="N", help="Cores for Snakemake. Default: all, or what --profile says."),
         click.option("--force-overwrite", is_flag=True,
                      help="Replace what stands at a table's path and was not made by this pipeline."),
         click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE_OPTIONS]...",
@@ -81,22 +81,24 @@ def working_in(folder: Path) -> chdir[Path] | nullcontext[None]:
 
 
 def command(
-    invocation: Invocation, target: str, *, cores: str, force_overwrite: bool, others: Sequence[str]
+    invocation: Invocation, target: str, *, cores: str | None, force_overwrite: bool, others: Sequence[str]
 ) -> list[str]:
     """The command line of Snakemake.
 
     Args:
         invocation: the configuration, and the folder to work in.
         target: of the workflow.
-        cores: a number or `all`.
+        cores: a number or `all`; None for all, or what a profile says.
         force_overwrite: whether tables that others made may be replaced.
         others: options of Snakemake's own.
     """
+    has_profile = any(word.partition("=")[0] == "--profile" for word in others)
+    cores = cores or (None if has_profile else "all")
     pairs = [*invocation.pairs, *([FORCE] if force_overwrite else [])]
     return [
         *snakemake(),
         *([] if invocation.is_at_root else project.location(invocation.folder)),
-        "--cores", cores, target, *others,
+        *(["--cores", cores] if cores else []), target, *others,
         *(["--configfile", *invocation.files] if invocation.files else []),
         *(["--config", *pairs] if pairs else []),
     ]  # fmt: skip

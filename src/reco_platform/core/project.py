@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def as_typed_path(path: object) -> str:
 def restore_command(name: str) -> str:
     """The command that restores one of the project's files."""
     return f"git checkout {name}" if IS_CHECKOUT else "pip install --force-reinstall --no-deps reco-platform"
+
+
+def setup_command() -> str:
+    """The command that installs the packages that a run needs."""
+    return "make setup" if IS_CHECKOUT else "pip install reco-platform"
+
+
+def module_command(module: str) -> str:
+    """The command that runs a module of this package with this Python."""
+    return f"{shlex.quote(shown(sys.executable))} -m {module}"
 
 
 def python_path() -> str:

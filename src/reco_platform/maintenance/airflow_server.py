@@ -105,6 +105,9 @@ def prepare(home: Path, port: int) -> None:
     Raises:
         EnvironmentProblemError: if Airflow is not installed, or its database cannot be made.
     """
+    if not project.IS_CHECKOUT:
+        message = "Airflow runs from a source checkout, and reco_platform is installed without one"
+        raise EnvironmentProblemError(message, "make airflow, in a checkout")
     if not AIRFLOW.is_file():
         raise EnvironmentProblemError(f"Airflow is not installed in {AIRFLOW.parents[1]}", "make airflow")
     home.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from reco_platform.spark.java import find_java, spark_home
 from reco_platform.store.paths import sha256_file
 
 JARS = Path(".cache/jars")
+MODULE = "reco_platform.spark.jars"
 CHECKSUMS = project.file("envs/jars.sha256")
 IVY_SETTINGS = project.file("envs/ivysettings.xml")
 
@@ -65,7 +66,8 @@ def download_jars(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path
             found = sha256_file(downloaded)
             if found != digest:
                 raise DataError(
-                    f"{jar.name} has sha256 {found}, but {project.shown(checksums)} lists {digest}", "make setup"
+                    f"{jar.name} has sha256 {found}, but {project.shown(checksums)} lists {digest}",
+                    project.module_command(MODULE),
                 )
             downloaded.replace(target)
     return sorted(folder / jar.name for jar in jars)
@@ -90,7 +92,7 @@ def download_jar(jar: Jar, scratch: Path) -> Path:
         output = "\n    ".join((run.stdout + run.stderr).strip().splitlines()[-8:])
         raise DataError(
             f"{':'.join(jar)} cannot be downloaded from Maven Central; Ivy reports\n    {output}",
-            f"run make setup with network access, or put the file at {scratch.parent / jar.name}",
+            f"run {project.module_command(MODULE)} with network access, or put the file at {scratch.parent / jar.name}",
         )
     return path
 
@@ -106,7 +108,7 @@ def verified_jars(folder: Path = JARS, checksums: Path = CHECKSUMS) -> list[Path
         path = folder / jar.name
         if not path.is_file() or sha256_file(path) != digest:
             problem = f"does not have the sha256 in {project.shown(checksums)}" if path.is_file() else "is missing"
-            raise EnvironmentProblemError(f"{path} {problem}", ".venv/bin/python -m reco_platform.spark.jars")
+            raise EnvironmentProblemError(f"{path} {problem}", project.module_command(MODULE))
     return sorted(folder / jar.name for jar in jars)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from reco_platform.core import project
 from reco_platform.core.errors import EnvironmentProblemError
 
 SUPPORTED_VERSIONS = (17, 21)
@@ -67,5 +68,5 @@ def spark_home() -> Path:
     """
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise EnvironmentProblemError("pyspark is not installed in this Python", "make setup")
+        raise EnvironmentProblemError("pyspark is not installed in this Python", project.setup_command())
     return Path(spec.origin).parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,14 @@ def test_in_the_root_of_a_checkout_the_command_is_that_of_snakemake(root: Path) 
     assert project.run_command("gold") == "snakemake --cores 2 gold"
 
 
+def test_a_profile_decides_on_cores_unless_the_command_does() -> None:
+    found = Invocation.parse([], [], None)
+    profile = ["--profile", "profiles/cluster"]
+    for cores, expected in ((None, ["gold", *profile]), ("3", ["--cores", "3", "gold", *profile])):
+        assert run.command(found, "gold", cores=cores, force_overwrite=False, others=profile)[1:] == expected
+    assert run.command(found, "gold", cores=None, force_overwrite=False, others=[])[1:] == ["--cores", "all", "gold"]
+
+
 def test_elsewhere_snakemake_gets_the_workflow_and_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(project.WORKING_FOLDER, "of another command")
@@ -146,3 +155,17 @@ def test_errors_are_messages_with_the_exit_code(capsys: pytest.CaptureFixture[st
     assert "Did you mean '--layer'?\n  -> reco validate --help" in capsys.readouterr().err
     assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("reco, version ")
+
+
+def test_the_command_that_set_up_writes_runs_in_a_folder_with_a_space(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    programs = tmp_path / "a project" / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    write_command = runpy.run_path(str(root / "tools" / "bootstrap.py"))["write_command"]
+    monkeypatch.chdir(programs.parents[1])
+    write_command()
+    env = {**os.environ, "PYTHONPATH": str(root / "src")}
+    ran = subprocess.run([programs / "reco", "--version"], env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("reco, version ")
