@@ -5,7 +5,7 @@ import sys
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from reco_platform.core import project
 from reco_platform.engine import cleanup
-from reco_platform.pipeline import invocation, workflow as pipeline
+from reco_platform.pipeline import end_summary, invocation, workflow as pipeline
 
 FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
@@ -62,8 +62,8 @@ onstart:
 
 
 onsuccess:
-    print(invocation.success(FLOW, sys.argv))
+    print(end_summary.success(FLOW, sys.argv))
 
 
 onerror:
-    print(invocation.failure(FLOW, sys.argv), file=sys.stderr)
+    print(end_summary.failure(FLOW, sys.argv), file=sys.stderr)

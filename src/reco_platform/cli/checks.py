@@ -52,9 +52,10 @@ def validate(invocation: Invocation, layer: str | None, deep: bool, as_json: boo
 @json_option
 def status(invocation: Invocation, as_json: bool) -> None:
     from reco_platform.pipeline import plan  # noqa: PLC0415
+    from reco_platform.store.locks import lock_holder  # noqa: PLC0415
 
     workflow = invocation.prepare()
-    pid = plan.at_work(workflow)
+    pid = lock_holder(workflow.lakehouse.records)
     if pid:
         print(f"[INFO] process {pid} is at work in {workflow.lakehouse.root}: this will age", file=sys.stderr)
     found = plan.status(workflow)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
 def clean(invocation: Invocation, layer: str | None, yes: bool) -> None:
     from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
-    from reco_platform.pipeline.invocation import locked  # noqa: PLC0415
+    from reco_platform.engine.run_lock import lock_lakehouse  # noqa: PLC0415
     from reco_platform.pipeline.steps_table import LAYERS  # noqa: PLC0415
 
     lakehouse = invocation.prepare().lakehouse
@@ -30,7 +30,7 @@ def clean(invocation: Invocation, layer: str | None, yes: bool) -> None:
         print(f"[INFO] there is no lakehouse at {lakehouse.root}: nothing to remove")
         return
     cleaning.refuse_foreign(lakehouse)
-    with locked(lakehouse):
+    with lock_lakehouse(lakehouse):
         layers = (layer,) if layer else (*LAYERS, "runs")
         found = cleaning.of_layers(lakehouse, layers)
         print("\n".join([f"To be removed from {lakehouse.root}:", *cleaning.listed(found)]), flush=True)
@@ -64,7 +64,7 @@ def prune(invocation: Invocation, yes: bool) -> None:
     """What the kept model versions were made from stays."""
     from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
     from reco_platform.maintenance import prune as pruning  # noqa: PLC0415
-    from reco_platform.pipeline.invocation import locked  # noqa: PLC0415
+    from reco_platform.engine.run_lock import lock_lakehouse  # noqa: PLC0415
 
     workflow = invocation.prepare()
     keep, lakehouse = workflow.config.retain_versions, workflow.lakehouse
@@ -80,7 +80,7 @@ def prune(invocation: Invocation, yes: bool) -> None:
         show(pruning.plan(lakehouse, keep))
         print("[INFO] nothing was removed; --yes removes it")
         return
-    with locked(lakehouse):
+    with lock_lakehouse(lakehouse):
         plan = pruning.plan(lakehouse, keep)
         show(plan)
         cleaning.remove(lakehouse, plan.removals)

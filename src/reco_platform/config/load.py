@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from reco_platform.config.messages import describe
 from reco_platform.config.model import AXES, ENVIRONMENT, Config
 from reco_platform.config.secrets import redact_value
-from reco_platform.config.spark_conf import setting_problem
+from reco_platform.config.spark_conf import SETTING_NAME
+from reco_platform.contracts.spark_settings import ORDER_SETTINGS, RESULT_SETTINGS
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.redaction import redact_uri
@@ -95,7 +97,7 @@ def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
     return values
 
 
-def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
+def validated(sources: Sources) -> Config:
     """The model from values and the name of each one's source; every problem is reported at once.
 
     Raises:
@@ -122,10 +124,17 @@ def validated(sources: Mapping[str, tuple[Any, str]]) -> Config:
         config = Config.model_validate(values)
         problems = conflicts(config)
     except ValidationError as error:
-        problems = [describe(problem, sources) for problem in error.errors()]
+        problems = [describe_problem(problem, sources) for problem in error.errors()]
     if problems:
         raise ConfigError("\n".join(problems), "docs/configuration.md lists every key with what it allows")
     return config
+
+
+def describe_problem(problem: ErrorDetails, sources: Sources) -> str:
+    """One problem that pydantic found, in words."""
+    key = str(problem["loc"][0])
+    value, source = sources[key]
+    return describe(problem["type"], key, redact_value(key, value), source)
 
 
 def conflicts(config: Config) -> list[str]:
@@ -166,6 +175,29 @@ def remote_lakehouse_problems(config: Config) -> list[str]:
     if config.storage_format != "delta":
         return [f"a lakehouse on HDFS needs storage_format=delta, and it is {config.storage_format}"]
     return []
+
+
+SETTINGS_WITH_A_KEY = {
+    "spark.master": "spark_master",
+    "spark.driver.memory": "driver_memory",
+    "spark.executor.memory": "executor_memory",
+    "spark.executor.cores": "executor_cores",
+    "spark.executor.instances": "executor_instances",
+}
+"""Settings that have a key of their own."""
+
+
+def setting_problem(setting: str) -> str | None:
+    """Why a setting may not be in spark_conf; None if it may."""
+    if not re.fullmatch(SETTING_NAME, setting):
+        return f"spark_conf: {setting!r} is no setting of Spark: their names begin with spark."
+    if setting in SETTINGS_WITH_A_KEY:
+        return f"spark_conf: {setting} has a key of its own, {SETTINGS_WITH_A_KEY[setting]}"
+    if setting in {*RESULT_SETTINGS, *ORDER_SETTINGS}:
+        return f"spark_conf: {setting} is fixed, since results depend on it"
+    if setting == "spark.submit.deployMode":
+        return f"spark_conf: {setting} is fixed: the driver runs where Snakemake runs"
+    return None
 
 
 def is_day(text: str) -> bool:

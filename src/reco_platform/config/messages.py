@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from typing import Any
 
 from reco_platform.config.model import MAX_LIST_LENGTH, Config
 from reco_platform.config.patterns import MEANING, RANKING_METRICS, RATING_METRICS
-from reco_platform.config.secrets import redact_value
 
 
-def describe(problem: Mapping[str, Any], sources: Mapping[str, tuple[Any, str]]) -> str:
-    """One pydantic problem in the user's words: key, value, source, what is allowed, nearest name."""
-    key = str(problem["loc"][0])
-    value, source = sources[key]
-    value = redact_value(key, value)
-    if problem["type"] == "extra_forbidden":
+def describe(kind: str, key: str, value: Any, source: str) -> str:
+    """A problem with a value, in words: key, value, source, what is allowed, the nearest valid name.
+
+    Args:
+        kind: the type of pydantic's error.
+        key: the key.
+        value: its value, without secrets.
+        source: where the value comes from.
+    """
+    if kind == "extra_forbidden":
         near = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.5)
         guess = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(sorted(Config.model_fields))}"
         return f"unknown key {key!r} (from {source}){guess}"

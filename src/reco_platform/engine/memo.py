@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from reco_platform.core.errors import TableError
-from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
+from reco_platform.engine.task import LAST, QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.files import content_fingerprint, file_has_fingerprint
 from reco_platform.lakehouse import publish, quarantine, receipts, tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath
-
-LAST = "last"
-"""Name of the memo's copy of the latest receipt."""
 
 
 def entries(folder: StorePath) -> list[StorePath]:

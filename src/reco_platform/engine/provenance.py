@@ -14,9 +14,8 @@ from typing import Any
 from reco_platform.core.errors import TableError
 from reco_platform.engine.attempt import peak_memory_mb
 from reco_platform.engine.code.digest import changed_parts, code_parts
-from reco_platform.engine.memo import LAST
 from reco_platform.engine.step import Step
-from reco_platform.engine.task import Task
+from reco_platform.engine.task import LAST, Task
 from reco_platform.lakehouse import layout, receipts, tables
 
 MAX_NAMED = 10

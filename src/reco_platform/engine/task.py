@@ -24,6 +24,9 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath
 
+LAST = "last"
+"""Name of the memo's copy of the latest receipt."""
+
 QUALITY_FINGERPRINT = "quality_fingerprint"
 """The fact of a silver table that names its quality report."""
 

@@ -10,8 +10,8 @@ from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.engine import provenance
 from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.layout import Lakehouse
-from reco_platform.pipeline.invocation import LOCK
 from reco_platform.pipeline.steps_table import STEP_OF, folders_of
+from reco_platform.store.locks import LOCK
 
 CONFIG = "config.resolved.json"
 UNITS = ("bytes", "kB", "MB", "GB", "TB")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from reco_platform.engine import memo
-from reco_platform.engine.task import memo_folder
+from reco_platform.engine.task import LAST, memo_folder
 from reco_platform.lakehouse import delta_log, layout, manifests, tables
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
@@ -92,7 +92,7 @@ def current(lakehouse: Lakehouse) -> Iterator[Entry]:
     """The receipts that stand beside results, and the latest that each memo knows of."""
     for name in RESULTS:
         artifact = artifact_of(name, lakehouse.dataset)
-        latest = memo_folder(STEP_OF[name], lakehouse.folder, artifact) / f"{memo.LAST}.json"
+        latest = memo_folder(STEP_OF[name], lakehouse.folder, artifact) / f"{LAST}.json"
         for path in (Path(lakehouse.receipt(artifact)), latest):
             receipt = memo.read_or_none(path)
             if receipt:

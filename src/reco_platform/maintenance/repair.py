@@ -13,7 +13,7 @@ from typing import Any
 from reco_platform.config import commands
 from reco_platform.config.model import AXES, Config
 from reco_platform.engine import memo
-from reco_platform.engine.task import memo_folder
+from reco_platform.engine.task import LAST, memo_folder
 from reco_platform.lakehouse import layout, publish
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
@@ -99,7 +99,7 @@ def named(params: dict[str, Any], artifact: str) -> bool:
 def latest(lakehouse: Lakehouse, artifact: str) -> Receipt | None:
     """The receipt of an artifact of a sweep, or, where it is lost, the one that its memo knows of."""
     folder = memo_folder(explain.step_of_sweep(artifact), lakehouse.path, artifact)
-    return memo.read_or_none(Path(lakehouse.receipt(artifact))) or memo.read_or_none(folder / f"{memo.LAST}.json")
+    return memo.read_or_none(Path(lakehouse.receipt(artifact))) or memo.read_or_none(folder / f"{LAST}.json")
 
 
 def of_sweep(lakehouse: Lakehouse, board: Receipt) -> dict[str, Any]:

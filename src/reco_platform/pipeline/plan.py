@@ -6,7 +6,6 @@ content of a result that is still to be made, the answer is that it depends.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,6 @@ from reco_platform.lakehouse import receipts
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import staleness
-from reco_platform.pipeline.invocation import LOCK, holder
 from reco_platform.pipeline.steps_table import SILVER, STEP_OF, STEPS, Step, artifact_of, input_artifacts, parameters
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.tracking import client as tracking
@@ -105,19 +103,6 @@ def status(workflow: Workflow) -> Status:
     wanted = {STEP_OF[name].name for name in (*SILVER, *workflow.gold)}
     found += [of_step(workflow, step, ahead) for step in STEPS.values() if step.name in wanted]
     return Status(workflow.lakehouse.root, tuple(found), tuple(warnings(workflow, ahead)))
-
-
-def at_work(workflow: Workflow) -> str | None:
-    """The process that holds the lakehouse at the moment; None if there is none."""
-    root = workflow.lakehouse.records
-    try:
-        with (root / LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return holder(root)
-    except OSError:  # no lakehouse yet
-        return None
-    return None
 
 
 def warnings(workflow: Workflow, ahead: Ahead) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 
 from reco_platform.contracts.tables import INTERACTIONS
 from reco_platform.core.arrays import BoolArray, Int64Array
-from reco_platform.lakehouse.tables import OpenTable
+
+if TYPE_CHECKING:
+    from reco_platform.lakehouse.tables import OpenTable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 FOLDS = (TRAIN, VALIDATION, TEST)

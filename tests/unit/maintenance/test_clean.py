@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from reco_platform.core.errors import ConfigError, TableError
+from reco_platform.engine import run_lock
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.maintenance import clean
-from reco_platform.pipeline import invocation
 from reco_platform.pipeline.steps_table import LAYERS, folders_of
+from reco_platform.store import locks
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_an_emptied_lakehouse_goes_with_its_lock(lakehouse: Lakehouse) -> None:
     for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
         (lakehouse.folder / name).unlink()
         clean.remove_empty(lakehouse, (lakehouse.folder / name).parent)
-    with invocation.locked(lakehouse):
+    with run_lock.lock_lakehouse(lakehouse):
         clean.remove(lakehouse, clean.of_layers(lakehouse, (*LAYERS, "runs")))
         assert clean.remove_root(lakehouse) == []
     assert not lakehouse.folder.exists()
@@ -112,12 +113,12 @@ def test_a_receipt_or_the_resolved_configuration_marks_a_lakehouse(tmp_path: Pat
 
 
 def test_a_held_lakehouse_is_refused_with_its_holder(lakehouse: Lakehouse) -> None:
-    lock = invocation.take_lock(lakehouse.folder)
+    lock = locks.acquire_lock(lakehouse.folder)
     assert lock is not None
-    with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), invocation.locked(lakehouse):
+    with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), run_lock.lock_lakehouse(lakehouse):
         raise AssertionError("it was held")
-    with invocation.locked(lakehouse):
-        assert invocation.take_lock(lakehouse.folder) is None
+    with run_lock.lock_lakehouse(lakehouse):
+        assert locks.acquire_lock(lakehouse.folder) is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from reco_platform.engine import memo
-from reco_platform.engine.task import memo_folder
+from reco_platform.engine.task import LAST, memo_folder
 from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout, manifests, publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
@@ -37,7 +37,7 @@ def remember(lakehouse: Lakehouse, name: str, receipt: Receipt, digest: str) -> 
     atomic_write.write_text(folder / f"{digest}.json", receipt.text())
     if receipt.kind == "file":
         atomic_write.write_bytes(folder / f"{digest}.payload", (lakehouse.folder / receipt.path).read_bytes())
-    atomic_write.write_text(folder / f"{memo.LAST}.json", receipt.text())
+    atomic_write.write_text(folder / f"{LAST}.json", receipt.text())
     atomic_write.write_text(lakehouse.receipt(receipt.artifact), receipt.text())
     return receipt
 
