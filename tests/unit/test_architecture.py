@@ -15,7 +15,9 @@ def imports() -> dict[str, set[str]]:
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
-def longest_chain(module: str, imports: dict[str, set[str]], known: dict[str, list[str]], above: list[str]) -> list[str]:
+def longest_chain(
+    module: str, imports: dict[str, set[str]], known: dict[str, list[str]], above: list[str]
+) -> list[str]:
     """The longest chain of imports that begins at a module; a circle fails the test."""
     assert module not in above, f"circle of imports: {' -> '.join([*above[above.index(module) :], module])}"
     if module not in known:

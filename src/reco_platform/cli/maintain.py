@@ -21,8 +21,8 @@ if TYPE_CHECKING:
               help="Only this layer. Default: the whole lakehouse.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
 def clean(invocation: Invocation, layer: str | None, yes: bool) -> None:
-    from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
     from reco_platform.engine.run_lock import lock_lakehouse  # noqa: PLC0415
+    from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
     from reco_platform.pipeline.steps_table import LAYERS  # noqa: PLC0415
 
     lakehouse = invocation.prepare().lakehouse
@@ -62,9 +62,9 @@ def confirmed() -> bool:
 @click.option("--yes", is_flag=True, help="Remove; otherwise it is only listed.")
 def prune(invocation: Invocation, yes: bool) -> None:
     """What the kept model versions were made from stays."""
+    from reco_platform.engine.run_lock import lock_lakehouse  # noqa: PLC0415
     from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
     from reco_platform.maintenance import prune as pruning  # noqa: PLC0415
-    from reco_platform.engine.run_lock import lock_lakehouse  # noqa: PLC0415
 
     workflow = invocation.prepare()
     keep, lakehouse = workflow.config.retain_versions, workflow.lakehouse

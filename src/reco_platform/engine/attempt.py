@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from reco_platform.core.resource_usage import peak_memory_mb
 from reco_platform.engine import journal, openlineage
 from reco_platform.engine.step import Step
 from reco_platform.lakehouse.receipts import Receipt
@@ -80,9 +80,3 @@ class Attempt:
             kind, run, self.step.name, run_facets=facets, job_facets=job_facets, **datasets
         )  # fmt: skip
         openlineage.emit(path, event)
-
-
-def peak_memory_mb() -> int:
-    """Most memory of this process, or of one that it started and that has ended."""
-    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return max(usage.ru_maxrss for usage in usages) // 1024

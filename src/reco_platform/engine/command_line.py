@@ -16,6 +16,7 @@ from reco_platform.engine.step import Step
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.lakehouse.receipts import RECEIPT
 
 
 def parser(step: Step, description: str) -> argparse.ArgumentParser:
@@ -75,4 +76,4 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
 def artifact_of(arguments: argparse.Namespace) -> str:
     """The artifact to make, from the path of its receipt."""
     records = Lakehouse(arguments.lakehouse, arguments.dataset).records
-    return str(Path(arguments.receipt).relative_to(records)).removesuffix(layout.RECEIPT)
+    return str(Path(arguments.receipt).relative_to(records)).removesuffix(RECEIPT)

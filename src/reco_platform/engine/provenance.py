@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform.core.errors import TableError
-from reco_platform.engine.attempt import peak_memory_mb
+from reco_platform.core.resource_usage import peak_memory_mb
 from reco_platform.engine.code.digest import changed_parts, code_parts
 from reco_platform.engine.step import Step
 from reco_platform.engine.task import LAST, Task
-from reco_platform.lakehouse import layout, receipts, tables
+from reco_platform.lakehouse import receipts, tables
+from reco_platform.lakehouse.receipts import PROVENANCE, RECEIPT
 
 MAX_NAMED = 10
 """Changed parts of a step's code that a message names."""
@@ -25,7 +26,7 @@ FIRST_RUN, NOTHING_DIFFERS = "first run", "asked again, nothing differs"
 
 
 def provenance_path(receipt: Path) -> Path:
-    return receipt.with_name(receipt.name.replace(layout.RECEIPT, layout.PROVENANCE))
+    return receipt.with_name(receipt.name.replace(RECEIPT, PROVENANCE))
 
 
 def provenance(started: float) -> dict[str, Any]:

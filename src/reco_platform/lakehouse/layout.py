@@ -9,10 +9,10 @@ from pathlib import Path
 
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import sha256
+from reco_platform.lakehouse.receipts import RECEIPT
 from reco_platform.store.paths import StorePath, is_remote, store_path
 
 TABLES = ("ratings", "movies", "tags")
-RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
 LOGS = "_logs"
 
 LAKEHOUSE, DATASET = "RECO_LAKEHOUSE", "RECO_DATASET"

@@ -6,13 +6,17 @@ import json
 import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from reco_platform.core import project
 from reco_platform.core.errors import TableError
 from reco_platform.core.hashing import canonical_json, sha256
-from reco_platform.lakehouse.layout import RECEIPT
-from reco_platform.store.paths import StorePath
+
+if TYPE_CHECKING:
+    from reco_platform.store.paths import StorePath
+
+RECEIPT, PROVENANCE = ".receipt.json", ".provenance.json"
+"""Suffixes of the files beside a result."""
 
 Kind = Literal["table", "model", "folder", "file", "absent"]
 

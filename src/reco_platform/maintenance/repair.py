@@ -16,9 +16,8 @@ from reco_platform.engine import memo
 from reco_platform.engine.task import LAST, memo_folder
 from reco_platform.lakehouse import layout, publish
 from reco_platform.lakehouse.layout import Lakehouse
-from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.pipeline import explain
-from reco_platform.pipeline.steps_table import STEP_OF, STEPS, TABLE_RESULTS
+from reco_platform.lakehouse.receipts import RECEIPT, Receipt
+from reco_platform.pipeline.steps_table import STEP_OF, STEPS, TABLE_RESULTS, step_making
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.store.paths import StorePath
 from reco_platform.tuning import sweeps
@@ -54,7 +53,9 @@ class Repairs:
         asked, target = self.workflow.config, self.workflow.lakehouse.content(table or artifact)
         may_block = table or artifact in tables()
         blocked = may_block and publish.publish_problem(target, asked.storage_format, asked.dataset) is not None
-        rule = "bronze" if artifact.startswith("bronze/") else explain.maker(artifact, self.workflow.lakehouse).name
+        rule = (
+            "bronze" if artifact.startswith("bronze/") else step_making(artifact, self.workflow.lakehouse.dataset).name
+        )
         return commands.snakemake(
             target_of(artifact), self.given_for(artifact), rule=rule, overwrite=bool(blocked)
         )  # fmt: skip
@@ -83,8 +84,8 @@ def tables() -> set[str]:
 def boards(lakehouse: Lakehouse, artifact: str) -> Iterator[Receipt]:
     """The leaderboards of the sweeps that an artifact is part of."""
     trial = PurePosixPath(artifact).parent.name if artifact.startswith(layout.TRIALS) else None
-    for path in sorted((lakehouse.records / layout.SWEEPS).glob(f"*{layout.RECEIPT}")):
-        receipt = latest(lakehouse, layout.sweep(path.name.removesuffix(layout.RECEIPT)))
+    for path in sorted((lakehouse.records / layout.SWEEPS).glob(f"*{RECEIPT}")):
+        receipt = latest(lakehouse, layout.sweep(path.name.removesuffix(RECEIPT)))
         if receipt is None or receipt.made_from.get("step") != "leaderboard":
             continue
         params = receipt.made_from["params"]
@@ -98,7 +99,7 @@ def named(params: dict[str, Any], artifact: str) -> bool:
 
 def latest(lakehouse: Lakehouse, artifact: str) -> Receipt | None:
     """The receipt of an artifact of a sweep, or, where it is lost, the one that its memo knows of."""
-    folder = memo_folder(explain.step_of_sweep(artifact), lakehouse.path, artifact)
+    folder = memo_folder(step_making(artifact, lakehouse.dataset), lakehouse.path, artifact)
     return memo.read_or_none(Path(lakehouse.receipt(artifact))) or memo.read_or_none(folder / f"{LAST}.json")
 
 

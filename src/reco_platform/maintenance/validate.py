@@ -16,7 +16,7 @@ from reco_platform.fingerprint.files import VOLATILE_KEYS, file_has_fingerprint
 from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
 from reco_platform.lakehouse import layout, publish, quarantine, receipts, tables
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
-from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.lakehouse.receipts import PROVENANCE, RECEIPT, Receipt
 from reco_platform.maintenance.repair import Repairs
 from reco_platform.models.als.model import model_fingerprint
 from reco_platform.pipeline.steps_table import LAYERS, STEP_OF, artifact_of, resolve_input
@@ -163,8 +163,8 @@ def counted(lakehouse: Lakehouse, name: str, what: str, unit: str) -> Finding:
 
 def check_sweeps(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
     """Every receipt that sweeps have left."""
-    paths = sorted((lakehouse.records / layout.SWEEPS).rglob(f"*{layout.RECEIPT}"))
-    artifacts = [str(path.relative_to(lakehouse.records)).removesuffix(layout.RECEIPT) for path in paths]
+    paths = sorted((lakehouse.records / layout.SWEEPS).rglob(f"*{RECEIPT}"))
+    artifacts = [str(path.relative_to(lakehouse.records)).removesuffix(RECEIPT) for path in paths]
     findings = {artifact: check_content(lakehouse, artifact, artifact, repairs, deep) for artifact in artifacts}
     of_trials = [finding for artifact, finding in findings.items() if artifact.startswith(layout.TRIALS)]
     yield from (finding for artifact, finding in findings.items() if not artifact.startswith(layout.TRIALS))
@@ -174,7 +174,7 @@ def check_sweeps(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator
 
 
 def kept(path: StorePath) -> bool:
-    return not path.name.startswith(("_", ".")) and not path.name.endswith((layout.RECEIPT, layout.PROVENANCE))
+    return not path.name.startswith(("_", ".")) and not path.name.endswith((RECEIPT, PROVENANCE))
 
 
 def check_content(lakehouse: Lakehouse, artifact: str, name: str, repairs: Repairs, deep: bool) -> Finding:

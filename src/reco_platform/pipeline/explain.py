@@ -26,6 +26,7 @@ from reco_platform.pipeline.steps_table import (
     input_artifacts,
     parameters,
     possible_inputs,
+    step_making,
 )
 from reco_platform.tuning import sweeps
 
@@ -76,7 +77,7 @@ def explain(lakehouse: Lakehouse, config: Config, name: str) -> Made:
         return made(lakehouse, config, STEP_OF[name], artifact_of(name, lakehouse.dataset))
     if name.startswith(f"{layout.SWEEPS}/"):
         artifact = layout.trial(name.split("/")[2]) if name.startswith(layout.TRIALS) else name.rstrip("/")
-        return made(lakehouse, config, step_of_sweep(artifact), artifact)
+        return made(lakehouse, config, step_making(artifact, lakehouse.dataset), artifact)
     near = difflib.get_close_matches(name, RESULTS, n=1, cutoff=0.5)
     guess = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(
@@ -90,7 +91,7 @@ def made(lakehouse: Lakehouse, config: Config, step: Step, artifact: str) -> Mad
     inputs = {
         name: bronze_file(lakehouse, source)
         if name == "bronze"
-        else made(lakehouse, config, maker(source, lakehouse), source)
+        else made(lakehouse, config, step_making(source, lakehouse.dataset), source)
         for name, source in sources(step, receipt, lakehouse, config).items()
     }
     differs = differing(lakehouse, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
@@ -122,23 +123,6 @@ def made_otherwise(lakehouse: Lakehouse, config: Config, receipt: Receipt) -> bo
     found = sources(step, receipt, lakehouse, config)
     inputs = {name: receipts.read(lakehouse.receipt(source)) for name, source in found.items()}
     return bool(differing(lakehouse, config, step, receipt, inputs))
-
-
-def maker(artifact: str, lakehouse: Lakehouse) -> Step:
-    """The step that makes an artifact."""
-    if artifact.startswith(f"{layout.SWEEPS}/"):
-        return step_of_sweep(artifact)
-    return next(
-        step for name, step in STEP_OF.items() if name != "bronze" and artifact_of(name, lakehouse.dataset) == artifact
-    )
-
-
-def step_of_sweep(artifact: str) -> Step:
-    if artifact == layout.SWEEP_DATA:
-        return STEPS["sweep_data"]
-    if artifact.startswith(layout.TRIALS):
-        return STEPS["trial"]
-    return STEPS["track_sweep" if artifact == layout.sweep_tracking(Path(artifact).name) else "leaderboard"]
 
 
 def sources(step: Step, receipt: Receipt, lakehouse: Lakehouse, config: Config) -> dict[str, str]:

@@ -171,6 +171,16 @@ def artifact_of(name: str, dataset: str) -> str:
     return next(one for one in _ENTRIES if one.makes == name).artifact_path(dataset)
 
 
+def step_making(artifact: str, dataset: str) -> Step:
+    """The step that makes an artifact other than those of bronze."""
+    if artifact.startswith(layout.TRIALS):
+        return STEPS["trial"]
+    name = artifact.rpartition("/")[2]
+    if artifact.startswith(f"{layout.SWEEPS}/") and artifact != layout.SWEEP_DATA:
+        return STEPS["track_sweep" if artifact == layout.sweep_tracking(name) else "leaderboard"]
+    return next(one for one in _ENTRIES if one.artifact_path(dataset) == artifact)
+
+
 def input_artifacts(step: Step, lakehouse: Lakehouse, config: Config) -> dict[str, str]:
     """The artifact behind each of a step's inputs."""
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
-from reco_platform.lakehouse import layout
+from reco_platform.lakehouse.receipts import RECEIPT
 
 HEADLINES = ("rmse", "test_count", "predictions_count", "coverage", "cold_count", "cold_share")
 UNLOGGED = ("registered_model", "mlflow_tracking_uri", "storage_format")
@@ -76,7 +76,7 @@ def files_of(task: Task) -> list[tuple[Path, str]]:
     single = [task.path(name) for name in ("run_metrics", "gate", "report")]
     records = task.lakehouse.records
     config = records / "config.resolved.json"
-    receipts = [path for path in sorted(records.rglob(f"*{layout.RECEIPT}")) if path != task.receipt_path]
+    receipts = [path for path in sorted(records.rglob(f"*{RECEIPT}")) if path != task.receipt_path]
     return [
         *((path, "") for path in (*single, config) if path.is_file()),
         *((path, f"receipts/{path.parent.relative_to(records)}") for path in receipts if "sweeps" not in path.parts),

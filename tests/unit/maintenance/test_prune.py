@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from reco_platform.engine import memo
 from reco_platform.engine.task import LAST, memo_folder
 from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout, manifests, publish, receipts, tables
