@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.datasets import registry as datasets
@@ -20,6 +21,9 @@ from reco_platform.spark import submit
 from support import mlflow_server as mlflowserver
 from support.builders import umask
 from support.project import BUILT_UMASK, Project, Run
+
+settings.register_profile("no deadline", deadline=None)  # test processes share two cores
+settings.load_profile("no deadline")
 
 ROOT = Path(__file__).resolve().parents[1]
 
