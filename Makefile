@@ -90,11 +90,12 @@ test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/unit \
 	  -m "not spark and not pipeline and not browser and not cluster and not airflow" $(ARGS)
 
-lint: setup ## style, types, and Snakemake's own lint
+lint: setup ## style, types, layers of the package, and Snakemake's own lint
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/lint_rules.py
 
 audit: setup ## known vulnerabilities of the locked packages, by pip-audit; needs pypi.org or api.osv.dev
