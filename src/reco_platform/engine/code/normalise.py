@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from reco_platform.core.hashing import sha256
 from reco_platform.engine.code.statements import DottedName, Imports, checks_types, imports_in
-
-if TYPE_CHECKING:
-    from reco_platform.engine.code.modules import Definition
 
 # Methods and functions that only report to a person or a log, when their result is not used.
 REPORTING = frozenset({"log", "say", "debug", "info", "warning", "error", "exception", "critical"})
@@ -22,6 +19,33 @@ TERMINAL_TOKENS = frozenset({"ext:sys.stdout", "ext:sys.stderr"})
 
 # Fields of syntax trees that follow from the rest of the tree, or are comments and spelling.
 UNHASHED_FIELDS = frozenset({"ctx", "type_comment", "kind"})
+
+
+class Source(Protocol):
+    """All modules of the project."""
+
+    def targets(self, name: DottedName) -> list[Target]:
+        """What a dotted name stands for."""
+        ...
+
+
+class Module(Protocol):
+    """The module that a definition is in."""
+
+    source: Any
+    package: DottedName
+
+    def targets(self, name: str, rest: DottedName) -> list[Target]:
+        """What a name at the module's top level, with attributes, stands for."""
+        ...
+
+
+class Definition(Protocol):
+    """A part of a module that is hashed as one: see `modules.Definition`."""
+
+    module: Any
+    names: tuple[str, ...]
+    statements: list[ast.stmt]
 
 
 @dataclass(frozen=True)
@@ -36,7 +60,7 @@ class Target:
 
     token: str
     rest: DottedName = ()
-    definition: Definition | None = None
+    definition: Any = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +75,7 @@ class Content:
     """
 
     text_hash: str
-    references: tuple[Definition, ...]
+    references: tuple[Any, ...]
     imported: tuple[DottedName, ...]
     is_empty: bool
 
@@ -65,10 +89,11 @@ class Normaliser:
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._module = definition.module
+        self._module: Module = definition.module
+        self._source: Source = definition.module.source
         self._own = {name: index for index, name in enumerate(definition.names)}
         self._text: list[str] = []
-        self._references: list[Definition] = []
+        self._references: list[Any] = []
         self._replaced: list[tuple[int, str]] = []
         self._local_names: set[str] = set()
         self._scopes: list[Imports] = []
@@ -144,7 +169,7 @@ class Normaliser:
 
     def _targets(self, name: str, attributes: DottedName) -> list[Target]:
         """What a name stands for here, the definition itself left out."""
-        source = self._module.source
+        source = self._source
         for scope in reversed(self._scopes):
             if name in scope.names:
                 return [found for one in scope.names[name] for found in source.targets((*one, *attributes))]
