@@ -172,7 +172,10 @@ READERS: dict[str, tuple[Callable[[Path], Any], Any]] = {
     "receipt": (receipts.read, "is not a receipt"),
     "journal": (journal.read, []),
     "cluster": (lambda path: cluster.read_local_cluster(path.rename(path.with_name("cluster.json")).parent), None),
-    "sweep data": (lambda path: sweep_data.read(sweep_data_of(path)), r"is no array of numbers \(ValueError\)"),
+    "sweep data": (
+        lambda path: sweep_data.read_folds(sweep_data_of(path)),
+        r"is not an array of numbers \(ValueError\)",
+    ),
     "model": (lambda path: model.difference(folder_of(path), "0123"), r"cannot be read (ArrowInvalid)"),
 }
 """How each kind of file is read, and what comes of a hostile one: the message of an error, or what is read."""

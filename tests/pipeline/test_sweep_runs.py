@@ -62,7 +62,7 @@ def test_a_two_by_two_sweep_then_gold_from_its_best_then_nothing_to_do(built: Pr
     assert not [path for path, text in before.items() if "seconds" in text or "peak_memory" in text]
 
     valid = built.reco("validate", "--layer", "sweeps", "--deep")
-    assert valid.code == 0 and "4 of 4 trials hold what their receipts say" in valid.output, valid.output
+    assert valid.code == 0 and "4 of 4 trials match their receipts" in valid.output, valid.output
     made = json.loads(built.reco("explain", "sweeps/mine", "--json", rank=9).stdout)
     assert len(made["inputs"]) == 4 and made["differs_now"] == []
     assert {trial["step"] for trial in made["inputs"]} == {"trial"}

@@ -97,7 +97,7 @@ def reproduce(invocation: Invocation, run: str) -> int:
         compared = reproduction.reproduce(
             lakehouse, wanted, Path(scratch), lambda text: print(f"[reproduce] {text}", flush=True)
         )
-    print(reproduction.verdict(compared))
+    print("\n".join(map(str, compared)))
     if all(one.equal for one in compared):
         print(f"[SUCCESS] {run} was reproduced")
         return 0

@@ -29,11 +29,11 @@ def clean(invocation: Invocation, layer: str | None, yes: bool) -> None:
     if not lakehouse.folder.is_dir():
         print(f"[INFO] there is no lakehouse at {lakehouse.root}: nothing to remove")
         return
-    cleaning.refuse_foreign(lakehouse)
+    cleaning.check_is_lakehouse(lakehouse)
     with lock_lakehouse(lakehouse):
         layers = (layer,) if layer else (*LAYERS, "runs")
-        found = cleaning.of_layers(lakehouse, layers)
-        print("\n".join([f"To be removed from {lakehouse.root}:", *cleaning.listed(found)]), flush=True)
+        found = cleaning.layer_removals(lakehouse, layers)
+        print("\n".join([f"To be removed from {lakehouse.root}:", *cleaning.removal_lines(found)]), flush=True)
         if not (yes or confirmed()):
             raise RecoError("nothing was removed")
         cleaning.remove(lakehouse, found)
@@ -75,7 +75,7 @@ def prune(invocation: Invocation, yes: bool) -> None:
     if not lakehouse.folder.is_dir():
         print(f"[INFO] there is no lakehouse at {lakehouse.root}")
         return
-    cleaning.refuse_foreign(lakehouse)
+    cleaning.check_is_lakehouse(lakehouse)
     if not yes:
         show(pruning.plan(lakehouse, keep))
         print("[INFO] nothing was removed; --yes removes it")
@@ -92,7 +92,7 @@ def show(plan: pruning.Plan) -> None:
 
     print(f"Model versions that stay: {', '.join(plan.kept) or 'none'}")
     print(f"Model versions that go:   {', '.join(plan.dropped) or 'none'}")
-    print("\n".join(cleaning.listed(plan.removals)), flush=True)
+    print("\n".join(cleaning.removal_lines(plan.removals)), flush=True)
 
 
 @verb("promote", "promote 6eab05d6-5d7885f9")

@@ -1,1 +1,1 @@
-"""Validate, repair, clean, prune and reproduce a lakehouse."""
+"""Commands for an existing lakehouse: validate, clean, prune, reproduce, promote, SQL, and set-up of kernels."""

@@ -1,4 +1,4 @@
-"""What is taken from a lakehouse: only what the pipeline made, never anything outside of it, and listed before."""
+"""Remove results from a lakehouse: only what the pipeline made, nothing outside it, and listed before it is removed."""
 
 from __future__ import annotations
 
@@ -19,62 +19,64 @@ UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 @dataclass(frozen=True)
 class Removal:
-    """One line of a list: what it is, the files and folders, and their size in bytes."""
+    """Files and folders to remove together: a line of the list that the user sees."""
 
-    what: str
+    description: str
     paths: tuple[Path, ...]
     bytes: int
 
+    @classmethod
+    def of(cls, description: str, *paths: Path) -> Removal:
+        return cls(description, paths, sum(map(disk_bytes, paths)))
+
     def __str__(self) -> str:
-        return f"  {human(self.bytes):>10}  {self.what}"
+        return f"  {format_bytes(self.bytes):>10}  {self.description}"
 
 
-def removal(what: str, *paths: Path) -> Removal:
-    return Removal(what, paths, sum(map(size, paths)))
-
-
-def size(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder; symlinks lead nowhere and count nothing."""
+def disk_bytes(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; symlinks are not followed and have no bytes."""
     if path.is_symlink():
         return 0
-    return sum(map(size, path.iterdir())) if path.is_dir() else path.stat().st_size
+    return sum(map(disk_bytes, path.iterdir())) if path.is_dir() else path.stat().st_size
 
 
-def human(count: int) -> str:
-    """A number of bytes for people, such as 1.2 MB."""
+def format_bytes(count: int) -> str:
+    """A number of bytes with its unit, such as 1.2 MB."""
     value, unit = float(count), 0
     while value >= 1000 and unit < len(UNITS) - 1:
         value, unit = value / 1000, unit + 1
     return f"{value:.1f} {UNITS[unit]}" if unit else f"{count} bytes"
 
 
-def listed(removals: Iterable[Removal]) -> Iterator[str]:
-    """The list for people, with its sum."""
-    shown = list(removals)
-    yield from map(str, shown)
-    yield f"  {human(sum(one.bytes for one in shown)):>10}  in all"
+def removal_lines(removals: Iterable[Removal]) -> Iterator[str]:
+    """A line for each removal, and their total."""
+    listed = list(removals)
+    yield from map(str, listed)
+    yield f"  {format_bytes(sum(removal.bytes for removal in listed)):>10}  total"
 
 
 # --- safety
 
 
-def refuse_foreign(lakehouse: Lakehouse) -> None:
-    """Checks that a folder is a lakehouse that this pipeline made.
+def check_is_lakehouse(lakehouse: Lakehouse) -> None:
+    """Checks that a folder is a lakehouse of this pipeline.
 
     Raises:
-        ConfigError: if it holds none of its receipts and no config.resolved.json.
+        ConfigError: if it has none of its receipts and no config.resolved.json.
     """
-    marks = [lakehouse.bronze("ratings"), *(one.artifact_path(lakehouse.dataset) for one in STEP_OF.values())]
-    if any(Path(lakehouse.receipt(mark)).is_file() for mark in marks) or (lakehouse.folder / CONFIG).is_file():
+    artifacts = [lakehouse.bronze("ratings"), *(step.artifact_path(lakehouse.dataset) for step in STEP_OF.values())]
+    if any(Path(lakehouse.receipt(artifact)).is_file() for artifact in artifacts):
+        return
+    if (lakehouse.folder / CONFIG).is_file():
         return
     raise ConfigError(
-        f"{lakehouse.root} is no lakehouse of this pipeline: it holds neither receipts nor {CONFIG}",
+        f"{lakehouse.root} is not a lakehouse of this pipeline: it has neither receipts nor {CONFIG}",
         "name the lakehouse: --config lakehouse=FOLDER, or LAKEHOUSE_PATH",
     )
 
 
-def leads_out(lakehouse: Lakehouse, path: Path) -> bool:
-    """Whether a symlink stands between the root of the lakehouse and a path in it."""
+def is_behind_symlink(lakehouse: Lakehouse, path: Path) -> bool:
+    """Whether a folder between the root of the lakehouse and a path in it is a symlink."""
     root = lakehouse.folder
     return any(parent.is_symlink() for parent in path.parents if parent != root and parent.is_relative_to(root))
 
@@ -82,32 +84,39 @@ def leads_out(lakehouse: Lakehouse, path: Path) -> bool:
 # --- clean
 
 
-def of_layers(lakehouse: Lakehouse, layers: Iterable[str]) -> list[Removal]:
-    """What the pipeline made in some layers; what lies behind a symlink is none of it."""
-    artifacts = [artifact for layer in layers for artifact in folders_of(layer, lakehouse.dataset)]
-    found = []
-    for artifact in artifacts:
+def layer_removals(lakehouse: Lakehouse, layers: Iterable[str]) -> list[Removal]:
+    """The results of some layers; content behind a symlink is not removed."""
+    removals = []
+    for artifact in (artifact for layer in layers for artifact in folders_of(layer, lakehouse.dataset)):
         path = lakehouse.folder / artifact
         receipt = Path(lakehouse.receipt(artifact))
-        beside = [receipt, provenance.provenance_path(receipt), publish.local_staging_folder(path)]
-        there = [one for one in (path, *beside) if (one.is_symlink() or one.exists()) and not leads_out(lakehouse, one)]
-        link = "  (a symlink: what it leads to stays)" if path.is_symlink() else ""
-        found += [removal(artifact + link, *there)] if there else []
-    return found
+        candidates = (path, receipt, provenance.provenance_path(receipt), publish.local_staging_folder(path))
+        present = [
+            candidate
+            for candidate in candidates
+            if (candidate.is_symlink() or candidate.exists()) and not is_behind_symlink(lakehouse, candidate)
+        ]
+        note = "  (a symlink: its target stays)" if path.is_symlink() else ""
+        removals += [Removal.of(artifact + note, *present)] if present else []
+    return removals
 
 
 def remove(lakehouse: Lakehouse, removals: Iterable[Removal]) -> None:
-    """Removes what was listed, and folders that are empty then."""
-    for one in removals:
-        for path in one.paths:
-            if leads_out(lakehouse, path):
-                raise TableError(f"{path} lies behind a symlink, outside of {lakehouse.root}")
+    """Removes files and folders, and then the folders that are empty without them.
+
+    Raises:
+        TableError: if a path is behind a symlink.
+    """
+    for removal in removals:
+        for path in removal.paths:
+            if is_behind_symlink(lakehouse, path):
+                raise TableError(f"{path} is behind a symlink, outside of {lakehouse.root}: it was not removed")
             remove_path(path)
-            remove_empty(lakehouse, path.parent)
+            remove_empty_folders(lakehouse, path.parent)
 
 
 def remove_path(path: Path) -> None:
-    """Removes a file, a symlink itself, or a folder with all that is in it."""
+    """Removes a file, a symlink itself, or a folder with its content."""
     if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             remove_path(child)
@@ -116,8 +125,8 @@ def remove_path(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_empty(lakehouse: Lakehouse, folder: Path) -> None:
-    """Removes a folder and those above it in the lakehouse, as long as they are empty; the lakehouse itself stays."""
+def remove_empty_folders(lakehouse: Lakehouse, folder: Path) -> None:
+    """Removes a folder and its parents in the lakehouse as long as they are empty; the root of the lakehouse stays."""
     root = lakehouse.folder
     while folder != root and folder.is_relative_to(root) and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
@@ -125,11 +134,11 @@ def remove_empty(lakehouse: Lakehouse, folder: Path) -> None:
 
 
 def remove_root(lakehouse: Lakehouse) -> list[str]:
-    """Removes the lakehouse's own folder if only its lock is left; otherwise gives the names of what is left."""
+    """Removes the lakehouse's root folder if it holds only its lock; otherwise returns the names that it holds."""
     root = lakehouse.folder
-    left = sorted(path.name for path in root.iterdir() if path.name != LOCK)
-    if not left:
+    names = sorted(path.name for path in root.iterdir() if path.name != LOCK)
+    if not names:
         (root / LOCK).unlink(missing_ok=True)
         if not root.is_symlink():
             root.rmdir()
-    return left
+    return names

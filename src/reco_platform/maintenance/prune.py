@@ -1,8 +1,7 @@
-"""Which earlier results are kept, and what of a lakehouse nothing that is kept names any more.
+"""Decide which earlier results a lakehouse keeps, and list what can be removed.
 
-Receipts are the roots: those that are current, and those of the runs of the newest model versions. What a kept result
-was made from is kept too, back to the silver tables, so that each kept run can be reproduced. A memo entry lasts as
-long as its content.
+Current receipts and those of the newest model versions are kept, with everything that they were made from, back to the
+silver tables, so that each kept run can be reproduced. A memo entry is kept as long as its content.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from reco_platform.engine.task import LAST, memo_folder
 from reco_platform.lakehouse import delta_log, layout, manifests, tables
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.maintenance.clean import Removal, leads_out, removal
+from reco_platform.maintenance.clean import Removal, is_behind_symlink
 from reco_platform.pipeline.explain import RESULTS
 from reco_platform.pipeline.steps_table import STEP_OF, artifact_of, possible_inputs
 from reco_platform.store.paths import relative_path
 
-VERSION_FILES = tuple(one.makes for one in STEP_OF.values() if one.is_file and one.version_of == "model")
+VERSION_FILES = tuple(step.makes for step in STEP_OF.values() if step.is_file and step.version_of == "model")
 """Results that are files of one model version."""
 
-VERSIONED = tuple(one for one in STEP_OF.values() if one.is_versioned)
+VERSIONED = tuple(step for step in STEP_OF.values() if step.is_versioned)
 """Steps whose results are kept side by side, one for each model version."""
 
-DATA = tuple(one.makes for one in STEP_OF.values() if one.kind == "table" and not one.version_of)
-LISTS = tuple(one.makes for one in STEP_OF.values() if one.kind == "table" and one.version_of)
-"""Tables of a model version: their contents stay with their runs."""
+DATA_TABLES = tuple(step.makes for step in STEP_OF.values() if step.kind == "table" and not step.version_of)
+LIST_TABLES = tuple(step.makes for step in STEP_OF.values() if step.kind == "table" and step.version_of)
+"""Tables of a model version: their contents are kept with their runs."""
 
 Content = tuple[str, str]
 """Path and fingerprint."""
@@ -39,7 +38,7 @@ Content = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A receipt that is remembered: in a memo, or (without a path) as the current one."""
+    """A receipt of a result: a memo entry at `path`, or the current receipt, without a path."""
 
     name: str
     receipt: Receipt
@@ -51,14 +50,14 @@ class Entry:
 
     @property
     def payload(self) -> Path | None:
-        """The memo's copy of a small file, where it has one."""
-        found = self.path and self.path.with_suffix(".payload")
-        return found if found and found.is_file() else None
+        """The memo's copy of a small file, if it has one."""
+        path = self.path and self.path.with_suffix(".payload")
+        return path if path and path.is_file() else None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays, by model version, the newest first, and what goes, in the order of removal."""
+    """Model versions that are kept and dropped, the newest first, and the removals in order."""
 
     kept: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -66,30 +65,37 @@ class Plan:
 
 
 def plan(lakehouse: Lakehouse, keep: int) -> Plan:
-    """What goes where the newest `keep` model versions, and contents of each data table, are to stay."""
-    entries = [*current(lakehouse), *in_memos(lakehouse)]
+    """What to remove to keep the newest `keep` model versions, and as many contents of each data table."""
+    entries = [*current_entries(lakehouse), *memo_entries(lakehouse)]
     versions = versions_by_age(lakehouse, entries)
-    wanted = {entry.content for entry in marked(entries, roots(lakehouse, entries, versions[:keep], keep))}
-    goes = [entry for entry in entries if entry.path and (entry.content not in wanted or lost(lakehouse, entry))]
-    stays = [entry.receipt for entry in set(entries) - set(goes)]
-    removals = [
-        *of_memos(lakehouse, goes),
-        *(
-            found
-            for artifact in table_artifacts(lakehouse)
-            for found in of_table(lakehouse, artifact, versions_of(artifact, stays))
-        ),
-        *of_versions(lakehouse, {receipt.path for receipt in stays}),
+    kept_entries = with_ancestors(entries, root_entries(lakehouse, entries, versions[:keep], keep))
+    kept_contents = {entry.content for entry in kept_entries}
+    removed = [
+        entry for entry in entries if entry.path and (entry.content not in kept_contents or is_lost(lakehouse, entry))
     ]
-    safe = [one for one in removals if one.paths and not any(leads_out(lakehouse, path) for path in one.paths)]
+    kept = [entry.receipt for entry in set(entries) - set(removed)]
+    removals = [
+        *memo_removals(lakehouse, removed),
+        *(
+            removal
+            for artifact in table_artifacts(lakehouse)
+            for removal in table_removals(lakehouse, artifact, referenced_versions(artifact, kept))
+        ),
+        *version_removals(lakehouse, {receipt.path for receipt in kept}),
+    ]
+    safe = [
+        removal
+        for removal in removals
+        if removal.paths and not any(is_behind_symlink(lakehouse, path) for path in removal.paths)
+    ]
     return Plan(tuple(versions[:keep]), tuple(versions[keep:]), tuple(safe))
 
 
-# --- what is there
+# --- present results
 
 
-def current(lakehouse: Lakehouse) -> Iterator[Entry]:
-    """The receipts that stand beside results, and the latest that each memo knows of."""
+def current_entries(lakehouse: Lakehouse) -> Iterator[Entry]:
+    """The receipts beside results, and the latest receipt in each memo."""
     for name in RESULTS:
         artifact = artifact_of(name, lakehouse.dataset)
         latest = memo_folder(STEP_OF[name], lakehouse.folder, artifact) / f"{LAST}.json"
@@ -99,7 +105,7 @@ def current(lakehouse: Lakehouse) -> Iterator[Entry]:
                 yield Entry(name, receipt)
 
 
-def in_memos(lakehouse: Lakehouse) -> Iterator[Entry]:
+def memo_entries(lakehouse: Lakehouse) -> Iterator[Entry]:
     for name in RESULTS:
         for path in memo.entries(memo_folder(STEP_OF[name], lakehouse.folder, artifact_of(name, lakehouse.dataset))):
             receipt = memo.read_or_none(path)
@@ -110,16 +116,18 @@ def in_memos(lakehouse: Lakehouse) -> Iterator[Entry]:
 def versions_by_age(lakehouse: Lakehouse, entries: list[Entry]) -> list[str]:
     """The model versions that were evaluated: the current one first, then by the time of their latest run."""
     times: dict[str, str] = {}
-    now = {entry.receipt.facts["model_version"] for entry in entries if entry.name == "model" and not entry.path}
+    current = {entry.receipt.facts["model_version"] for entry in entries if entry.name == "model" and not entry.path}
     for entry in entries:
         if entry.name == "run_metrics":
             version = entry.receipt.facts["model_version"]
-            times[version] = max(times.get(version, ""), str(metrics_of(lakehouse, entry).get("execution_ts", "")))
-    return sorted({*times, *now}, key=lambda version: (version in now, times.get(version, ""), version), reverse=True)
+            times[version] = max(times.get(version, ""), str(read_metrics(lakehouse, entry).get("execution_ts", "")))
+    return sorted(
+        {*times, *current}, key=lambda version: (version in current, times.get(version, ""), version), reverse=True
+    )
 
 
-def metrics_of(lakehouse: Lakehouse, entry: Entry) -> Mapping[str, Any]:
-    """What the metrics of a run say; nothing where they cannot be read."""
+def read_metrics(lakehouse: Lakehouse, entry: Entry) -> Mapping[str, Any]:
+    """The metrics file of a run; empty if it cannot be read."""
     try:
         path = entry.payload or lakehouse.folder / entry.receipt.path
         return dict(json.loads(path.read_text(encoding="utf-8")))
@@ -127,25 +135,25 @@ def metrics_of(lakehouse: Lakehouse, entry: Entry) -> Mapping[str, Any]:
         return {}
 
 
-# --- what stays
+# --- kept results
 
 
-def roots(lakehouse: Lakehouse, entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
-    """What stays for its own sake: what is current, what is of a kept version, the newest contents of data tables."""
-    found = [entry for entry in entries if entry.path is None]
-    found += [entry for entry in entries if entry.name in VERSION_FILES and version_of(entry) in versions]
-    runs = [entry for entry in found if entry.name == "run_metrics"]
-    served = {metrics_of(lakehouse, entry).get("served_version") for entry in runs}
-    found += [entry for entry in entries if entry.name == "fallback" and version_of(entry) in served]
-    for name in DATA:
-        of_table = [entry for entry in entries if entry.name == name]
-        contents = newest(of_table)[:keep]
-        found += [entry for entry in of_table if entry.content in contents]
-    return found
+def root_entries(lakehouse: Lakehouse, entries: list[Entry], versions: list[str], keep: int) -> list[Entry]:
+    """Current entries, those of the kept model versions, and those with the newest contents of data tables."""
+    kept = [entry for entry in entries if entry.path is None]
+    kept += [entry for entry in entries if entry.name in VERSION_FILES and version_of(entry) in versions]
+    runs = [entry for entry in kept if entry.name == "run_metrics"]
+    served = {read_metrics(lakehouse, entry).get("served_version") for entry in runs}
+    kept += [entry for entry in entries if entry.name == "fallback" and version_of(entry) in served]
+    for name in DATA_TABLES:
+        table_entries = [entry for entry in entries if entry.name == name]
+        contents = contents_by_age(table_entries)[:keep]
+        kept += [entry for entry in table_entries if entry.content in contents]
+    return kept
 
 
-def newest(entries: list[Entry]) -> list[Content]:
-    """The contents of a Delta table: the current one first, then by the version that wrote it."""
+def contents_by_age(entries: list[Entry]) -> list[Content]:
+    """The contents of a Delta table: the current one first, then by table version, the newest first."""
     ages: dict[Content, tuple[bool, int]] = {}
     for entry in entries:
         if entry.receipt.version is not None:
@@ -155,60 +163,61 @@ def newest(entries: list[Entry]) -> list[Content]:
 
 
 def version_of(entry: Entry) -> str | None:
-    named = entry.receipt.facts.get("model_version")
-    return named and layout.version_in(named)
+    version = entry.receipt.facts.get("model_version")
+    return version and layout.version_in(version)
 
 
-def marked(entries: list[Entry], start: list[Entry]) -> set[Entry]:
-    """The start, and everything that any of it was made from."""
-    known: dict[tuple[str, str], list[Entry]] = {}
+def with_ancestors(entries: list[Entry], roots: list[Entry]) -> set[Entry]:
+    """The roots, and all entries that any of them was made from, directly or not."""
+    by_identity: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         for identity in (entry.receipt.content_identity, entry.receipt.full_identity):
-            known.setdefault((entry.name, identity), []).append(entry)
-    kept, todo = set(start), list(start)
+            by_identity.setdefault((entry.name, identity), []).append(entry)
+    kept, todo = set(roots), list(roots)
     while todo:
         inputs = todo.pop().receipt.made_from.get("inputs", {})
-        wanted = [(maker, seen) for name, seen in inputs.items() for maker in possible_inputs(name)]
-        found = {entry for key in wanted for entry in known.get(key, [])} - kept
-        kept |= found
-        todo += found
+        keys = [(source, identity) for name, identity in inputs.items() for source in possible_inputs(name)]
+        parents = {entry for key in keys for entry in by_identity.get(key, [])} - kept
+        kept |= parents
+        todo += parents
     return kept
 
 
-def lost(lakehouse: Lakehouse, entry: Entry) -> bool:
-    """Whether the content of a memo entry is no longer there, so that it could not be restored."""
+def is_lost(lakehouse: Lakehouse, entry: Entry) -> bool:
+    """Whether the content of a memo entry no longer exists, so that it cannot be restored."""
     if entry.receipt.kind == "file" and entry.payload:
         return False
     return tables.content_problem(lakehouse.folder, entry.receipt) is not None
 
 
-# --- what goes
+# --- removals
 
 
-def of_memos(lakehouse: Lakehouse, goes: list[Entry]) -> Iterator[Removal]:
+def memo_removals(lakehouse: Lakehouse, removed: list[Entry]) -> Iterator[Removal]:
     for name in RESULTS:
-        entries = [entry for entry in goes if entry.name == name]
+        entries = [entry for entry in removed if entry.name == name]
         paths = [path for entry in entries for path in (entry.path, entry.payload) if path]
         if paths:
-            yield removal(f"{artifact_of(name, lakehouse.dataset)}: {len(entries)} remembered", *paths)
+            yield Removal.of(f"{artifact_of(name, lakehouse.dataset)}: {len(entries)} in the memo", *paths)
 
 
 def table_artifacts(lakehouse: Lakehouse) -> list[str]:
-    return [*(artifact_of(name, lakehouse.dataset) for name in (*DATA, *LISTS)), *map(layout.quarantine, TABLES)]
+    results = [artifact_of(name, lakehouse.dataset) for name in (*DATA_TABLES, *LIST_TABLES)]
+    return [*results, *map(layout.quarantine, TABLES)]
 
 
-def versions_of(artifact: str, stays: list[Receipt]) -> set[int] | set[str]:
-    """What kept receipts name of a table: versions; of rejected rows their fingerprints."""
+def referenced_versions(artifact: str, kept: list[Receipt]) -> set[int] | set[str]:
+    """The versions of a table that kept receipts name; for rejected rows, their fingerprints."""
     if artifact.startswith("silver/_quarantine/"):
         table = layout.silver(Path(artifact).name)
-        return {receipt.facts.get("quarantine_fingerprint", "") for receipt in stays if receipt.path == table}
-    return {receipt.version for receipt in stays if receipt.path == artifact and receipt.version is not None}
+        return {receipt.facts.get("quarantine_fingerprint", "") for receipt in kept if receipt.path == table}
+    return {receipt.version for receipt in kept if receipt.path == artifact and receipt.version is not None}
 
 
-def of_table(lakehouse: Lakehouse, artifact: str, named: set[int] | set[str]) -> Iterator[Removal]:
-    """The versions of a Delta table that nothing names, and the data files that no other version has.
+def table_removals(lakehouse: Lakehouse, artifact: str, referenced: set[int] | set[str]) -> Iterator[Removal]:
+    """The versions of a Delta table that nothing refers to, and the data files that no other version needs.
 
-    Nothing of a table whose log or manifests cannot be read: `validate` tells of it.
+    Nothing of a table whose log or manifests cannot be read; `validate` reports it.
     """
     folder = lakehouse.folder / artifact
     head = delta_log.head_version(folder)
@@ -216,35 +225,34 @@ def of_table(lakehouse: Lakehouse, artifact: str, named: set[int] | set[str]) ->
         return
     try:
         needed = delta_log.log_files(folder, head)
-    except Exception:  # delta-rs raises its own kinds for each damage of a log
+    except Exception:  # delta-rs raises different exceptions for different damages of a log
         return
-    drop: list[int] = []
+    dropped: list[int] = []
     for key in [*manifests.manifest_keys(folder), manifests.PENDING]:
         manifest = manifests.read_manifest(folder, key)
         if manifest is None:
             if key == manifests.PENDING:
                 continue
             return
-        if isinstance(key, int) and key != head and not {key, manifest.fingerprint} & named:
-            drop.append(key)
+        if isinstance(key, int) and key != head and not {key, manifest.fingerprint} & referenced:
+            dropped.append(key)
         else:
             needed |= set(manifest.files)
     files = [cast("Path", path) for path in tables.data_files(folder) if str(relative_path(path, folder)) not in needed]
-    paths = [*(folder / manifests.MANIFESTS / f"{version}.json" for version in drop), *files]
+    paths = [*(folder / manifests.MANIFESTS / f"{version}.json" for version in dropped), *files]
     if paths:
-        many = "s" if len(drop) > 1 else ""
-        versions = f"version{many} {', '.join(map(str, drop))}" if drop else "files of no version"
-        yield removal(f"{artifact}: {versions} ({len(files)} data file{'s' if len(files) != 1 else ''})", *paths)
+        plural = "s" if len(dropped) > 1 else ""
+        versions = f"version{plural} {', '.join(map(str, dropped))}" if dropped else "files of no version"
+        count = f"{len(files)} data file{'s' if len(files) != 1 else ''}"
+        yield Removal.of(f"{artifact}: {versions} ({count})", *paths)
 
 
-def of_versions(lakehouse: Lakehouse, stays: set[str]) -> Iterator[Removal]:
-    """Models, and the files that are one for each model version."""
+def version_removals(lakehouse: Lakehouse, kept_paths: set[str]) -> Iterator[Removal]:
+    """Models and files of model versions that are not kept."""
     root = lakehouse.folder
-    found = []
     for step in VERSIONED:
         pattern = step.content_path(step.artifact, lakehouse.dataset, "*" if step.is_file else "[!._]*")
-        found += [path for path in sorted(root.glob(pattern)) if step.is_file or path.is_dir()]
-    for path in found:
-        name = str(path.relative_to(root))
-        if name not in stays:
-            yield removal(name, path)
+        for path in sorted(root.glob(pattern)):
+            name = str(path.relative_to(root))
+            if (step.is_file or path.is_dir()) and name not in kept_paths:
+                yield Removal.of(name, path)

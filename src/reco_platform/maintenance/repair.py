@@ -1,4 +1,4 @@
-"""For each damage the command that repairs it, as far as one does."""
+"""The commands that repair a damaged lakehouse, for the messages of `validate`."""
 
 from __future__ import annotations
 
@@ -22,105 +22,106 @@ from reco_platform.pipeline.workflow import Workflow
 from reco_platform.store.paths import StorePath
 from reco_platform.tuning import sweeps
 
+TARGETS = {"bronze": "silver", "silver": "silver", layout.SWEEPS: "sweep"}
+"""The target that makes the results of a layer; gold for the others."""
+
 
 @dataclass(frozen=True)
-class Repairs:
-    """Commands that repair one lakehouse, as the configuration names it."""
+class RepairCommands:
+    """Commands that repair one lakehouse with its present configuration."""
 
     workflow: Workflow
 
     @cached_property
-    def given(self) -> dict[str, Any]:
-        """What every command has to say of the configuration."""
+    def config_pairs(self) -> dict[str, Any]:
+        """The configuration that every command must repeat."""
         return commands.differing(self.workflow.config)
 
     def run(self, artifact: str) -> str:
-        """A plain run, which makes or restores whatever has no receipt that holds."""
-        return commands.snakemake(target_of(artifact), self.given_for(artifact))
+        """A normal run, which makes or restores results without a valid receipt."""
+        return commands.snakemake(target_of(artifact), self.config_for(artifact))
 
-    def retake(self, artifact: str, path: StorePath) -> str:
-        """A run that brings a CSV file anew."""
+    def fetch_again(self, artifact: str, path: StorePath) -> str:
+        """Removes a CSV file of bronze, and runs to fetch it again."""
         remove = "rm" if isinstance(path, Path) else "hdfs dfs -rm"
         return f"{remove} {shlex.quote(str(path))} && {self.run(artifact)}"
 
     def rebuild(self, artifact: str, table: str = "") -> str:
-        """A run that makes an artifact anew where its earlier result is not whole.
+        """A run that is forced to make an artifact again.
 
         Args:
-            artifact: what the step makes.
-            table: the damaged table, if that is another than the artifact itself: it may have to be replaced.
+            artifact: the result of the step.
+            table: the damaged table if it is not the artifact itself; it may have to be replaced.
         """
-        asked, target = self.workflow.config, self.workflow.lakehouse.content(table or artifact)
-        may_block = table or artifact in tables()
-        blocked = may_block and publish.publish_problem(target, asked.storage_format, asked.dataset) is not None
+        config, target = self.workflow.config, self.workflow.lakehouse.content(table or artifact)
+        is_table = table or artifact in {STEP_OF[name].artifact for name in TABLE_RESULTS}
+        blocked = is_table and publish.publish_problem(target, config.storage_format, config.dataset) is not None
         rule = (
             "bronze" if artifact.startswith("bronze/") else step_making(artifact, self.workflow.lakehouse.dataset).name
         )
         return commands.snakemake(
-            target_of(artifact), self.given_for(artifact), rule=rule, overwrite=bool(blocked)
+            target_of(artifact), self.config_for(artifact), rule=rule, overwrite=bool(blocked)
         )  # fmt: skip
 
-    def given_for(self, artifact: str) -> dict[str, Any]:
-        """Of a sweep its axes too, as its leaderboard tells them."""
+    def config_for(self, artifact: str) -> dict[str, Any]:
+        """The configuration for an artifact; for sweeps with the axes, which their leaderboards record."""
         if not artifact.startswith(f"{layout.SWEEPS}/"):
-            return self.given
-        found = (of_sweep(self.workflow.lakehouse, board) for board in boards(self.workflow.lakehouse, artifact))
-        return {**self.given, **next((pairs for pairs in found if pairs), {})}
+            return self.config_pairs
+        lakehouse = self.workflow.lakehouse
+        configs = (sweep_config(lakehouse, leaderboard) for leaderboard in leaderboards_of(lakehouse, artifact))
+        return {**self.config_pairs, **next((config for config in configs if config), {})}
 
 
 def target_of(artifact: str) -> str:
-    layer = artifact.partition("/")[0]
-    return {"bronze": "silver", "silver": "silver", layout.SWEEPS: "sweep"}.get(layer, "gold")
-
-
-def tables() -> set[str]:
-    """The artifacts that are tables."""
-    return {STEP_OF[name].artifact for name in TABLE_RESULTS}
+    return TARGETS.get(artifact.partition("/")[0], "gold")
 
 
 # --- sweeps
 
 
-def boards(lakehouse: Lakehouse, artifact: str) -> Iterator[Receipt]:
-    """The leaderboards of the sweeps that an artifact is part of."""
+def leaderboards_of(lakehouse: Lakehouse, artifact: str) -> Iterator[Receipt]:
+    """The leaderboards of all sweeps that an artifact is part of."""
     trial = PurePosixPath(artifact).parent.name if artifact.startswith(layout.TRIALS) else None
     for path in sorted((lakehouse.records / layout.SWEEPS).glob(f"*{RECEIPT}")):
-        receipt = latest(lakehouse, layout.sweep(path.name.removesuffix(RECEIPT)))
+        receipt = latest_receipt(lakehouse, layout.sweep(path.name.removesuffix(RECEIPT)))
         if receipt is None or receipt.made_from.get("step") != "leaderboard":
             continue
         params = receipt.made_from["params"]
-        if trial in dict(params["cells"]) if trial else artifact == layout.SWEEP_DATA or named(params, artifact):
+        if trial is not None:
+            is_part = trial in dict(params["cells"])
+        else:
+            is_part = artifact == layout.SWEEP_DATA or str(params["sweep"]) == PurePosixPath(artifact).name
+        if is_part:
             yield receipt
 
 
-def named(params: dict[str, Any], artifact: str) -> bool:
-    return str(params["sweep"]) == PurePosixPath(artifact).name
-
-
-def latest(lakehouse: Lakehouse, artifact: str) -> Receipt | None:
-    """The receipt of an artifact of a sweep, or, where it is lost, the one that its memo knows of."""
+def latest_receipt(lakehouse: Lakehouse, artifact: str) -> Receipt | None:
+    """The receipt of an artifact of a sweep, or the latest one in its memo if the receipt is lost."""
     folder = memo_folder(step_making(artifact, lakehouse.dataset), lakehouse.path, artifact)
     return memo.read_or_none(Path(lakehouse.receipt(artifact))) or memo.read_or_none(folder / f"{LAST}.json")
 
 
-def of_sweep(lakehouse: Lakehouse, board: Receipt) -> dict[str, Any]:
-    """What a command line says to ask for a sweep again; nothing where its trials no longer tell."""
-    params = board.made_from["params"]
-    trials = {name: latest(lakehouse, layout.trial(name)) for name, _ in params["cells"]}
-    known = [(trials[name], most) for name, most in params["cells"]]
-    values = [{**one.made_from["params"], "max_iter": most} for one, most in known if one]
-    if not values:
+def sweep_config(lakehouse: Lakehouse, leaderboard: Receipt) -> dict[str, Any]:
+    """The configuration that runs a sweep again; empty if no receipt of its trials is left."""
+    params = leaderboard.made_from["params"]
+    receipts = {name: latest_receipt(lakehouse, layout.trial(name)) for name, _ in params["cells"]}
+    trials = [
+        {**receipt.made_from["params"], "max_iter": max_iter}
+        for name, max_iter in params["cells"]
+        if (receipt := receipts[name])
+    ]
+    if not trials:
         return {}
-    usual = Config.model_validate({})
-    fixed = {key: params[key] for key in STEPS["leaderboard"].keys if params[key] != plain(getattr(usual, key))}
-    fixed |= {key: values[0][key] for key in AXES if values[0][key] not in (None, getattr(usual, key))}
-    several = {key: list(dict.fromkeys(one[key] for one in values)) for key in params["axes"]}
-    pairs = {**fixed, **several}
-    return (
-        pairs if sweeps.expand(pairs, os.environ).name == params["sweep"] else {**pairs, "sweep_name": params["sweep"]}
-    )
+    defaults = Config.model_validate({})
+    fixed = {key: params[key] for key in STEPS["leaderboard"].keys if params[key] != as_json(getattr(defaults, key))}
+    fixed |= {key: trials[0][key] for key in AXES if trials[0][key] not in (None, getattr(defaults, key))}
+    axes = {key: list(dict.fromkeys(trial[key] for trial in trials)) for key in params["axes"]}
+    pairs = {**fixed, **axes}
+    if sweeps.expand(pairs, os.environ).name == params["sweep"]:
+        return pairs
+    return {**pairs, "sweep_name": params["sweep"]}
 
 
-def plain(value: Any) -> Any:
-    """A default as receipts have it."""
+def as_json(value: Any) -> Any:
+    """A default value as it is in receipts."""
     return list(value) if isinstance(value, tuple) else value

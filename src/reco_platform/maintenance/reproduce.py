@@ -1,4 +1,4 @@
-"""Building an earlier result again, from the table versions that it was made from, and comparing."""
+"""Rebuild an earlier run from the table versions that it was made from, and compare the fingerprints."""
 
 from __future__ import annotations
 
@@ -22,118 +22,114 @@ from reco_platform.pipeline import explain
 from reco_platform.pipeline.steps_table import STEP_OF, artifact_of, possible_inputs
 from reco_platform.store import atomic_write
 
-PLACED = ("ratings", "movies")
-REBUILT = ("interactions", "model", "als_plain", "als_refit", "recommendations", "evaluation", "run_metrics")
+COPIED_TABLES = ("ratings", "movies")
+REBUILT_RESULTS = ("interactions", "model", "als_plain", "als_refit", "recommendations", "evaluation", "run_metrics")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The fingerprint of one result, then and now."""
+    """The fingerprints of a result in the earlier run and after the rebuild."""
 
     name: str
-    then: str
-    now: str
+    earlier: str
+    rebuilt: str
     code_changed: bool
 
     @property
     def equal(self) -> bool:
-        return self.then == self.now
+        return self.earlier == self.rebuilt
+
+    def __str__(self) -> str:
+        if self.equal:
+            return f"  equal      {self.name:<16} {self.rebuilt}"
+        reason = "; its code has changed since" if self.code_changed else ""
+        return f"  DIFFERENT  {self.name:<16} was {self.earlier}, is {self.rebuilt}{reason}"
 
 
-def reproduce(lakehouse: Lakehouse, wanted: str, scratch: Path, report: Callable[[str], None]) -> list[Comparison]:
-    """Rebuilds a run from its silver ratings in a scratch lakehouse.
+def reproduce(lakehouse: Lakehouse, run: str, folder: Path, report: Callable[[str], None]) -> list[Comparison]:
+    """Rebuilds a run from its silver tables in a scratch lakehouse.
 
     Args:
-        lakehouse: the lakehouse that remembers the run.
-        wanted: a model version, or the path of a run_metrics JSON file.
-        scratch: an empty folder.
+        lakehouse: the lakehouse with the run.
+        run: a model version, or the path of a run_metrics JSON file.
+        folder: an empty folder for the scratch lakehouse.
         report: gets a line for each step.
 
     Raises:
-        TableError: if the run, or the version of the ratings that it was made from, is no longer there.
+        TableError: if the run, or a version of the tables that it was made from, no longer exists.
     """
-    chain = explain.chain(lakehouse, explain.run_receipt(lakehouse, wanted))
-    there = Lakehouse(str(scratch), lakehouse.dataset)
-    for name in PLACED:
-        place(lakehouse, name, chain[name], there)
-    compared = []
-    for name in [name for name in REBUILT if name in chain]:
+    chain = explain.chain(lakehouse, explain.run_receipt(lakehouse, run))
+    scratch = Lakehouse(str(folder), lakehouse.dataset)
+    for name in COPIED_TABLES:
+        copy_table(lakehouse, name, chain[name], scratch)
+    comparisons = []
+    for name in [name for name in REBUILT_RESULTS if name in chain]:
         report(f"rebuilding {name}")
-        rebuild(there, chain, name)
-        now = receipts.read(there.receipt(chain[name].artifact))
+        rebuild(scratch, chain, name)
+        rebuilt = receipts.read(scratch.receipt(chain[name].artifact))
         step = STEP_OF[name]
-        changed = chain[name].made_from["code"] != code_digest(step.script, step.files)
-        compared.append(Comparison(name, chain[name].fingerprint, now.fingerprint, changed))
-    return compared
+        code_changed = chain[name].made_from["code"] != code_digest(step.script, step.files)
+        comparisons.append(Comparison(name, chain[name].fingerprint, rebuilt.fingerprint, code_changed))
+    return comparisons
 
 
-def place(lakehouse: Lakehouse, name: str, table: Receipt, there: Lakehouse) -> None:
-    """Copies a silver table, at exactly its version, into the scratch lakehouse.
+def copy_table(lakehouse: Lakehouse, name: str, receipt: Receipt, scratch: Lakehouse) -> None:
+    """Copies the version of a silver table that a receipt names to the scratch lakehouse.
 
     Raises:
-        TableError: if that version is gone.
+        TableError: if that version no longer exists.
     """
     try:
-        opened = tables.open_table(lakehouse.path, table, "")
+        table = tables.open_table(lakehouse.path, receipt, "")
     except TableError as error:
         hint = (
-            "a Delta version lasts until it is vacuumed, and goes with its table's folder"
-            if table.format == "delta"
+            "a Delta version is lost when its table is vacuumed or removed"
+            if receipt.format == "delta"
             else "a Parquet table keeps only its newest content; storage_format=delta keeps every version"
         )
-        raise TableError(f"the silver {name} of that run are gone: {error.message}", hint) from error
-    target = there.content(table.path)
+        raise TableError(f"the silver {name} of that run no longer exist: {error.message}", hint) from error
+    target = scratch.content(receipt.path)
     staging = publish.create_staging_folder(target)
-    for path in opened.files:
-        copy = staging / path.relative_to(opened.folder)
+    for path in table.files:
+        copy = staging / path.relative_to(table.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     contract = CONTRACTS[name]
     version = publish.publish_table(
         staging,
         target,
-        storage_format=table.format,
+        storage_format=receipt.format,
         schema=contract.schema,
         partition_by=contract.partition_by,
-        fingerprint=table.fingerprint,
-        rows=table.rows,
-        dataset=there.dataset,
+        fingerprint=receipt.fingerprint,
+        rows=receipt.rows,
+        dataset=scratch.dataset,
     )
-    atomic_write.write_text(there.receipt(table.artifact), replace(table, version=version).text())
+    atomic_write.write_text(scratch.receipt(receipt.artifact), replace(receipt, version=version).text())
 
 
-def rebuild(there: Lakehouse, chain: Mapping[str, Receipt], name: str) -> None:
-    """Runs one step's script with the parameters of that time.
+def rebuild(scratch: Lakehouse, chain: Mapping[str, Receipt], name: str) -> None:
+    """Runs a step's script with the parameters of the earlier run.
 
     Args:
-        there: the scratch lakehouse, which holds its inputs already.
-        chain: the receipts of that time by name.
+        scratch: the scratch lakehouse, which has the step's inputs already.
+        chain: the receipts of the earlier run by name.
         name: of the result.
 
     Raises:
         TableError: if the script fails.
     """
-    step, wanted = STEP_OF[name], chain[name]
+    step, earlier = STEP_OF[name], chain[name]
     command = [
-        sys.executable, str(project.file(step.script)), "--lakehouse", there.root, "--dataset", there.dataset,
-        "--receipt", there.receipt(wanted.artifact), "--params", json.dumps(wanted.made_from["params"]),
+        sys.executable, str(project.file(step.script)), "--lakehouse", scratch.root, "--dataset", scratch.dataset,
+        "--receipt", scratch.receipt(earlier.artifact), "--params", json.dumps(earlier.made_from["params"]),
     ]  # fmt: skip
     for read in step.reads:
-        seen = wanted.made_from["inputs"][read]
-        source = next(one for one in possible_inputs(read) if one in chain and identity(step, chain[one]) == seen)
-        command += [f"--{read.replace('_', '-')}", there.receipt(artifact_of(source, there.dataset))]
+        expected = earlier.made_from["inputs"][read]
+        source = next(
+            result for result in possible_inputs(read) if result in chain and identity(step, chain[result]) == expected
+        )
+        command += [f"--{read.replace('_', '-')}", scratch.receipt(artifact_of(source, scratch.dataset))]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
-        raise TableError(f"{step.script} failed:\n{run.stdout}{run.stderr}", "see what it says")
-
-
-def verdict(compared: list[Comparison]) -> str:
-    """The comparison in words, a line each."""
-    said = []
-    for one in compared:
-        if one.equal:
-            said.append(f"  equal      {one.name:<16} {one.now}")
-        else:
-            why = "; its code has changed since" if one.code_changed else ""
-            said.append(f"  DIFFERENT  {one.name:<16} was {one.then}, is {one.now}{why}")
-    return "\n".join(said)
+        raise TableError(f"{step.script} failed:\n{run.stdout}{run.stderr}", "see the output of the script above")

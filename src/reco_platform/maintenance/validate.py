@@ -1,44 +1,39 @@
-"""Whether a lakehouse holds what its receipts say: every layer, without a JVM."""
+"""Validate a lakehouse: check every layer against its receipts, without Java."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.core.errors import RecoError
 from reco_platform.engine.step import Layer
 from reco_platform.engine.task import QUALITY_FINGERPRINT
-from reco_platform.fingerprint.arrow import arrow_sums
-from reco_platform.fingerprint.files import VOLATILE_KEYS, file_has_fingerprint
-from reco_platform.fingerprint.spec import arrow_fields, fingerprint, schema_hash
-from reco_platform.lakehouse import layout, publish, quarantine, receipts, tables
+from reco_platform.fingerprint.files import file_has_fingerprint
+from reco_platform.lakehouse import layout, quarantine, receipts
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import PROVENANCE, RECEIPT, Receipt
-from reco_platform.maintenance.repair import Repairs
-from reco_platform.models.als.model import model_fingerprint
+from reco_platform.maintenance.content_checks import quarantine_problem, result_problem
+from reco_platform.maintenance.repair import RepairCommands
 from reco_platform.pipeline.steps_table import LAYERS, STEP_OF, artifact_of, resolve_input
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.store.json_file import read_json
 from reco_platform.store.paths import StorePath, sha256_file
-from reco_platform.tuning import data as sweep_data
-from reco_platform.tuning import leaderboard
 
-COUNTED = {
+VERSIONED_RESULTS = {
     "model": ("Models", "versions"),
     "als_refit": ("Refits", "versions"),
     "als_plain": ("Plain models", "versions"),
     "run_metrics": ("Metrics", "metric files"),
     "report": ("Pages", "pages"),
 }
-"""Results of which several model versions are kept side by side, in words."""
+"""Results that are kept side by side for several model versions: their names and units in messages."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a validation; of an error also the command that repairs it."""
+    """One line of a validation; for an error also the command that repairs it."""
 
     level: Literal["info", "ok", "error"]
     text: str
@@ -50,14 +45,14 @@ class Finding:
 
 
 def validate(workflow: Workflow, layers: Sequence[Layer] = LAYERS, *, deep: bool = False) -> Iterator[Finding]:
-    """Checks layers one after another; a layer's findings follow its `info` line.
+    """Checks layers one after another; the findings of a layer follow its `info` line.
 
     Args:
-        workflow: the lakehouse, and what gold consists of as configured.
-        layers: which layers; sweeps are checked as far as there are any.
-        deep: also read every row and file, and compute their fingerprints anew.
+        workflow: the lakehouse, and the results that gold consists of with this configuration.
+        layers: the layers to check; all sweeps that are present are checked.
+        deep: whether to read every row and file and recompute the fingerprints.
     """
-    lakehouse, repairs = workflow.lakehouse, Repairs(workflow)
+    lakehouse, repairs = workflow.lakehouse, RepairCommands(workflow)
     yield Finding("info", f"Lakehouse path: {lakehouse.root}")
     for layer in layers:
         yield Finding("info", f"Checking {layer.capitalize()} layer...")
@@ -72,10 +67,13 @@ def validate(workflow: Workflow, layers: Sequence[Layer] = LAYERS, *, deep: bool
                 yield from check_sweeps(lakehouse, repairs, deep)
 
 
-def check_bronze(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
+# --- layers
+
+
+def check_bronze(lakehouse: Lakehouse, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
     for table in TABLES:
         artifact = lakehouse.bronze(table)
-        receipt, finding = opened(lakehouse, artifact, repairs)
+        receipt, finding = read_receipt(lakehouse, artifact, repairs)
         if receipt is None:
             yield finding
             continue
@@ -85,178 +83,128 @@ def check_bronze(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator
         elif not path.is_file():
             yield Finding("error", f"{path} is missing", repairs.run(artifact))
         elif path.stat().st_size != receipt.facts["bytes"] or (deep and sha256_file(path) != receipt.facts["sha256"]):
-            changed = f"{path} is not the file that its receipt describes (the next run takes it as it is)"
-            yield Finding("error", changed, repairs.retake(artifact, path))
+            text = f"{path} differs from its receipt (the next run would use the file as it is)"
+            yield Finding("error", text, repairs.fetch_again(artifact, path))
         else:
             yield Finding("ok", f"{table}.csv ({path.stat().st_size:,} bytes)")
 
 
-def check_silver(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
+def check_silver(lakehouse: Lakehouse, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
     for table in TABLES:
-        yield check_content(lakehouse, layout.silver(table), table, repairs, deep)
+        yield check_result(lakehouse, layout.silver(table), table, repairs, deep)
         yield from check_quarantine(lakehouse, table, repairs, deep)
-    yield check_content(lakehouse, artifact_of("etl_report", lakehouse.dataset), "etl_report", repairs, deep)
-    problems = [finding for table in TABLES for finding in check_quality(lakehouse, table, repairs)]
-    yield from problems
-    if not problems:
+    yield check_result(lakehouse, artifact_of("etl_report", lakehouse.dataset), "etl_report", repairs, deep)
+    errors = [finding for table in TABLES for finding in check_quality_report(lakehouse, table, repairs)]
+    yield from errors
+    if not errors:
         yield Finding("ok", f"Reports directory exists ({len(TABLES) + 1} reports)")
 
 
-def check_quality(lakehouse: Lakehouse, table: str, repairs: Repairs) -> Iterator[Finding]:
-    """The report on the quality of a table, which the receipt of the table names."""
-    artifact = layout.silver(table)
-    path, (receipt, _) = lakehouse.content(lakehouse.quality_report(table)), opened(lakehouse, artifact, repairs)
-    wanted = receipt and receipt.facts.get(QUALITY_FINGERPRINT)
-    if not path.is_file():
-        yield Finding("error", f"report {path} is missing", repairs.rebuild(artifact))
-    elif says_failed(path):
-        yield Finding("error", f"{path} says that its table failed a check", repairs.run(artifact))
-    elif wanted and not file_has_fingerprint(path, wanted):
-        yield Finding("error", f"{path} differs from what was written", repairs.rebuild(artifact))
-
-
-def says_failed(report: StorePath) -> bool:
-    try:
-        return read_json(report).get("passed") is False
-    except ValueError:
-        return False
-
-
-def check_quarantine(lakehouse: Lakehouse, table: str, repairs: Repairs, deep: bool) -> Iterator[Finding]:
-    """The rejected rows of a table: some version of them is the one that its receipt tells of."""
-    artifact, folder = layout.silver(table), layout.quarantine(table)
-    receipt, _ = opened(lakehouse, artifact, repairs)
-    made = receipt and quarantine.quarantine_receipt(lakehouse.path, receipt)
-    if not made:
-        return
-    problem = tables.content_problem(lakehouse.path, made, thorough=deep)
-    if problem is None and made.version is not None:
-        problem = tables.log_problem(lakehouse.content(folder), made.version)
-    if problem is None and deep:
-        rows = tables.open_table(lakehouse.path, made, "").read()
-        found = fingerprint(schema_hash(arrow_fields(rows.schema)), arrow_sums(rows, rows.schema.names))
-        if found != made.fingerprint:
-            problem = f"the rows of {lakehouse.content(folder)} have fingerprint {found}, expected {made.fingerprint}"
-    if problem:
-        yield Finding("error", problem, repairs.rebuild(artifact, folder))
-    else:
-        yield Finding("ok", f"rejected rows of {table} exist at {lakehouse.content(folder)}")
-
-
-def check_gold(workflow: Workflow, repairs: Repairs, deep: bool) -> Iterator[Finding]:
+def check_gold(workflow: Workflow, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
     lakehouse = workflow.lakehouse
     for name in workflow.gold:
         artifact = artifact_of(name, lakehouse.dataset)
-        shown = PurePosixPath(artifact).name if STEP_OF[name].version_of == "served_model" else name
-        finding = check_content(lakehouse, artifact, shown, repairs, deep)
-        yield counted(lakehouse, name, *COUNTED[name]) if name in COUNTED and finding.level == "ok" else finding
-    yield from consistent(workflow, repairs)
+        shown_name = PurePosixPath(artifact).name if STEP_OF[name].version_of == "served_model" else name
+        finding = check_result(lakehouse, artifact, shown_name, repairs, deep)
+        if name in VERSIONED_RESULTS and finding.level == "ok":
+            finding = count_versions(lakehouse, name)
+        yield finding
+    yield from check_consistency(workflow, repairs)
 
 
-def counted(lakehouse: Lakehouse, name: str, what: str, unit: str) -> Finding:
-    """The number of model versions whose results are kept side by side."""
-    step = STEP_OF[name]
-    folder = str(PurePosixPath(step.content_path(step.artifact, lakehouse.dataset, "*")).parent)
-    versions = {path.stem for path in lakehouse.content(folder).iterdir() if kept(path)}
-    return Finding("ok", f"{what} directory exists ({len(versions)} {unit})")
-
-
-def check_sweeps(lakehouse: Lakehouse, repairs: Repairs, deep: bool) -> Iterator[Finding]:
-    """Every receipt that sweeps have left."""
+def check_sweeps(lakehouse: Lakehouse, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
+    """Checks every result of a sweep that has a receipt."""
     paths = sorted((lakehouse.records / layout.SWEEPS).rglob(f"*{RECEIPT}"))
     artifacts = [str(path.relative_to(lakehouse.records)).removesuffix(RECEIPT) for path in paths]
-    findings = {artifact: check_content(lakehouse, artifact, artifact, repairs, deep) for artifact in artifacts}
-    of_trials = [finding for artifact, finding in findings.items() if artifact.startswith(layout.TRIALS)]
+    findings = {artifact: check_result(lakehouse, artifact, artifact, repairs, deep) for artifact in artifacts}
+    trials = [finding for artifact, finding in findings.items() if artifact.startswith(layout.TRIALS)]
     yield from (finding for artifact, finding in findings.items() if not artifact.startswith(layout.TRIALS))
-    yield from (finding for finding in of_trials if finding.level == "error")
-    good = sum(finding.level == "ok" for finding in of_trials)
-    yield Finding("ok", f"{good} of {len(of_trials)} trials hold what their receipts say" if findings else "no sweeps")
+    yield from (finding for finding in trials if finding.level == "error")
+    good = sum(finding.level == "ok" for finding in trials)
+    yield Finding("ok", f"{good} of {len(trials)} trials match their receipts" if findings else "no sweeps")
 
 
-def kept(path: StorePath) -> bool:
-    return not path.name.startswith(("_", ".")) and not path.name.endswith((RECEIPT, PROVENANCE))
+# --- results
 
 
-def check_content(lakehouse: Lakehouse, artifact: str, name: str, repairs: Repairs, deep: bool) -> Finding:
-    """A table, model, folder or file against its receipt."""
-    receipt, finding = opened(lakehouse, artifact, repairs)
+def check_result(lakehouse: Lakehouse, artifact: str, name: str, repairs: RepairCommands, deep: bool) -> Finding:
+    """Checks a table, model, folder or file against its receipt."""
+    receipt, finding = read_receipt(lakehouse, artifact, repairs)
     if receipt is None:
         return finding
     if receipt.kind == "absent":
         return Finding("ok", f"{name}: not in this data set")
-    problem = foreign_problem(lakehouse, receipt) or content_problem(lakehouse.path, receipt, deep)
+    problem = result_problem(lakehouse, receipt, deep)
     if problem:
         return Finding("error", problem, repairs.rebuild(artifact))
-    where = lakehouse.content(receipt.path)
-    return Finding("ok", f"{name} exists at {where}" + ("" if receipt.is_reusable else "; the next run tries it again"))
+    note = "" if receipt.is_reusable else "; the next run tries it again"
+    return Finding("ok", f"{name} exists at {lakehouse.content(receipt.path)}{note}")
 
 
-def foreign_problem(lakehouse: Lakehouse, receipt: Receipt) -> str | None:
-    """What stands at the path of a table and is none of the pipeline's."""
-    if receipt.kind != "table":
-        return None
-    return publish.foreign_content(lakehouse.content(receipt.path), receipt.format, lakehouse.dataset)
-
-
-def content_problem(root: StorePath, receipt: Receipt, deep: bool) -> str | None:
-    """What of a result differs from its receipt."""
-    problem = tables.content_problem(root, receipt, thorough=deep)
-    if problem is None and receipt.kind == "table":
-        problem = table_problem(root, receipt, deep)
-    if problem is None and deep and receipt.kind in {"model", "folder"}:
-        problem = folder_problem(tables.local_path(root, receipt), receipt)
-    return problem
-
-
-def folder_problem(path: Path, receipt: Receipt) -> str | None:
-    """Whether the content of a folder, computed anew, is another than its receipt says."""
-    compute = model_fingerprint if receipt.kind == "model" else FINGERPRINTS[receipt.made_from["step"]]
-    try:
-        found = compute(path)
-    except (OSError, ValueError) as error:
-        return f"{path} cannot be read: {error}"
-    return None if found == receipt.fingerprint else f"{path} holds {found}, its receipt says {receipt.fingerprint}"
-
-
-FINGERPRINTS = {"sweep_data": sweep_data.content_of, "leaderboard": leaderboard.content_of}
-"""By the step that makes a folder."""
-
-
-def table_problem(root: StorePath, receipt: Receipt, deep: bool) -> str | None:
-    """What of a table's log, rows or content differs from its receipt."""
-    path = root / receipt.path
-    if receipt.version is not None:
-        problem = tables.log_problem(path, receipt.version) or tables.head_problem(path, receipt)
-        if problem:
-            return problem
-    opened_table = tables.open_table(root, receipt, "")
-    rows = opened_table.dataset().count_rows()
-    if rows != receipt.rows:
-        return f"{path} holds {rows:,} rows, its receipt says {receipt.rows:,}"
-    if deep:
-        contract = CONTRACTS[path.name]
-        names = [field.name for field in contract.fields if field.name not in VOLATILE_KEYS]
-        table = opened_table.read(contract.names).cast(contract.schema)
-        found = fingerprint(contract.schema_hash, arrow_sums(table, names))
-        if found != receipt.fingerprint:
-            return f"the rows of {path} have fingerprint {found}, its receipt says {receipt.fingerprint}"
-    return None
-
-
-def opened(lakehouse: Lakehouse, artifact: str, repairs: Repairs) -> tuple[Receipt | None, Finding]:
+def read_receipt(lakehouse: Lakehouse, artifact: str, repairs: RepairCommands) -> tuple[Receipt | None, Finding]:
+    """A receipt, or None and the error."""
     try:
         return receipts.read(lakehouse.receipt(artifact)), Finding("ok", artifact)
     except RecoError as error:
         return None, Finding("error", f"{artifact}: {error.message}", repairs.run(artifact))
 
 
-def consistent(workflow: Workflow, repairs: Repairs) -> Iterator[Finding]:
-    """Whether what names a model version names the present one, and whether the counts agree."""
-    lakehouse, gold = workflow.lakehouse, workflow.gold
+def check_quality_report(lakehouse: Lakehouse, table: str, repairs: RepairCommands) -> Iterator[Finding]:
+    """Checks the quality report of a silver table against the fingerprint in the table's receipt."""
+    artifact = layout.silver(table)
+    path, (receipt, _) = lakehouse.content(lakehouse.quality_report(table)), read_receipt(lakehouse, artifact, repairs)
+    expected = receipt and receipt.facts.get(QUALITY_FINGERPRINT)
+    if not path.is_file():
+        yield Finding("error", f"report {path} is missing", repairs.rebuild(artifact))
+    elif reports_failure(path):
+        yield Finding("error", f"{path} reports that its table failed a quality check", repairs.run(artifact))
+    elif expected and not file_has_fingerprint(path, expected):
+        yield Finding("error", f"{path} differs from what was written", repairs.rebuild(artifact))
+
+
+def reports_failure(quality_report: StorePath) -> bool:
+    try:
+        return read_json(quality_report).get("passed") is False
+    except ValueError:
+        return False
+
+
+def check_quarantine(lakehouse: Lakehouse, table: str, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
+    """Checks that the rejected rows named by a table's receipt exist in some version of the quarantine table."""
+    artifact, folder = layout.silver(table), layout.quarantine(table)
+    receipt, _ = read_receipt(lakehouse, artifact, repairs)
+    rejected = receipt and quarantine.quarantine_receipt(lakehouse.path, receipt)
+    if not rejected:
+        return
+    problem = quarantine_problem(lakehouse, rejected, deep)
+    if problem:
+        yield Finding("error", problem, repairs.rebuild(artifact, folder))
+    else:
+        yield Finding("ok", f"rejected rows of {table} exist at {lakehouse.content(folder)}")
+
+
+def count_versions(lakehouse: Lakehouse, name: str) -> Finding:
+    """The number of model versions whose results of a kind are kept side by side."""
+    step, (title, unit) = STEP_OF[name], VERSIONED_RESULTS[name]
+    folder = str(PurePosixPath(step.content_path(step.artifact, lakehouse.dataset, "*")).parent)
+    versions = {path.stem for path in lakehouse.content(folder).iterdir() if is_result(path)}
+    return Finding("ok", f"{title} directory exists ({len(versions)} {unit})")
+
+
+def is_result(path: StorePath) -> bool:
+    return not path.name.startswith(("_", ".")) and not path.name.endswith((RECEIPT, PROVENANCE))
+
+
+# --- consistency
+
+
+def check_consistency(workflow: Workflow, repairs: RepairCommands) -> Iterator[Finding]:
+    """Checks that results belong to the present model version, and that numbers of rows and users agree."""
+    lakehouse = workflow.lakehouse
     found = {
         name: receipt
-        for name in gold
-        if (receipt := opened(lakehouse, artifact_of(name, lakehouse.dataset), repairs)[0])
+        for name in workflow.gold
+        if (receipt := read_receipt(lakehouse, artifact_of(name, lakehouse.dataset), repairs)[0])
     }
     served = found.get(resolve_input("served_model", workflow.config))
     models = {"model": found.get("model"), "served_model": served}
@@ -264,23 +212,23 @@ def consistent(workflow: Workflow, repairs: Repairs) -> Iterator[Finding]:
         model = models.get(STEP_OF[name].version_of or "")
         if model is None or name == "model":
             continue
-        named, version = receipt.facts["model_version"], model.facts["model_version"]
-        if layout.version_in(named) != version:
-            other = f"{receipt.artifact} is of model {named}, the model is {version}"
-            yield Finding("error", other, repairs.run(receipt.artifact))
+        version, expected_version = receipt.facts["model_version"], model.facts["model_version"]
+        if layout.version_in(version) != expected_version:
+            text = f"{receipt.artifact} is of model {version}, the model is {expected_version}"
+            yield Finding("error", text, repairs.run(receipt.artifact))
     if "interactions" in found:
         facts = found["interactions"].facts
         expected = facts["train_count"] + facts["test_count"]
-        yield from counts_agree("rows of interactions", found["interactions"], expected, repairs)
+        yield from check_rows("rows of interactions", found["interactions"], expected, repairs)
     if served and "recommendations" in found:
         users = served.facts["users"]
-        yield from counts_agree("users with recommendations", found["recommendations"], users, repairs)
+        yield from check_rows("users with recommendations", found["recommendations"], users, repairs)
 
 
-def counts_agree(what: str, receipt: Receipt, expected: int, repairs: Repairs) -> Iterator[Finding]:
+def check_rows(what: str, receipt: Receipt, expected: int, repairs: RepairCommands) -> Iterator[Finding]:
     if receipt.rows != expected:
-        differ = f"{what}: {receipt.rows:,}, expected {expected:,}"
-        yield Finding("error", differ, repairs.rebuild(receipt.artifact))
+        text = f"{what}: {receipt.rows:,}, expected {expected:,}"
+        yield Finding("error", text, repairs.rebuild(receipt.artifact))
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:

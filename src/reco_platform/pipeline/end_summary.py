@@ -113,7 +113,7 @@ def leaderboard_lines(workflow: Workflow) -> list[str]:
     pairs = " ".join(shlex.quote(f"{key}={value}") for key, value in paths.items())
     best = shlex.quote(project.as_typed_path(folder / "best.yaml"))
     command = project.run_command("gold", f"--configfile {best}", f"--config {pairs}" if pairs else "")
-    lines = leaderboard.lines_for_people(found, SHOWN_TRIALS)
+    lines = leaderboard.text_lines(found, SHOWN_TRIALS)
     lines.append(f"  all of them   {project.as_typed_path(folder)}/leaderboard.csv, report.html")
     return [*lines, *([f"  next          {command}"] if (folder / "best.yaml").is_file() else [])]
 

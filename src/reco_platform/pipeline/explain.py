@@ -138,7 +138,7 @@ def present(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
     """The parameters that a result would have now; what names a trial or a sweep is as it was."""
     before = receipt.made_from["params"]
     if step.name == "trial":
-        config = sweeps.as_a_trial(config, {key: before[key] for key in STEPS["train_als"].keys})
+        config = sweeps.trial_config(config, {key: before[key] for key in STEPS["train_als"].keys})
     return parameters(step, config) | {key: before[key] for key in step.own}
 
 

@@ -174,7 +174,7 @@ class SweepFlow:
     def plan(self) -> str:
         """Size and estimated cost in words."""
         done = [name for name in self.sweep.fits if Path(self.trial(name)).is_file()]
-        return sweeps.plan(self.sweep, done, self.ratings)
+        return sweeps.plan_text(self.sweep, done, self.ratings)
 
 
 def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]:

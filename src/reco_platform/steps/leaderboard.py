@@ -15,7 +15,7 @@ from reco_platform.tuning import leaderboard
 def work(task: Task) -> Receipt:
     sweep, axes = task.params["sweep"], task.params["axes"]
     results = {name: json.loads(task.path(name).read_text(encoding="utf-8")) for name in task.inputs}
-    lines = leaderboard.ranked(results, [(name, max_iter) for name, max_iter in task.params["cells"]])
+    lines = leaderboard.rank_trials(results, [(name, max_iter) for name, max_iter in task.params["cells"]])
     good = [line for line in lines if line["error"] is None]
     found = {
         "sweep": sweep,
@@ -27,7 +27,7 @@ def work(task: Task) -> Receipt:
     }
     split_keys = STEPS["interactions"].keys
     best = leaderboard.best_config(good[0], task.params, task.dataset, sweep, split_keys) if good else ""
-    receipt = publish_leaderboard(task, found, leaderboard.table(lines, axes), best)
+    receipt = publish_leaderboard(task, found, leaderboard.csv_table(lines, axes), best)
     failed = [line for line in lines if line["error"] is not None]
     if failed and (not good or not task.params["sweep_allow_failures"]):
         raise RecoError(complaint(failed, len(lines), f"{task.root}/{receipt.path}"), hint(good))
@@ -43,7 +43,7 @@ def publish_leaderboard(task: Task, found: dict[str, Any], table: str, best: str
     (staging / "report.html").write_text(sweep_page(found), encoding="utf-8")
     if best:
         (staging / leaderboard.BEST).write_text(best, encoding="utf-8")
-    content = leaderboard.content(found, best)
+    content = leaderboard.leaderboard_fingerprint(found, best)
     rows = len(found["trials"])
     publish.publish_folder(staging, task.root / path, fingerprint=content, rows=rows)
     facts = {"trials": rows, "best": found["trials"][0]["trial"] if best else None}

@@ -21,7 +21,7 @@ def work(task: Task) -> Receipt:
     movies = task.open("movies").read(["movie_id", "genres"])
     path = task.content_path()
     staging = publish.create_staging_folder(task.root / path)
-    found = sweep_data.write(sweep_data.collected(train, validation, movies), staging)
+    found = sweep_data.write_folds(sweep_data.build_folds(train, validation, movies), staging)
     publish.publish_folder(staging, task.root / path, fingerprint=found, rows=len(train))
     facts = {"train_count": len(train), "validation_count": len(validation)}
     return Receipt(task.artifact, "folder", path, "npy", None, len(train), "", found, facts)

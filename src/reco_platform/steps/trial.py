@@ -128,7 +128,7 @@ def scored(task: Task) -> dict[str, Any]:
     from reco_platform.steps import training as step  # noqa: PLC0415
     from reco_platform.tuning.validation_score import ValidationScorer  # noqa: PLC0415
 
-    folds = sweep_data.read(task.path("sweep_data"))
+    folds = sweep_data.read_folds(task.path("sweep_data"))
     least = task.params["min_user_ratings"], task.params["min_item_ratings"]
     rows = training.with_enough_ratings(table_of(folds), *least)
     train, validation = (rows_of(folds, fold) for fold in (folds.train, folds.validation))

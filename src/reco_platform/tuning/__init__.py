@@ -1,1 +1,1 @@
-"""Hyperparameter sweeps."""
+"""Hyperparameter sweeps: the grid, the data of trials, their scores, and the leaderboard."""

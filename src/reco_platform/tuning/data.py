@@ -1,6 +1,6 @@
-"""The train and validation folds alone, as arrays that many trials share by mapping them into memory.
+"""The data of a sweep: the train and validation folds as arrays, which trials share as memory-mapped files.
 
-Dense indexes are counted over these two folds, so that the folder says nothing of the test fold, not even its size.
+Dense indexes are over these two folds alone, so the files contain nothing about the test fold, not even its size.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from reco_platform.store.paths import sha256_file
 
 COLUMNS = ("user_index", "movie_index", "rating", "rating_ts")
 FOLDS = ("train", "validation")
+IDS = ("user_id", "movie_id")
 GENRES = "genres.parquet"
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Both folds.
+    """The train and the validation fold.
 
     Attributes:
-        user_ids: by dense index, rising.
-        movie_ids: by dense index, rising.
-        train: columns by name of COLUMNS, each of shape (ratings,); moments in microseconds since 1970.
-        validation: the same.
+        user_ids: by dense index, in rising order.
+        movie_ids: by dense index, in rising order.
+        train: the arrays of COLUMNS, shape (ratings,); rating_ts in microseconds since 1970.
+        validation: like `train`.
         genres: movie_id and genres of the movies.
     """
 
@@ -46,44 +47,41 @@ class Folds:
     genres: pa.Table
 
 
-def collected(train: pa.Table, validation: pa.Table, movies: pa.Table) -> Folds:
-    """From tables with user_id, movie_id, rating and rating_ts, in the order of their rows.
+def build_folds(train: pa.Table, validation: pa.Table, movies: pa.Table) -> Folds:
+    """Folds from tables with user_id, movie_id, rating and rating_ts; the order of the rows is kept.
 
     Args:
         train: rows of the train fold.
         validation: rows of the validation fold.
         movies: movie_id and genres.
     """
-    ids = {name: np.unique(np.concatenate([one[name].to_numpy() for one in (train, validation)])) for name in IDS}
-    kept = movies.filter(pa.array(np.isin(movies["movie_id"].to_numpy(), ids["movie_id"]))).sort_by("movie_id")
-    return Folds(ids["user_id"], ids["movie_id"], columns(train, ids), columns(validation, ids), kept)
+    ids = {name: np.unique(np.concatenate([fold[name].to_numpy() for fold in (train, validation)])) for name in IDS}
+    known_movies = movies.filter(pa.array(np.isin(movies["movie_id"].to_numpy(), ids["movie_id"]))).sort_by("movie_id")
+    return Folds(ids["user_id"], ids["movie_id"], fold_columns(train, ids), fold_columns(validation, ids), known_movies)
 
 
-IDS = ("user_id", "movie_id")
-
-
-def columns(rows: pa.Table, ids: dict[str, Int32Array]) -> dict[str, npt.NDArray[Any]]:
+def fold_columns(rows: pa.Table, ids: dict[str, Int32Array]) -> dict[str, npt.NDArray[Any]]:
     users, movies = (np.searchsorted(ids[name], rows[name].to_numpy()).astype(np.int32) for name in IDS)
     moments = interactions.microseconds(rows["rating_ts"])
     return dict(zip(COLUMNS, (users, movies, rows["rating"].to_numpy(), moments), strict=True))
 
 
-def write(folds: Folds, folder: Path) -> str:
-    """Writes them into an existing folder; returns a fingerprint of the content, sixteen hex digits."""
-    for name, array in named(folds):
+def write_folds(folds: Folds, folder: Path) -> str:
+    """Writes folds to an existing folder; returns the fingerprint of the content, sixteen hex digits."""
+    for name, array in named_arrays(folds):
         np.save(folder / f"{name}.npy", array)
     pq.write_table(folds.genres, folder / GENRES)
-    return content_of(folder)
+    return content_fingerprint(folder)
 
 
-def content_of(folder: Path) -> str:
-    """The fingerprint of what lies in a folder."""
+def content_fingerprint(folder: Path) -> str:
+    """The fingerprint of the folds in a folder, sixteen hex digits."""
     arrays = "".join(sha256_file(path) for path in sorted(folder.glob("*.npy")))
     genres = pq.read_table(folder / GENRES).to_pylist()
     return hashlib.sha256(f"{arrays}{genres}".encode()).hexdigest()[:16]
 
 
-def named(folds: Folds) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def named_arrays(folds: Folds) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     yield "user_ids", folds.user_ids
     yield "movie_ids", folds.movie_ids
     for fold in FOLDS:
@@ -91,21 +89,21 @@ def named(folds: Folds) -> Iterator[tuple[str, npt.NDArray[Any]]]:
             yield f"{fold}_{column}", array
 
 
-def read(folder: Path) -> Folds:
-    """The folds in a folder; arrays are mapped, so that processes side by side share them.
+def read_folds(folder: Path) -> Folds:
+    """Reads folds from a folder; arrays are memory-mapped, so that parallel processes share them.
 
     Raises:
-        TableError: if a file is no plain array.
+        TableError: if a file is not an array of numbers.
     """
 
     def mapped(name: str) -> npt.NDArray[Any]:
         path = folder / f"{name}.npy"
         try:
-            found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, EOFError, ValueError) as error:
             hint = project.run_command("sweep", "--forcerun sweep_data")
-            raise TableError(f"{path} is no array of numbers ({type(error).__name__})", hint) from error
-        return found
+            raise TableError(f"{path} is not an array of numbers ({type(error).__name__})", hint) from error
+        return array
 
     parts = {fold: {column: mapped(f"{fold}_{column}") for column in COLUMNS} for fold in FOLDS}
     genres = pq.read_table(folder / GENRES)

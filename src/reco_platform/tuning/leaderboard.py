@@ -1,4 +1,4 @@
-"""The trials of a sweep from best to worst, and the configuration of the best."""
+"""The leaderboard of a sweep: its trials from best to worst, and the configuration of the best one."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ RESULT, BEST = "leaderboard.json", "best.yaml"
 COLUMNS = ("iteration", "value", "low", "high", "seconds", "peak_memory_mb", "error")
 
 
-def ranked(results: Mapping[str, Mapping[str, Any]], cells: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
-    """A line for each trial, the best first, equal ones as in the grid; failed ones last, without a place.
+def rank_trials(results: Mapping[str, Mapping[str, Any]], cells: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """A line for each trial: the best first, ties in the order of the grid, failed ones last and without a place.
 
     Args:
         results: of the fits, by id.
-        cells: the fit and the iterations of each trial.
+        cells: fit and max_iter of each trial.
     """
-    lines = [line_of(results[name], max_iter) for name, max_iter in cells]
+    lines = [trial_line(results[name], max_iter) for name, max_iter in cells]
     good = [line for line in lines if line["error"] is None]
     smaller = all(results[line["trial"]]["smaller_is_better"] for line in good)
     good.sort(key=lambda line: line["value"] if smaller else -line["value"])  # stable
     failed = [line for line in lines if line["error"] is not None]
-    return [{"place": place, **line} for place, line in enumerate(good, start=1)] + [
+    return [{"place": rank, **line} for rank, line in enumerate(good, start=1)] + [
         {"place": None, **line} for line in failed
     ]
 
 
-def line_of(result: Mapping[str, Any], max_iter: int) -> dict[str, Any]:
-    """One trial: its parameters, the iteration that counts, its score, what it cost, and its curve up to there."""
+def trial_line(result: Mapping[str, Any], max_iter: int) -> dict[str, Any]:
+    """A trial: parameters, the iteration that is scored, score, time, memory, and the scores up to max_iter."""
     params = {key: value for key, value in result["params"].items() if value is not None}
     line = {"trial": result["trial"], "params": {**params, "max_iter": max_iter}}
     if result["status"] == "failed":
-        nothing = dict.fromkeys(COLUMNS)
-        return {**line, **nothing, "seconds": result["seconds"], "error": result["error"], "curve": []}
+        nulls = dict.fromkeys(COLUMNS)
+        return {**line, **nulls, "seconds": result["seconds"], "error": result["error"], "curve": []}
     curve = [score for score in result["scores"] if score["iteration"] <= max_iter]
-    at = counting(curve, result)
+    scored = scored_iteration(curve, result)
     return {
         **line,
-        **{key: at[key] for key in ("iteration", "value", "low", "high", "seconds")},
+        **{key: scored[key] for key in ("iteration", "value", "low", "high", "seconds")},
         "peak_memory_mb": result["peak_memory_mb"],
         "error": None,
         "curve": curve,
     }
 
 
-def counting(curve: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The last iteration; with patience the best one, the first of equal ones."""
+def scored_iteration(curve: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The last iteration; with patience the best one, the first of ties."""
     if result["params"]["patience"] is None:
         return curve[-1]
     best = min if result["smaller_is_better"] else max
     return best(curve, key=lambda score: score["value"])
 
 
-def table(lines: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> str:
-    """The lines as CSV; of the parameters the axes alone."""
+def csv_table(lines: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> str:
+    """The lines as CSV, with the axes as the only parameters."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["place", "trial", *axes, *COLUMNS])
@@ -73,19 +73,19 @@ def table(lines: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def lines_for_people(found: Mapping[str, Any], most: int) -> list[str]:
-    """The best trials of a leaderboard in words."""
-    lines = [f"Sweep {found['sweep']}, by {found['metric']} on the validation fold"]
-    for line in found["trials"][:most]:
-        params = " ".join(f"{key}={line['params'][key]}" for key in found["axes"] if key in line["params"])
+def text_lines(leaderboard: Mapping[str, Any], count: int) -> list[str]:
+    """The best `count` trials of a leaderboard for the terminal."""
+    lines = [f"Sweep {leaderboard['sweep']}, by {leaderboard['metric']} on the validation fold"]
+    for line in leaderboard["trials"][:count]:
+        params = " ".join(f"{key}={line['params'][key]}" for key in leaderboard["axes"] if key in line["params"])
         if line["error"] is not None:
             lines.append(f"    -  failed: {line['error']}  {params}")
             continue
         interval = "" if line["low"] is None else f"  [{line['low']:.4f}, {line['high']:.4f}]"
         early = f"  (iteration {line['iteration']})" if line["iteration"] != line["params"]["max_iter"] else ""
         lines.append(f"  {line['place']:>3}  {line['value']:.4f}{interval}  {params}{early}")
-    left = len(found["trials"]) - most
-    return [*lines, *([f"       and {left:,} more"] if left > 0 else [])]
+    more = len(leaderboard["trials"]) - count
+    return [*lines, *([f"       and {more:,} more"] if more > 0 else [])]
 
 
 def best_config(
@@ -111,18 +111,18 @@ def best_config(
     )
 
 
-def content(found: Mapping[str, Any], best: str) -> str:
-    """Sixteen hex digits of a leaderboard and the configuration of its best."""
-    return sha256(canonical_json([without_volatile(found), best]))[:16]
+def leaderboard_fingerprint(leaderboard: Mapping[str, Any], best: str) -> str:
+    """Sixteen hex digits for a leaderboard and the config file of its best trial."""
+    return sha256(canonical_json([without_volatile(leaderboard), best]))[:16]
 
 
-def content_of(folder: Path) -> str:
-    """The same of what lies in a folder.
+def folder_fingerprint(folder: Path) -> str:
+    """The fingerprint of the leaderboard in a folder.
 
     Raises:
-        OSError: the leaderboard is not there.
-        ValueError: it cannot be read.
+        OSError: the leaderboard does not exist.
+        ValueError: it is not JSON.
     """
     best = folder / BEST
     text = best.read_text(encoding="utf-8") if best.is_file() else ""
-    return content(json.loads((folder / RESULT).read_text(encoding="utf-8")), text)
+    return leaderboard_fingerprint(json.loads((folder / RESULT).read_text(encoding="utf-8")), text)

@@ -40,9 +40,11 @@ def files(folder: Path) -> set[str]:
 
 
 def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(lakehouse: Lakehouse) -> None:
-    found = clean.of_layers(lakehouse, (*LAYERS, "runs"))
-    assert {"gold/interactions", "silver/ratings", "sweeps", "_logs"} <= {one.what for one in found}
-    assert next(one.bytes for one in found if one.what == "silver/ratings") == 12, "the table's file and its receipt"
+    found = clean.layer_removals(lakehouse, (*LAYERS, "runs"))
+    assert {"gold/interactions", "silver/ratings", "sweeps", "_logs"} <= {one.description for one in found}
+    assert next(one.bytes for one in found if one.description == "silver/ratings") == 12, (
+        "the table's file and its receipt"
+    )
     clean.remove(lakehouse, found)
     root = lakehouse.folder
     assert files(root) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
@@ -52,16 +54,16 @@ def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(lakehouse: Lakeh
 
 def test_one_layer_goes_alone(lakehouse: Lakehouse) -> None:
     before = files(lakehouse.folder)
-    clean.remove(lakehouse, clean.of_layers(lakehouse, ("silver",)))
+    clean.remove(lakehouse, clean.layer_removals(lakehouse, ("silver",)))
     assert {name.split("/")[0] for name in before - files(lakehouse.folder)} == {"silver"}
 
 
 def test_an_emptied_lakehouse_goes_with_its_lock(lakehouse: Lakehouse) -> None:
     for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
         (lakehouse.folder / name).unlink()
-        clean.remove_empty(lakehouse, (lakehouse.folder / name).parent)
+        clean.remove_empty_folders(lakehouse, (lakehouse.folder / name).parent)
     with run_lock.lock_lakehouse(lakehouse):
-        clean.remove(lakehouse, clean.of_layers(lakehouse, (*LAYERS, "runs")))
+        clean.remove(lakehouse, clean.layer_removals(lakehouse, (*LAYERS, "runs")))
         assert clean.remove_root(lakehouse) == []
     assert not lakehouse.folder.exists()
 
@@ -77,14 +79,14 @@ def test_symlinks_are_not_followed(lakehouse: Lakehouse, tmp_path: Path) -> None
     table.symlink_to(outside / "table")
     clean.remove_path(lakehouse.folder / "gold")
     (lakehouse.folder / "gold").symlink_to(outside / "gold")
-    found = clean.of_layers(lakehouse, ("silver", "gold"))
-    assert any("silver/movies" in one.what and "a symlink" in one.what for one in found)
-    assert not any(one.what.startswith("gold/") for one in found), "it lies behind a symlink"
+    found = clean.layer_removals(lakehouse, ("silver", "gold"))
+    assert any("silver/movies" in one.description and "a symlink" in one.description for one in found)
+    assert not any(one.description.startswith("gold/") for one in found), "it lies behind a symlink"
     clean.remove(lakehouse, found)
     assert files(outside) == {"table/data", "gold/interactions/data"}
     assert (lakehouse.folder / "gold").is_symlink() and not (lakehouse.folder / "silver").exists()
     with pytest.raises(TableError, match="behind a symlink"):
-        clean.remove(lakehouse, [clean.removal("x", lakehouse.folder / "gold/interactions")])
+        clean.remove(lakehouse, [clean.Removal.of("x", lakehouse.folder / "gold/interactions")])
 
 
 def test_a_lakehouse_that_is_itself_a_symlink_is_emptied_and_its_link_stays(
@@ -92,7 +94,7 @@ def test_a_lakehouse_that_is_itself_a_symlink_is_emptied_and_its_link_stays(
 ) -> None:
     link = Lakehouse(str(tmp_path / "link"), "small")
     Path(link.root).symlink_to(lakehouse.root)
-    clean.remove(link, clean.of_layers(link, (*LAYERS, "runs")))
+    clean.remove(link, clean.layer_removals(link, (*LAYERS, "runs")))
     assert files(lakehouse.folder) == {"notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"}
 
 
@@ -100,8 +102,8 @@ def test_a_lakehouse_that_is_itself_a_symlink_is_emptied_and_its_link_stays(
 def test_a_folder_that_is_no_lakehouse_is_refused(tmp_path: Path, content: dict[str, str]) -> None:
     for name, text in content.items():
         write(tmp_path / name, text)
-    with pytest.raises(ConfigError, match="is no lakehouse of this pipeline"):
-        clean.refuse_foreign(Lakehouse(str(tmp_path), "small"))
+    with pytest.raises(ConfigError, match="is not a lakehouse of this pipeline"):
+        clean.check_is_lakehouse(Lakehouse(str(tmp_path), "small"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_a_folder_that_is_no_lakehouse_is_refused(tmp_path: Path, content: dict[
 )
 def test_a_receipt_or_the_resolved_configuration_marks_a_lakehouse(tmp_path: Path, mark: str) -> None:
     write(tmp_path / mark, json.dumps({}))
-    clean.refuse_foreign(Lakehouse(str(tmp_path), "small"))
+    clean.check_is_lakehouse(Lakehouse(str(tmp_path), "small"))
 
 
 def test_a_held_lakehouse_is_refused_with_its_holder(lakehouse: Lakehouse) -> None:
@@ -126,9 +128,9 @@ def test_a_held_lakehouse_is_refused_with_its_holder(lakehouse: Lakehouse) -> No
     [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_234_567, "1.2 MB"), (5e15, "5000.0 TB")],
 )
 def test_sizes_in_words(count: int, said: str) -> None:
-    assert clean.human(int(count)) == said
+    assert clean.format_bytes(int(count)) == said
 
 
 def test_a_list_ends_with_its_sum(tmp_path: Path) -> None:
-    shown = list(clean.listed([clean.Removal("a", (), 1500), clean.Removal("b", (tmp_path,), 500)]))
-    assert [line.split() for line in shown] == [["1.5", "kB", "a"], ["500", "bytes", "b"], ["2.0", "kB", "in", "all"]]
+    shown = list(clean.removal_lines([clean.Removal("a", (), 1500), clean.Removal("b", (tmp_path,), 500)]))
+    assert [line.split() for line in shown] == [["1.5", "kB", "a"], ["500", "bytes", "b"], ["2.0", "kB", "total"]]

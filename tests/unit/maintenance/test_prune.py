@@ -200,7 +200,9 @@ def test_a_table_whose_log_or_manifests_are_damaged_is_left_alone(lakehouse: Lak
     ratings(lakehouse, 1)
     ratings(lakehouse, 2)
     manifests.manifest_path(lakehouse.folder / "silver/ratings", 1).write_text("{", encoding="utf-8")
-    assert not any(one.what.startswith("silver/ratings: version") for one in retention.plan(lakehouse, 1).removals)
+    assert not any(
+        one.description.startswith("silver/ratings: version") for one in retention.plan(lakehouse, 1).removals
+    )
 
 
 def test_a_table_behind_a_symlink_is_left_alone(lakehouse: Lakehouse, tmp_path: Path) -> None:

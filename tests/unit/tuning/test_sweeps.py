@@ -88,7 +88,7 @@ def test_a_grid_above_the_cap_is_an_error_that_says_its_size() -> None:
     assert "the grid has 120 trials, and max_trials is 100" in problem(rank=ranks, seed=seeds)
     assert asked(rank=ranks, seed=seeds, max_trials=120).size == 120
     assert len(asked(rank=ranks, seed=seeds, sweep_sample=20).cells) == 20
-    assert "of which 20 are asked for" in problem(rank=ranks, seed=seeds, sweep_sample=20, max_trials=10)
+    assert "of which 20 are to be tried" in problem(rank=ranks, seed=seeds, sweep_sample=20, max_trials=10)
 
 
 def test_a_sample_is_drawn_by_its_seed_without_repetition() -> None:
@@ -111,12 +111,12 @@ def test_a_list_for_another_target_is_an_error_that_points_to_sweep() -> None:
 
 def test_the_plan_says_size_cost_and_what_each_engine_does_with_max_iter() -> None:
     sweep = asked(rank="10,50", max_iter="5,10")
-    said = sweeps.plan(sweep, [next(iter(sweep.fits))], 100_000)
+    said = sweeps.plan_text(sweep, [next(iter(sweep.fits))], 100_000)
     assert "4 trials (2 rank x 2 max_iter) by 2 fits, 1 of them done" in said
-    assert re.search(r"to do: 1 fits, 10 iterations, at most about \d+ s of one core", said)
+    assert re.search(r"to do: 1 fits, 10 iterations, at most about \d+ s on one core", said)
     assert "one fit is scored after each iteration" in said
-    said = sweeps.plan(asked(rank="10,50", max_iter="5,10", engine="spark-ml", patience=3), [], None)
-    assert "each max_iter is a fit of its own, and patience does nothing" in said
+    said = sweeps.plan_text(asked(rank="10,50", max_iter="5,10", engine="spark-ml", patience=3), [], None)
+    assert "each max_iter needs its own fit, and patience has no effect" in said
 
 
 # --- ids and names
@@ -197,18 +197,18 @@ def drawn(seed: int = 3, users: int = 60, movies: int = 40) -> tuple[pa.Table, p
 
 
 def test_the_folds_are_mapped_as_they_were_written_and_fingerprinted(tmp_path: Path) -> None:
-    folds = sweep_data.collected(*drawn())
+    folds = sweep_data.build_folds(*drawn())
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-    first, again = sweep_data.write(folds, tmp_path / "a"), sweep_data.write(folds, tmp_path / "b")
+    first, again = sweep_data.write_folds(folds, tmp_path / "a"), sweep_data.write_folds(folds, tmp_path / "b")
     assert first == again
-    found = sweep_data.read(tmp_path / "a")
+    found = sweep_data.read_folds(tmp_path / "a")
     assert isinstance(found.train["rating"], np.memmap)
     for fold, rows in zip(sweep_data.FOLDS, drawn(), strict=False):
         columns = getattr(found, fold)
         assert np.array_equal(found.user_ids[columns["user_index"]], rows["user_id"].to_numpy())
         assert np.array_equal(found.movie_ids[columns["movie_index"]], rows["movie_id"].to_numpy())
         assert np.array_equal(columns["rating"], rows["rating"].to_numpy())
-    assert not np.array_equal(first, sweep_data.write(sweep_data.collected(*drawn(4)), tmp_path / "b"))
+    assert not np.array_equal(first, sweep_data.write_folds(sweep_data.build_folds(*drawn(4)), tmp_path / "b"))
 
 
 # --- scores
@@ -219,7 +219,7 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
     folder = tmp_path / "sweeps" / "data"
     if not folder.is_dir():
         staging = publish.create_staging_folder(folder)
-        found = sweep_data.write(sweep_data.collected(*drawn()), staging)
+        found = sweep_data.write_folds(sweep_data.build_folds(*drawn()), staging)
         publish.publish_folder(staging, folder, fingerprint=found, rows=1000)
     fingerprint = next((folder / "_manifests").glob("*.json")).stem
     data = Receipt("sweeps/data", "folder", "sweeps/data", "npy", None, 1000, "", fingerprint)
@@ -233,7 +233,7 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
 
 def names_of_evaluation(task: Task) -> dict[str, Any]:
     """Every metric that the evaluation has of the model of a trial, judged on the validation fold."""
-    folds = sweep_data.read(task.path("sweep_data"))
+    folds = sweep_data.read_folds(task.path("sweep_data"))
     from reco_platform.steps import training
 
     model = training.fit(task, trial.table_of(folds), training_engine.choose(task.params, 1000)).model
@@ -278,7 +278,7 @@ def test_patience_ends_a_fit_that_gets_no_better_and_its_best_iteration_counts(t
     ended = next(n for n in range(2, 31) if min(range(n + 1), key=values.__getitem__) <= n - 2)
     assert len(found["scores"]) == ended + 1 < 30
     result = {"trial": "a", "params": task.values, "seconds": 1.0, **found}
-    line = leaderboard.line_of(result, 30)
+    line = leaderboard.trial_line(result, 30)
     assert line["value"] == min(values[: ended + 1])
     assert line["iteration"] <= len(found["scores"]) and best >= 0
 
@@ -354,23 +354,21 @@ FAILED = {"trial": "c", "status": "failed", "error": "out of memory", "params": 
 def test_trials_stand_from_best_to_worst_and_failed_ones_last_with_their_error() -> None:
     results = {"a": result("a", [0.9, 0.8, 0.85]), "b": result("b", [0.82, 0.81, 0.7], rank=8), "c": FAILED}
     cells = [("a", 1), ("a", 2), ("a", 3), ("b", 3), ("c", 3)]
-    lines = leaderboard.ranked(results, cells)
+    lines = leaderboard.rank_trials(results, cells)
     assert [(line["place"], line["trial"], line["iteration"]) for line in lines] == [
         (1, "b", 3), (2, "a", 2), (3, "a", 3), (4, "a", 1), (None, "c", None)
     ]  # fmt: skip
-    rows = list(csv.DictReader(io.StringIO(leaderboard.table(lines, ["rank", "max_iter"]))))
+    rows = list(csv.DictReader(io.StringIO(leaderboard.csv_table(lines, ["rank", "max_iter"]))))
     assert rows[0]["rank"] == "8" and rows[0]["seconds"] == "0.3"
     assert rows[-1]["error"] == "out of memory" and rows[-1]["value"] == ""
     larger = {name: {**one, "smaller_is_better": False} for name, one in results.items() if name != "c"}
-    assert leaderboard.ranked(larger, cells[:4])[0]["value"] == 0.9
-    said = "\n".join(
-        leaderboard.lines_for_people({"sweep": "s", "metric": "rmse_all", "axes": ["rank"], "trials": lines}, 9)
-    )
+    assert leaderboard.rank_trials(larger, cells[:4])[0]["value"] == 0.9
+    said = "\n".join(leaderboard.text_lines({"sweep": "s", "metric": "rmse_all", "axes": ["rank"], "trials": lines}, 9))
     assert "0.7000  [0.6000, 0.8000]  rank=8" in said and "failed: out of memory" in said
 
 
 def test_the_best_is_a_config_file_with_its_data_folds_and_sweep() -> None:
-    (line,) = leaderboard.ranked({"a": result("a", [0.9, 0.8, 0.85], patience=1, rank=8)}, [("a", 3)])
+    (line,) = leaderboard.rank_trials({"a": result("a", [0.9, 0.8, 0.85], patience=1, rank=8)}, [("a", 3)])
     params = {key: getattr(Config(), key) for key in STEPS["leaderboard"].keys} | {"split": "random"}
     found = yaml.safe_load(leaderboard.best_config(line, params, "mine", "s", STEPS["interactions"].keys))
     assert found == {"dataset": "mine", "split": "random", "rank": 8, "max_iter": 2, "chosen_by": "s"}
