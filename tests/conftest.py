@@ -18,6 +18,7 @@ from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.datasets import registry as datasets
 from reco_platform.datasets import synthetic
 from reco_platform.spark import submit
+from support import forked_runs
 from support import mlflow_server as mlflowserver
 from support.builders import umask
 from support.project import BUILT_UMASK, Project, Run
@@ -36,6 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             assert item.get_closest_marker("spark"), f"{item.nodeid} needs the mark spark"
             item.add_marker(pytest.mark.xdist_group("spark"))
     items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in ("spark", "pipeline")])
+
+
+def pytest_sessionfinish() -> None:
+    forked_runs.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -116,7 +121,7 @@ def built_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not saved.is_file():
             with umask(BUILT_UMASK):
-                run = Project.create(project.root).gold()
+                run = Project.create(project.root).gold(new_processes=True)
             saved.write_text(json.dumps(asdict(run)), "utf-8")
     return project, Run(**json.loads(saved.read_text("utf-8")))
 

@@ -19,14 +19,17 @@ def other_locale() -> str:
 
 
 @pytest.mark.parametrize(
-    ("cores", "environment"),
-    [(1, {"TZ": "Asia/Kolkata", "LC_ALL": other_locale()}), (4, {"TZ": "America/St_Johns", "LC_ALL": "C"})],
+    ("cores", "environment", "new_processes"),
+    [
+        (1, {"TZ": "Asia/Kolkata", "LC_ALL": other_locale()}, True),
+        (4, {"TZ": "America/St_Johns", "LC_ALL": "C"}, False),
+    ],
     ids=["1-core-Kolkata", "4-cores-St_Johns"],
 )
 def test_a_clean_build_elsewhere_gives_the_same_receipts(
-    built_run: tuple[Project, Run], built: Project, cores: int, environment: dict[str, str]
+    built_run: tuple[Project, Run], built: Project, cores: int, environment: dict[str, str], new_processes: bool
 ) -> None:
     shutil.rmtree(built.lakehouse())
-    run = built.gold(cores=cores, env=environment)
+    run = built.gold(cores=cores, env=environment, new_processes=new_processes)
     assert "train_als" in run.worked
     assert built.receipts() == built_run[0].receipts()

@@ -17,6 +17,7 @@ from typing import Any
 
 from reco_platform.datasets import synthetic
 from reco_platform.spark import submit
+from support import forked_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "rules", "scripts", "src", "config", "profiles", "tools", "envs", "docs")
@@ -107,14 +108,33 @@ class Project:
         return [snakemake, "--cores", str(cores), *(words or ("gold",)), "--config", *pairs]
 
     def snakemake(
-        self, *words: str, cores: int = 2, env: Mapping[str, str] | None = None, folder: str = "small", **config: Any
+        self,
+        *words: str,
+        cores: int = 2,
+        env: Mapping[str, str] | None = None,
+        folder: str = "small",
+        new_processes: bool = False,
+        **config: Any,
     ) -> Run:
-        """Runs Snakemake to its end; `folder` is the one below results/ whose journal tells what the steps did."""
+        """Runs Snakemake to its end.
+
+        Args:
+            words: the target and options.
+            cores: for all steps.
+            env: environment variables besides those of the tests.
+            folder: the one below results/ whose journal says what the steps did.
+            new_processes: whether Snakemake and each step start as users start them, and not as forks that have
+                imported what they need (`forked_runs.py`), which takes four times as long.
+            config: keys and values over QUICK.
+        """
         before = set(self.journals(folder))
-        ran = subprocess.run(
-            self.command(*words, cores=cores, **config),
-            cwd=self.root, env=self.environment(env), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = self.command(*words, cores=cores, **config)
+        if new_processes:
+            ran = subprocess.run(
+                command, cwd=self.root, env=self.environment(env), capture_output=True, text=True, check=False
+            )
+        else:
+            ran = forked_runs.run(["snakemake", *command[1:]], self.root, self.environment(env))
         new = sorted(set(self.journals(folder)) - before)
         lines = [line for journal in new for line in journal.read_text(encoding="utf-8").splitlines()]
         return Run(ran.returncode, ran.stdout + ran.stderr, [json.loads(line) for line in lines])
@@ -132,11 +152,8 @@ class Project:
     def reco(self, *words: str, env: Mapping[str, str] | None = None, **config: Any) -> Run:
         """Runs a verb of `reco` with the data set `small`."""
         pairs = [f"{key}={value}" for key, value in {**QUICK, **config}.items() if value is not None]
-        ran = subprocess.run(
-            [*RECO, *words, "--config", *pairs],
-            cwd=self.root, env=self.environment({"PYTHONPATH": "src", **(env or {})}),
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        command = [*RECO[1:], *words, "--config", *pairs]
+        ran = forked_runs.run(command, self.root, self.environment({"PYTHONPATH": "src", **(env or {})}))
         return Run(ran.returncode, ran.stdout + ran.stderr, [], ran.stdout)
 
     def run_module(self, name: str) -> Run:
