@@ -24,7 +24,8 @@ import pytest
 from reco_platform.cleaning import csv_reader
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import registry as datasets
-from reco_platform.datasets.download import fetch
+from reco_platform.datasets.acquire import acquire
+from reco_platform.datasets.download import download_file
 from reco_platform.datasets.registry import ArchiveDataset, DirectoryDataset
 from reco_platform.lakehouse.tables import open_table
 from reco_platform.steps import silver
@@ -96,7 +97,7 @@ def test_a_connection_cut_at_any_byte_costs_no_byte(tmp_path: Path, size: int | 
         with answering(handle) as url:
             for _ in range(3):  # a cut among the headers may look like another answer: then the url has failed
                 try:
-                    fetch([url], cache, sha256=SHA, size=size, report=said.append, timeout=5.0)
+                    download_file([url], cache, sha256=SHA, size=size, report=said.append, timeout=5.0)
                     break
                 except DataError as error:
                     assert f"{url}: " in error.message
@@ -117,7 +118,7 @@ def test_a_server_that_falls_silent_is_given_up(tmp_path: Path, sent: int) -> No
     said: list[str] = []
     with serving({"/a.zip": WebPage(BODY)}) as site, answering(handle) as url:
         try:
-            found = fetch(
+            found = download_file(
                 [url, site.url("/a.zip")], tmp_path, sha256=SHA, size=len(BODY), report=said.append, timeout=0.3
             )
         finally:
@@ -147,9 +148,10 @@ def archive_entry(archive: bytes, url: str) -> dict[str, Any]:
 
 ACQUIRE = """
 from reco_platform.datasets import registry as datasets
+from reco_platform.datasets.acquire import acquire
 from reco_platform.core.errors import RecoError
 try:
-    datasets.acquire(datasets.ArchiveDataset.model_validate(entry), Path("bronze"), Path("cache"), report=print)
+    acquire(datasets.ArchiveDataset.model_validate(entry), Path("bronze"), Path("cache"), report=print)
 except RecoError as error:
     raise SystemExit(f"[ERROR] {error}")
 """
@@ -166,7 +168,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path) -> Non
         assert f"cache/{name}.part: File too large\n  -> df -h -- cache" in full.stderr
         assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"{name}.part"]
         full = child(ACQUIRE, tmp_path, most=len(archive) + 1000, entry=entry)
-        assert "ml: the CSV files cannot be brought to bronze: File too large\n  -> df -h -- bronze" in full.stderr
+        assert "ml: the CSV files cannot be written to bronze: File too large\n  -> df -h -- bronze" in full.stderr
         assert (full.returncode, list((tmp_path / "bronze").iterdir())) == (1, [])
         assert "Traceback" not in full.stderr
         done = child(ACQUIRE, tmp_path, most=10_000_000, entry=entry)
@@ -255,7 +257,7 @@ def test_a_damaged_archive_is_refused_or_gives_the_right_bytes(tmp_path: Path, m
         cache.mkdir(exist_ok=True)
         (cache / f"{entry.sha256}.zip").write_bytes(archive)
         try:
-            datasets.acquire(entry, bronze, cache, report=quiet)
+            acquire(entry, bronze, cache, report=quiet)
         except DataError as error:
             assert error.hint
             assert list(bronze.iterdir()) == []
@@ -280,8 +282,8 @@ def test_what_is_no_file_is_named_with_a_command_that_can_be_pasted(tmp_path: Pa
     if (instead, table) == ("nothing", "tags"):
         assert datasets.tables(dataset) == ("ratings", "movies")
         return
-    with pytest.raises(DataError, match=r"\.csv is (no file|missing)") as caught:
-        datasets.acquire(dataset, tmp_path / "bronze", tmp_path, report=quiet)
+    with pytest.raises(DataError, match=r"\.csv is (not a file|missing)") as caught:
+        acquire(dataset, tmp_path / "bronze", tmp_path, report=quiet)
     assert str(file) in caught.value.message
     assert caught.value.hint is not None
     command = caught.value.hint.partition(", then")[0]

@@ -25,6 +25,7 @@ from reco_platform.config.model import Config
 from reco_platform.core import os_limits
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import registry as datasets
+from reco_platform.datasets.acquire import acquire
 from reco_platform.lakehouse import receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.steps_table import STEPS, input_artifacts
@@ -77,7 +78,7 @@ def test_a_table_that_does_not_fit_leaves_the_old_one(tmp_path: Path, storage_fo
 
 def test_csv_files_that_do_not_fit_take_no_final_name(tmp_path: Path, registry: dict[str, datasets.Dataset]) -> None:
     with files_of_at_most(64 * KILOBYTE), pytest.raises(DataError, match="too large"):
-        datasets.acquire(registry["demo"], tmp_path / "bronze", tmp_path / "cache", report=lambda _: None)
+        acquire(registry["demo"], tmp_path / "bronze", tmp_path / "cache", report=lambda _: None)
     assert files(tmp_path) == {}
 
 

@@ -21,9 +21,9 @@ from support import forked_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "rules", "scripts", "src", "config", "profiles", "tools", "envs", "docs")
-SMALL = synthetic.DemoSpec(
+SMALL = synthetic.SyntheticSpec(
     users=220, movies=150, ratings=3300, years=4,
-    dirty=synthetic.Dirty(
+    dirty=synthetic.DirtyRows(
         ratings={"null_user": 3, "rating_out_of_range": 4, "exact_duplicate": 5, "unparsable": 3},
         movies={"null_title": 2},
         tags={"null_tag": 2},

@@ -1,1 +1,1 @@
-"""Data sets: the registry, downloads, generated data and the bronze files."""
+"""Data sets: the registry, downloads, generated data, and the CSV files of the bronze layer."""

@@ -1,4 +1,4 @@
-"""The CSV files of a data set in the lakehouse: brought there once, then described as they are."""
+"""The bronze layer: a data set's CSV files in the lakehouse, imported once, and their receipts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reco_platform.datasets import registry as datasets
+from reco_platform.datasets.acquire import acquire
 from reco_platform.lakehouse import manifests, publish
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
@@ -16,70 +17,75 @@ from reco_platform.store.paths import StorePath, move_file, remove_tree, run_in_
 CACHE = Path(".cache/downloads")
 
 
-def bring(dataset: datasets.Dataset, lakehouse: Lakehouse, report: Callable[[str], None]) -> bool:
-    """Puts the CSV files in place, unless they were already brought from this very source.
+def import_csv_files(dataset: datasets.Dataset, lakehouse: Lakehouse, report: Callable[[str], None]) -> bool:
+    """Imports the CSV files, unless they were already imported from the same source.
 
-    Files that a person has changed since are kept: they are that person's data now.
-
-    Returns:
-        Whether anything was brought.
-    """
-    if is_there(dataset, lakehouse):
-        return False
-    folder, source, wanted = folder_of(lakehouse), source_of(lakehouse), datasets.tables(dataset)
-    source.unlink(missing_ok=True)
-    for table in set(TABLES) - set(wanted):
-        (folder / f"{table}.csv").unlink(missing_ok=True)
-    if isinstance(folder, Path):
-        datasets.acquire(dataset, folder, CACHE, report=report)
-    else:
-        staging = publish.create_staging_folder(folder)
-        datasets.acquire(dataset, staging, CACHE, report=report)
-        run_in_parallel(move_file, ((staging / f"{table}.csv", folder / f"{table}.csv") for table in wanted))
-        remove_tree(staging)
-    write_text(source, identity(dataset))
-    return True
-
-
-def folder_of(lakehouse: Lakehouse) -> StorePath:
-    return lakehouse.content(lakehouse.bronze("ratings")).parent
-
-
-def source_of(lakehouse: Lakehouse) -> StorePath:
-    """The file that says what the CSV files were brought from."""
-    return folder_of(lakehouse) / manifests.MEMO / "source.json"
-
-
-def identity(dataset: datasets.Dataset) -> str:
-    return json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
-
-
-def is_there(dataset: datasets.Dataset, lakehouse: Lakehouse) -> bool:
-    """Whether the CSV files were brought from this very source and lie in place."""
-    source, folder = source_of(lakehouse), folder_of(lakehouse)
-    return (
-        source.is_file()
-        and source.read_text("utf-8") == identity(dataset)
-        and all((folder / f"{table}.csv").is_file() for table in datasets.tables(dataset))
-    )
-
-
-def memo(lakehouse: Lakehouse, table: str) -> StorePath:
-    """The receipt that a CSV file had the last time."""
-    return folder_of(lakehouse) / manifests.MEMO / f"{table}.json"
-
-
-def describe(dataset: datasets.Dataset, lakehouse: Lakehouse, table: str, path: StorePath | None = None) -> Receipt:
-    """The receipt of one CSV file as it is now; of kind absent where the data set has none.
+    Files that somebody has edited since are kept: they are now that person's own data.
 
     Args:
         dataset: the data set.
         lakehouse: the lakehouse.
-        table: which file.
-        path: where its bytes lie, if not in the lakehouse yet.
+        report: called with a line of text for each file and for progress.
+
+    Returns:
+        Whether files were imported.
+    """
+    if is_imported(dataset, lakehouse):
+        return False
+    folder, source, wanted = bronze_folder(lakehouse), source_path(lakehouse), datasets.tables(dataset)
+    source.unlink(missing_ok=True)
+    for table in set(TABLES) - set(wanted):
+        (folder / f"{table}.csv").unlink(missing_ok=True)
+    if isinstance(folder, Path):
+        acquire(dataset, folder, CACHE, report=report)
+    else:
+        staging = publish.create_staging_folder(folder)
+        acquire(dataset, staging, CACHE, report=report)
+        run_in_parallel(move_file, ((staging / f"{table}.csv", folder / f"{table}.csv") for table in wanted))
+        remove_tree(staging)
+    write_text(source, source_text(dataset))
+    return True
+
+
+def is_imported(dataset: datasets.Dataset, lakehouse: Lakehouse) -> bool:
+    """Whether the CSV files exist and were imported from this source."""
+    source, folder = source_path(lakehouse), bronze_folder(lakehouse)
+    return (
+        source.is_file()
+        and source.read_text("utf-8") == source_text(dataset)
+        and all((folder / f"{table}.csv").is_file() for table in datasets.tables(dataset))
+    )
+
+
+def bronze_folder(lakehouse: Lakehouse) -> StorePath:
+    return lakehouse.content(lakehouse.bronze("ratings")).parent
+
+
+def source_path(lakehouse: Lakehouse) -> StorePath:
+    """The file that records what the CSV files were imported from."""
+    return bronze_folder(lakehouse) / manifests.MEMO / "source.json"
+
+
+def source_text(dataset: datasets.Dataset) -> str:
+    return json.dumps({"source": datasets.source_identity(dataset)}, indent=1) + "\n"
+
+
+def memo_path(lakehouse: Lakehouse, table: str) -> StorePath:
+    """The copy of the last receipt of a CSV file."""
+    return bronze_folder(lakehouse) / manifests.MEMO / f"{table}.json"
+
+
+def csv_receipt(dataset: datasets.Dataset, lakehouse: Lakehouse, table: str, path: StorePath | None = None) -> Receipt:
+    """The receipt of a CSV file as it is now; its kind is absent if the data set has no such file.
+
+    Args:
+        dataset: the data set.
+        lakehouse: the lakehouse.
+        table: ratings, movies or tags.
+        path: the file to read, if it is not in the lakehouse yet.
 
     Raises:
-        OSError: the file is not there.
+        OSError: the file cannot be read.
     """
     artifact = lakehouse.bronze(table)
     path = path or lakehouse.content(f"{artifact}.csv")
@@ -91,11 +97,12 @@ def describe(dataset: datasets.Dataset, lakehouse: Lakehouse, table: str, path: 
     return Receipt(artifact, "file", f"{artifact}.csv", "csv", None, 0, "", checksum[:16], facts, {"step": "bronze"})
 
 
-def seen(path: StorePath) -> list[int] | None:
-    """What a look at a file shows without reading it: its size and its time of change; None where there is none."""
+def file_stat(path: StorePath) -> list[int] | None:
+    """Size in bytes and modification time in ns, to find changed files without reading them; None if missing."""
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
 
 
 def registered_sha256(dataset: datasets.Dataset, table: str) -> str | None:
+    """The sha256 of a CSV file in the registry; None if it has none."""
     known = getattr(dataset, "sha256", None)
     return known.get(table) if isinstance(known, dict) else None

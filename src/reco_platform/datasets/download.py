@@ -1,4 +1,4 @@
-"""Files from the net into a cache: https only, resumed when cut, no final name before the sha256 fits."""
+"""Download files into a cache: https only, resumed after interruptions, renamed only if the sha256 is right."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from reco_platform.core.errors import DataError
 from reco_platform.store.paths import sha256_file
 
 ATTEMPTS = 4
-LARGEST = 4 * 2**30
-CHUNK = 2**18
+MAX_BYTES = 4 * 2**30  # where the size is not known
+CHUNK_BYTES = 2**18
 
-TERMINAL = "RECO_TERMINAL"
-"""Environment variable: the terminal that sees the bars of steps whose own output goes into a pipe; empty for none."""
+TERMINAL_VARIABLE = "RECO_TERMINAL"
+"""Environment variable: the terminal for progress bars of steps whose output goes into a pipe; empty for none."""
 
 Report = Callable[[str], None]
 
 
 class _SourceError(Exception):
-    """This url will not do; the message says why."""
+    """A URL cannot be used; the message says why."""
 
 
-class _CutError(Exception):
-    """The connection ended early; what came is kept and can be continued."""
+class _InterruptedError(Exception):
+    """The connection ended early; the received part is kept, and the download can be resumed."""
 
 
-def fetch(
+def download_file(
     urls: Sequence[str],
     cache: Path,
     *,
@@ -47,29 +47,34 @@ def fetch(
     report: Report,
     timeout: float = 30.0,
 ) -> Path:
-    """`<cache>/<sha256>.zip`, downloaded from the first url that has it unless a verified copy is there already.
+    """Downloads a file as `<cache>/<sha256>.zip`, unless a verified copy exists.
 
     Args:
-        urls: https, or http on this machine; tried in turn.
-        cache: folder for the file and, while it is being downloaded, its `.part`; made if missing.
-        sha256: of the whole file, lower-case hex.
-        size: of the whole file in bytes, where known.
-        report: gets a line for each failure and for the progress when there is no terminal.
-        timeout: seconds without a byte after which a connection counts as cut.
+        urls: https, or http on this machine; tried in order.
+        cache: folder for the file and for `.part`, the file while it is being downloaded; created if missing.
+        sha256: of the file, lower-case hex.
+        size: of the file in bytes, if known.
+        report: called with a line for each failure, and for progress if there is no terminal.
+        timeout: seconds without a byte after which a connection counts as interrupted.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        DataError: no url gave the file (it lists each one's reason), or the cache cannot be written.
+        DataError: every URL failed (the message lists the reasons), or the cache cannot be written.
     """
     final = cache / f"{sha256}.zip"
     if final.is_file():
         if sha256_file(final) == sha256:
             return final
-        report(f"{final} is damaged (its sha256 does not fit its name); downloading it again")
+        report(f"{final} is damaged (its sha256 differs from its name); downloading it again")
         final.unlink()
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{cache} cannot be made: {error.strerror}", f"ls -ld -- {shlex.quote(str(cache))}") from error
+        raise DataError(
+            f"{cache} cannot be created: {error.strerror}", f"ls -ld -- {shlex.quote(str(cache))}"
+        ) from error
     part = final.with_name(final.name + ".part")
     failures = []
     for url in urls:
@@ -84,22 +89,22 @@ def fetch(
             part.replace(final)
             return final
     raise DataError(
-        "no url gave the file:\n    " + "\n    ".join(failures),
-        f"download it by hand, save it as {final} and run the same command again; "
+        "the file could not be downloaded:\n    " + "\n    ".join(failures),
+        f"download it with a browser, save it as {final} and run the same command again; "
         "or unpack it anywhere and set dataset_path to that folder",
     )
 
 
 def _download(url: str, part: Path, *, sha256: str, size: int | None, report: Report, timeout: float) -> None:
-    """`part` is the whole file with this sha256 afterwards, or `_SourceError` is raised."""
+    """Completes `part`, or raises `_SourceError`."""
     reason = ""
     for _ in range(ATTEMPTS):
         resumed = part.exists()
         try:
             _receive(url, part, size=size, report=report, timeout=timeout)
-        except _CutError as cut:
-            reason = str(cut)
-            report(f"{url}: {cut}; trying again from byte {_length(part):,}")
+        except _InterruptedError as interruption:
+            reason = str(interruption)
+            report(f"{url}: {interruption}; resuming from byte {_size(part):,}")
             continue
         found = sha256_file(part)
         if found == sha256:
@@ -112,23 +117,23 @@ def _download(url: str, part: Path, *, sha256: str, size: int | None, report: Re
 
 
 def _receive(url: str, part: Path, *, size: int | None, report: Report, timeout: float) -> None:
-    """Everything that `part` lacks. A server that ignores the range sends all, and `part` starts anew."""
-    have = _length(part)
+    """Receives what `part` lacks. A server that ignores the range sends everything, and `part` is written again."""
+    have = _size(part)
     if size is not None and have == size:
         return
     with _opened(url, part, timeout) as response:
         if response.status != http.client.PARTIAL_CONTENT:
             have = 0
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise _SourceError(f"sent another range than asked for ({response.headers.get('Content-Range')})")
+            raise _SourceError(f"sent another range than requested ({response.headers.get('Content-Range')})")
         announced = response.headers.get("Content-Length")
         total = size if announced is None else have + int(announced)
-        if total is not None and total > (size or LARGEST):
-            raise _SourceError(f"would send {total:,} bytes, expected at most {size or LARGEST:,}")
+        if total is not None and total > (size or MAX_BYTES):
+            raise _SourceError(f"would send {total:,} bytes, expected at most {size or MAX_BYTES:,}")
         with part.open("ab" if have else "wb") as out, _progress(part.stem, total, report) as show:
-            _copy(response, out, have=have, limit=size or LARGEST, show=show)
-    if total is not None and _length(part) < total:
-        raise _CutError(f"the connection was cut after {_length(part):,} of {total:,} bytes")
+            _copy(response, out, have=have, limit=size or MAX_BYTES, show=show)
+    if total is not None and _size(part) < total:
+        raise _InterruptedError(f"the connection was interrupted after {_size(part):,} of {total:,} bytes")
 
 
 def _copy(
@@ -143,16 +148,16 @@ def _copy(
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
-    """What has come, so that a connection that breaks takes nothing with it."""
+    """Reads what has arrived, so that nothing is lost if the connection breaks."""
     try:
-        return response.read1(CHUNK)
+        return response.read1(CHUNK_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        raise _CutError(f"the connection broke ({error or type(error).__name__})") from error
+        raise _InterruptedError(f"the connection broke ({error or type(error).__name__})") from error
 
 
 def _opened(url: str, part: Path, timeout: float) -> Any:
-    """The response to a request for what `part` lacks."""
-    have = _length(part)
+    """The response to a request for the bytes that `part` lacks."""
+    have = _size(part)
     handlers: list[urllib.request.BaseHandler] = [_HttpsRedirects()]
     try:
         _check_scheme(url)
@@ -164,13 +169,13 @@ def _opened(url: str, part: Path, timeout: float) -> Any:
         error.close()
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             part.unlink()
-            raise _CutError("the server has no such range") from error
+            raise _InterruptedError("the server does not have this range") from error
         raise _SourceError(f"HTTP {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _SourceError(str(error.reason)) from error
     except (http.client.BadStatusLine, ConnectionError) as error:
-        raise _CutError("the connection was cut before the answer") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an address that is none
+        raise _InterruptedError("the connection was interrupted before the response") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: not an address
         raise _SourceError(f"{type(error).__name__}: {error}") from error
 
 
@@ -185,7 +190,7 @@ class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
 
 def _check_scheme(url: str) -> None:
     if urlsplit(url).scheme != "https" and not _is_loopback(url):
-        raise _SourceError("refused, only https is allowed")
+        raise _SourceError("only https is allowed")
 
 
 def _is_loopback(url: str) -> bool:
@@ -198,13 +203,13 @@ def _is_loopback(url: str) -> bool:
         return parts.hostname == "localhost"
 
 
-def _length(path: Path) -> int:
+def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
 @contextlib.contextmanager
 def _progress(name: str, total: int | None, report: Report) -> Iterator[Callable[[int], None]]:
-    """Gives a function to call with the number of bytes that are there: a bar on a terminal, lines elsewhere."""
+    """Yields a function to call with the number of bytes received: shows a bar on a terminal, lines elsewhere."""
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with _console() as console:
         if not console.is_terminal:
@@ -217,24 +222,24 @@ def _progress(name: str, total: int | None, report: Report) -> Iterator[Callable
 
 @contextlib.contextmanager
 def _console() -> Iterator[Console]:
-    """The terminal that `TERMINAL` names, if it can be opened; otherwise standard error."""
+    """The terminal that the environment names, if it can be opened; otherwise standard error."""
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(Path(os.environ[TERMINAL]).open("w", encoding="utf-8"))
+            file = stack.enter_context(Path(os.environ[TERMINAL_VARIABLE]).open("w", encoding="utf-8"))
         except (KeyError, OSError):
             file = None
         yield Console(file=file, stderr=file is None)
 
 
 def _tenths(name: str, total: int | None, report: Report) -> Callable[[int], None]:
-    """Reports each tenth of `total` once; of an unknown total nothing."""
-    told = 0
+    """A function that reports each tenth of `total` once, and nothing if the total is unknown."""
+    reported = 0
 
     def show(have: int) -> None:
-        nonlocal told
+        nonlocal reported
         tenth = have * 10 // total if total else 0
-        if tenth > told:
-            told = tenth
+        if tenth > reported:
+            reported = tenth
             report(f"{name}: {tenth * 10}% ({have:,} of {total:,} bytes)")
 
     return show

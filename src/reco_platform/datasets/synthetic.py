@@ -1,4 +1,4 @@
-"""Generated data in MovieLens' shape: the same bytes on every machine, at any size, with the truth known.
+"""Generate data in the format of MovieLens: the same bytes on every machine, of any size, with a known truth.
 
 Only integer random streams, integer sums and single IEEE operations (+ - * / sqrt) on whole arrays are used: numpy's
 exp, log, pow, normal draws, dot products and long float sums differ between CPUs and would change the bytes.
@@ -17,14 +17,25 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
+from reco_platform.core.arrays import Float64Array, Int64Array, UInt64Array
+from reco_platform.datasets.synthetic_text import (
+    ADJECTIVES,
+    FAULTS,
+    GENRES,
+    NO_GENRES,
+    NOUNS,
+    PATTERNS,
+    PLACES,
+    TAGS,
+)
+
 FORMAT = 2
-"""Rises whenever the same spec would give other bytes."""
+"""To be increased whenever the same spec would give different bytes."""
 
 EPOCH = 1_420_070_400
-"""2015-01-01T00:00:00Z, when the first rating can be given."""
+"""2015-01-01T00:00:00Z, the time of the earliest possible rating."""
 
 LATENT_DIMS = 8
 NOISE_SD = 0.60
@@ -42,60 +53,13 @@ POPULAR_ROUNDS = 10
 _DAY = 86_400
 _YEAR = 31_557_600
 _SESSIONS = 4
-_SEEN_CELLS = 64_000_000
+_MAX_SEEN_CELLS = 64_000_000
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Report = Callable[[str], None]
 
-# A dirty row is made from a clean row of its own. `later` is a second after its timestamp, so that only the
-# duplicates share a key (user, movie, timestamp) with a clean row; `other` is another rating; `spare` an unused id.
-RATING_FAULTS: Mapping[str, tuple[str, ...]] = {
-    "null_user": (",{movie},{rating},{later}",),
-    "null_movie": ("{user},,{rating},{later}",),
-    "null_rating": ("{user},{movie},,{later}",),
-    "null_timestamp": ("{user},{movie},{rating},",),
-    "rating_out_of_range": (
-        "{user},{movie},0.0,{later}",
-        "{user},{movie},5.5,{later}",
-        "{user},{movie},-1,{later}",
-        "{user},{movie},9.5,{later}",
-    ),
-    "rating_not_a_number": ("{user},{movie},four,{later}", '{user},{movie},"3,5",{later}'),
-    "timestamp_not_a_number": ("{user},{movie},{rating},yesterday",),
-    "exact_duplicate": ("{user},{movie},{rating},{timestamp}",),
-    "conflicting_duplicate": ("{user},{movie},{other},{timestamp}",),
-    "unparsable": (
-        "{user},{movie}",
-        "{user},{movie},{rating},{later},surplus",
-        "#### disk error near {later} ####",
-    ),
-    "several_rules": (
-        ",{movie},7.5,{later}",
-        "{user},,,{later}",
-        ",,0.0,{later}",
-        ",{movie},{rating},",
-    ),
-}
-MOVIE_FAULTS: Mapping[str, tuple[str, ...]] = {
-    "null_movie": (",{title},{genres}",),
-    "null_title": ("{spare},,{genres}",),
-    "duplicate_movie": ("{movie},Another Film of the Same Number ({movie}),{genres}",),
-    "unparsable": ("{spare}", "{spare},{title},{genres},surplus", "#### disk error near {spare} ####"),
-}
-TAG_FAULTS: Mapping[str, tuple[str, ...]] = {
-    "null_user": (",{movie},{tag},{later}",),
-    "null_movie": ("{user},,{tag},{later}",),
-    "null_tag": ("{user},{movie},,{later}",),
-    "null_timestamp": ("{user},{movie},{tag},",),
-    "exact_duplicate": ("{user},{movie},{tag},{timestamp}",),
-    "unparsable": ("{user},{movie}", "{user},{movie},{tag},{later},surplus", "#### disk error near {later} ####"),
-}
-FAULTS = {"ratings": RATING_FAULTS, "movies": MOVIE_FAULTS, "tags": TAG_FAULTS}
 
-
-class Dirty(BaseModel):
-    """How many additional, dirty rows of each kind each file has; a kind left out has none."""
+class DirtyRows(BaseModel):
+    """The number of dirty rows of each kind that are added to each file; a kind that is not named has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -123,7 +87,7 @@ class Dirty(BaseModel):
     }
 
     @model_validator(mode="after")
-    def _kinds_are_known(self) -> Self:
+    def _check_kinds(self) -> Self:
         for table, faults in FAULTS.items():
             unknown = sorted(set(getattr(self, table)) - set(faults))
             if unknown:
@@ -131,8 +95,8 @@ class Dirty(BaseModel):
         return self
 
 
-class DemoSpec(BaseModel):
-    """Everything that decides the bytes. `ratings` counts clean rows; dirty rows come on top."""
+class SyntheticSpec(BaseModel):
+    """Everything that determines the bytes. `ratings` is the number of clean rows; dirty rows are added to them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -141,15 +105,15 @@ class DemoSpec(BaseModel):
     movies: int = Field(default=1200, ge=40, le=300_000)
     ratings: int = Field(default=200_000, ge=1)
     years: int = Field(default=5, ge=1, le=60)
-    dirty: Dirty = Dirty()
+    dirty: DirtyRows = DirtyRows()
 
     @property
     def tags(self) -> int:
-        """Clean rows of tags.csv."""
+        """Number of clean rows of tags.csv."""
         return self.ratings // TAG_EVERY
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
+    def _check_sizes(self) -> Self:
         if self.ratings < self.users:
             raise ValueError(f"ratings must be at least users ({self.users}), got {self.ratings}")
         if self.ratings * 8 > self.users * self.movies:
@@ -162,44 +126,58 @@ class DemoSpec(BaseModel):
 
 @dataclass(frozen=True)
 class Truth:
-    """The clean ratings in file order, each array of shape (ratings,), and what they would be without noise.
+    """The clean ratings in the order of the file, each array of shape (ratings,), and their values without noise.
 
     `timestamp` is in seconds since 1970 UTC; `rating` and `expected` are stars, 0.5 to 5.0. A rating is `expected`
     before clipping plus noise of standard deviation `noise_sd`, clipped and rounded to half stars.
     """
 
-    user: Ints
-    movie: Ints
-    rating: Floats
-    timestamp: Ints
-    expected: Floats
+    user: Int64Array
+    movie: Int64Array
+    rating: Float64Array
+    timestamp: Int64Array
+    expected: Float64Array
     noise_sd: float = NOISE_SD
 
 
-def generate(folder: Path, spec: DemoSpec, *, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Writes ratings.csv, movies.csv, tags.csv and manifest.json into `folder` (made if missing).
+def generate(folder: Path, spec: SyntheticSpec, *, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Writes ratings.csv, movies.csv, tags.csv and manifest.json into a folder.
 
-    Returns the manifest: per table `rows_in` (lines after the header), `valid_rows` (distinct clean rows) and `dirty`
-    (rows of each kind), per file its size in bytes and sha256, and the truth's noise in stars.
+    Args:
+        folder: created if missing.
+        spec: what to generate.
+        progress: called with lines of text.
+
+    Returns:
+        The manifest: for each table `rows_in` (lines after the header), `valid_rows` (distinct clean rows) and `dirty`
+        (rows of each kind), for each file its size in bytes and sha256, and the noise of the truth in stars.
     """
     report = progress or (lambda _: None)
     folder.mkdir(parents=True, exist_ok=True)
     world = _World.of(spec)
     report(f"movies: {spec.movies:,} rows")
     movies = _movie_rows(world)
-    _write(folder / "movies.csv", "movieId,title,genres", [_dirtied(movies, _plan(spec, "movies"), _movie_line)])
+    _write(
+        folder / "movies.csv",
+        "movieId,title,genres",
+        [_with_dirty_rows(movies, _plan_faults(spec, "movies"), _movie_line)],
+    )
     tagged: list[dict[str, Any]] = []
-    squares = _Squares()
-    _write(folder / "ratings.csv", "userId,movieId,rating,timestamp", _rating_lines(world, tagged, squares, report))
+    noise = _NoiseSum()
+    _write(folder / "ratings.csv", "userId,movieId,rating,timestamp", _rating_lines(world, tagged, noise, report))
     report(f"tags: {spec.tags:,} rows")
-    _write(folder / "tags.csv", "userId,movieId,tag,timestamp", [_dirtied(tagged, _plan(spec, "tags"), _tag_line)])
-    manifest = _manifest(folder, spec, movies, squares)
+    _write(
+        folder / "tags.csv",
+        "userId,movieId,tag,timestamp",
+        [_with_dirty_rows(tagged, _plan_faults(spec, "tags"), _tag_line)],
+    )
+    manifest = _manifest(folder, spec, movies, noise)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8", newline="\n")
     return manifest
 
 
-def truth(spec: DemoSpec) -> Truth:
-    """The clean ratings that `generate` writes for `spec`, with their noise-free expectation."""
+def truth(spec: SyntheticSpec) -> Truth:
+    """The clean ratings that `generate` writes for this spec, with their values without noise."""
     blocks = list(_blocks(_World.of(spec)))
     return Truth(
         user=np.concatenate([b.user for b in blocks]),
@@ -210,113 +188,113 @@ def truth(spec: DemoSpec) -> Truth:
     )
 
 
-class _Draws:
-    """A stream of its own for each purpose: raw Philox words, whose values no numpy release may change."""
+class _RandomStream:
+    """A separate random stream for each purpose: raw Philox words, which NumPy guarantees not to change."""
 
-    def __init__(self, spec: DemoSpec, purpose: str, number: int = 0) -> None:
+    def __init__(self, spec: SyntheticSpec, purpose: str, number: int = 0) -> None:
         name = hashlib.sha256(f"{purpose} {number}".encode()).digest()
         key = np.array([spec.seed, int.from_bytes(name[:8], "big")], dtype=np.uint64)
         self._bits = np.random.Philox(key=key)
 
-    def raw(self, count: int) -> npt.NDArray[np.uint64]:
+    def raw(self, count: int) -> UInt64Array:
         return self._bits.random_raw(count)
 
-    def below(self, count: int, high: int) -> Ints:
+    def below(self, count: int, high: int) -> Int64Array:
         return (self.raw(count) % np.uint64(high)).astype(np.int64)
 
-    def fraction(self, count: int) -> Floats:
+    def fraction(self, count: int) -> Float64Array:
         """Uniform in [0, 1)."""
         return (self.raw(count) >> np.uint64(11)).astype(np.float64) / 2.0**53
 
-    def bell(self, count: int) -> Floats:
-        """Nearly normal, mean 0, sd 1, never beyond 3.5: the sum of four 16-bit integers."""
+    def normal(self, count: int) -> Float64Array:
+        """Approximately normal with mean 0 and standard deviation 1, within ±3.5: the sum of four 16-bit integers."""
         total = self.raw(count).view(np.uint16).reshape(count, 4).sum(axis=1, dtype=np.int64)
         return (total - 131_070).astype(np.float64) / 37_837.0
 
-    def order(self, count: int) -> Ints:
+    def permutation(self, count: int) -> Int64Array:
         """A permutation of range(count)."""
         return np.argsort(self.raw(count), kind="stable")
 
-    def spread(self, count: int, rows: int) -> Ints:
-        """`count` different rows out of range(rows), ascending: one of each equal share."""
+    def spaced_rows(self, count: int, rows: int) -> Int64Array:
+        """`count` different numbers below `rows`, ascending: one from each of `count` equal ranges."""
         edges = np.arange(count + 1, dtype=np.int64) * rows // max(count, 1)
         return edges[:-1] + (self.raw(count) % np.diff(edges).astype(np.uint64)).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class _World:
-    """Films and users before any rating. Times are seconds after EPOCH; weights are cumulative, by film."""
+    """Films and users. Times are in seconds after EPOCH; weights are cumulative, by film."""
 
-    spec: DemoSpec
-    movie_id: Ints
-    released: Ints
-    weights: Ints
-    item_bias: Floats
-    item_latent: Floats
-    first_row: Ints
-    sessions: Ints
-    user_bias: Floats
-    user_latent: Floats
+    spec: SyntheticSpec
+    movie_id: Int64Array
+    released: Int64Array
+    weights: Int64Array
+    item_bias: Float64Array
+    item_latent: Float64Array
+    first_row: Int64Array
+    sessions: Int64Array
+    user_bias: Float64Array
+    user_latent: Float64Array
 
     @classmethod
-    def of(cls, spec: DemoSpec) -> _World:
-        films = _Draws(spec, "movies")
-        rank = films.order(spec.movies)
-        people = _Draws(spec, "users")
+    def of(cls, spec: SyntheticSpec) -> _World:
+        movie_stream = _RandomStream(spec, "movies")
+        rank = movie_stream.permutation(spec.movies)
+        user_stream = _RandomStream(spec, "users")
         return cls(
             spec=spec,
-            movie_id=np.cumsum(1 + films.below(spec.movies, 3)),
-            released=_release_times(spec, films),
+            movie_id=np.cumsum(1 + movie_stream.below(spec.movies, 3)),
+            released=_release_times(spec, movie_stream),
             weights=np.cumsum(_popularity(rank)),
-            item_bias=_item_bias(rank, films),
-            item_latent=_latent(films, spec.movies),
-            first_row=_first_rows(spec, people),
-            sessions=_session_starts(spec, people),
-            user_bias=USER_BIAS_SD * people.bell(spec.users),
-            user_latent=_latent(people, spec.users),
+            item_bias=_item_bias(rank, movie_stream),
+            item_latent=_latent(movie_stream, spec.movies),
+            first_row=_first_rows(spec, user_stream),
+            sessions=_session_starts(spec, user_stream),
+            user_bias=USER_BIAS_SD * user_stream.normal(spec.users),
+            user_latent=_latent(user_stream, spec.users),
         )
 
 
-def _popularity(rank: Ints) -> Ints:
-    """Integer weights falling as the power 1.5 of the rank."""
+def _popularity(rank: Int64Array) -> Int64Array:
+    """Integer weights that fall with the power 1.5 of the rank."""
     offset = len(rank) // 100 + 10
     ratio = offset / (rank + offset)
     return (ratio * np.sqrt(ratio) * 2**30).astype(np.int64)
 
 
-def _item_bias(rank: Ints, draws: _Draws) -> Floats:
-    """Stars; the more popular half of the films is the better one, on the whole."""
+def _item_bias(rank: Int64Array, draws: _RandomStream) -> Float64Array:
+    """Stars; more popular films are rated higher on average."""
     popular = (0.5 - (rank + 0.5) / len(rank)) * math.sqrt(12.0)
-    return ITEM_BIAS_SD * (0.5 * popular + math.sqrt(0.75) * draws.bell(len(rank)))
+    return ITEM_BIAS_SD * (0.5 * popular + math.sqrt(0.75) * draws.normal(len(rank)))
 
 
-def _latent(draws: _Draws, count: int) -> Floats:
-    """Shape (LATENT_DIMS, count), scaled so that a user's product with a film has sd LATENT_SD stars."""
+def _latent(draws: _RandomStream, count: int) -> Float64Array:
+    """Shape (LATENT_DIMS, count), scaled so that products of users and films have a standard deviation of LATENT_SD."""
     scale = math.sqrt(LATENT_SD / math.sqrt(LATENT_DIMS))
-    return scale * draws.bell(LATENT_DIMS * count).reshape(LATENT_DIMS, count)
+    return scale * draws.normal(LATENT_DIMS * count).reshape(LATENT_DIMS, count)
 
 
-def _release_times(spec: DemoSpec, draws: _Draws) -> Ints:
-    """Most films are older than the first rating; the others come out over the years, in order of their ids."""
+def _release_times(spec: SyntheticSpec, draws: _RandomStream) -> Int64Array:
+    """Most films are older than the first rating; the others are released over the years, in order of their ids."""
     old = int(spec.movies * OLD_MOVIES_SHARE)
     age = np.minimum(draws.below(old, 90), draws.below(old, 90))
     new = np.sort(draws.below(spec.movies - old, spec.years * _YEAR))
     return np.concatenate([-(age * _YEAR + _YEAR // 2), new])
 
 
-def _first_rows(spec: DemoSpec, draws: _Draws) -> Ints:
-    """Shape (users + 1,): the clean row at which each user's begin. Activity is Pareto-like above a floor."""
+def _first_rows(spec: SyntheticSpec, draws: _RandomStream) -> Int64Array:
+    """The first clean row of each user, and the number of rows, shape (users + 1,). Activity is roughly Pareto."""
     least = min(LEAST_RATINGS, spec.ratings // spec.users)
     extra = spec.ratings - least * spec.users
-    bend = max(0.002, 2 * extra / (spec.users * spec.movies))
-    quantile = (draws.order(spec.users) + 0.5) / spec.users
-    activity = ((1 / (quantile + bend) - 0.9 / (1 + bend)) * 2**12).astype(np.int64)
+    flattening = max(0.002, 2 * extra / (spec.users * spec.movies))
+    quantile = (draws.permutation(spec.users) + 0.5) / spec.users
+    activity = ((1 / (quantile + flattening) - 0.9 / (1 + flattening)) * 2**12).astype(np.int64)
     total = np.concatenate([[0], np.cumsum(activity)])
     return np.arange(spec.users + 1) * least + total * extra // total[-1]
 
 
-def _session_starts(spec: DemoSpec, draws: _Draws) -> Ints:
-    """Shape (users, sessions): on arrival, then within two weeks, or over all the years left for those who return."""
+def _session_starts(spec: SyntheticSpec, draws: _RandomStream) -> Int64Array:
+    """Shape (users, sessions): at arrival, then within two weeks, or over all remaining years for returning users."""
     last = spec.years * _YEAR - 30 * _DAY
     arrival = draws.below(spec.users, last)
     returns = draws.fraction(spec.users) < RETURNING_SHARE
@@ -328,26 +306,26 @@ def _session_starts(spec: DemoSpec, draws: _Draws) -> Ints:
 
 @dataclass(frozen=True)
 class _Block:
-    """The clean ratings of some users in file order; `halves` counts half stars, 1 to 10."""
+    """The clean ratings of some users in the order of the file; `halves` are half stars, 1 to 10."""
 
     first_row: int
-    user: Ints
-    movie: Ints
-    halves: Ints
-    timestamp: Ints
-    expected: Floats
+    user: Int64Array
+    movie: Int64Array
+    halves: Int64Array
+    timestamp: Int64Array
+    expected: Float64Array
 
 
 def _blocks(world: _World) -> Iterator[_Block]:
-    """Users in groups small enough for a table of which film each has seen."""
+    """Users in groups, each small enough for a table of the films that each user has seen."""
     spec = world.spec
-    size = max(1, _SEEN_CELLS // spec.movies)
+    size = max(1, _MAX_SEEN_CELLS // spec.movies)
     for first in range(0, spec.users, size):
         users = np.arange(first, min(first + size, spec.users))
-        yield _block(world, users, _Draws(spec, "ratings", first))
+        yield _block(world, users, _RandomStream(spec, "ratings", first))
 
 
-def _block(world: _World, users: Ints, draws: _Draws) -> _Block:
+def _block(world: _World, users: Int64Array, draws: _RandomStream) -> _Block:
     counts = np.diff(world.first_row)[users]
     user = np.repeat(users, counts)
     time = _rating_times(world, user, np.repeat(counts, counts), draws)
@@ -355,7 +333,7 @@ def _block(world: _World, users: Ints, draws: _Draws) -> _Block:
     order = np.argsort(user * world.spec.movies + film)
     user, film, time = user[order], film[order], time[order]
     exact = _expected(world, user, film)
-    noisy = exact + NOISE_SD * draws.bell(len(user))
+    noisy = exact + NOISE_SD * draws.normal(len(user))
     return _Block(
         first_row=int(world.first_row[users[0]]),
         user=user + 1,
@@ -366,17 +344,17 @@ def _block(world: _World, users: Ints, draws: _Draws) -> _Block:
     )
 
 
-def _rating_times(world: _World, user: Ints, count: Ints, draws: _Draws) -> Ints:
-    """More than half in the first session; a session lasts about half a minute for each rating of the user."""
+def _rating_times(world: _World, user: Int64Array, count: Int64Array, draws: _RandomStream) -> Int64Array:
+    """Times of ratings: more than half in the first session, which lasts about half a minute for each rating."""
     session = np.maximum(draws.below(len(user), 2 * _SESSIONS - 1) - (_SESSIONS - 1), 0)
     within = draws.fraction(len(user)) * (30 * count)
     return world.sessions[user, session] + within.astype(np.int64)
 
 
-def _films(world: _World, user: Ints, time: Ints, draws: _Draws) -> Ints:
-    """For each slot a film that is out by then and that the user has no other slot for.
+def _films(world: _World, user: Int64Array, time: Int64Array, draws: _RandomStream) -> Int64Array:
+    """For each rating a film that is released by then, and that the user has not rated yet.
 
-    Drawn by popularity; the few slots still empty after POPULAR_ROUNDS (very active users) take any film.
+    Films are drawn by popularity. The few ratings of very active users that are left after POPULAR_ROUNDS get any film.
     """
     movies = world.spec.movies
     seen = np.zeros((user[-1] - user[0] + 1) * movies, dtype=bool)
@@ -399,15 +377,15 @@ def _films(world: _World, user: Ints, time: Ints, draws: _Draws) -> Ints:
     return film
 
 
-def _expected(world: _World, user: Ints, film: Ints) -> Floats:
+def _expected(world: _World, user: Int64Array, film: Int64Array) -> Float64Array:
     total = BASE_RATING + world.user_bias[user] + world.item_bias[film]
     for of_users, of_films in zip(world.user_latent, world.item_latent, strict=True):
         total += of_users[user] * of_films[film]
     return total
 
 
-class _Squares:
-    """The sum of squared noise, in millionths of a square star: an integer, so that no order of summing matters."""
+class _NoiseSum:
+    """The sum of squared noise as an integer (millionths of a squared star), which is exact in any order."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -424,29 +402,31 @@ class _Squares:
 
 @dataclass(frozen=True)
 class _Fault:
-    """A dirty line to be made from a clean row."""
+    """A dirty line to be made from a clean row, by a template."""
 
     row: int
     template: str
 
 
-def _plan(spec: DemoSpec, table: str) -> list[_Fault]:
-    """The table's dirty rows by ascending row, each from a clean row of its own, kinds in mixed order."""
+def _plan_faults(spec: SyntheticSpec, table: str) -> list[_Fault]:
+    """The dirty rows of a table, each from another clean row, in ascending order of these; kinds are mixed."""
     counts: dict[str, int] = getattr(spec.dirty, table)
     faults = FAULTS[table]
     templates = [faults[kind][i % len(faults[kind])] for kind in faults for i in range(counts.get(kind, 0))]
-    draws = _Draws(spec, f"dirty {table}")
-    rows = draws.spread(len(templates), getattr(spec, table))
-    return [_Fault(int(row), templates[i]) for row, i in zip(rows, draws.order(len(templates)), strict=True)]
+    draws = _RandomStream(spec, f"dirty {table}")
+    rows = draws.spaced_rows(len(templates), getattr(spec, table))
+    return [_Fault(int(row), templates[i]) for row, i in zip(rows, draws.permutation(len(templates)), strict=True)]
 
 
-def _dirtied(rows: list[dict[str, Any]], plan: list[_Fault], line: Callable[[Mapping[str, Any]], str]) -> Iterable[str]:
-    """All rows as lines with the planned dirty ones among them."""
-    return _scattered([line(row) for row in rows], plan, [f.template.format_map(rows[f.row]) for f in plan], 0)
+def _with_dirty_rows(
+    rows: list[dict[str, Any]], plan: list[_Fault], line: Callable[[Mapping[str, Any]], str]
+) -> Iterable[str]:
+    """All rows as lines, with the planned dirty lines among them."""
+    return _insert_dirty_lines([line(row) for row in rows], plan, [f.template.format_map(rows[f.row]) for f in plan], 0)
 
 
-def _scattered(lines: list[str], plan: list[_Fault], bad: list[str], first_row: int) -> Iterable[str]:
-    """`lines` with the dirty ones put in, each at the next one's row: after its original, and not beside it."""
+def _insert_dirty_lines(lines: list[str], plan: list[_Fault], bad: list[str], first_row: int) -> Iterable[str]:
+    """Inserts the dirty lines, each at the row of the next one, so that it comes some lines after its original."""
     merged: list[str] = []
     start = 0
     stops = [fault.row - first_row for fault in plan[1:]] + [len(lines)]
@@ -457,17 +437,17 @@ def _scattered(lines: list[str], plan: list[_Fault], bad: list[str], first_row: 
 
 
 def _rating_lines(
-    world: _World, tagged: list[dict[str, Any]], squares: _Squares, report: Report
+    world: _World, tagged: list[dict[str, Any]], noise: _NoiseSum, report: Report
 ) -> Iterator[Iterable[str]]:
-    """Block by block; adds the rows that get a tag to `tagged` and the noise to `squares` on the way."""
+    """The lines of ratings.csv, block by block; fills `tagged` with the rows that get a tag, and sums the noise."""
     spec = world.spec
-    plan = _plan(spec, "ratings")
-    tag_draws = _Draws(spec, "tags")
-    tag_rows = tag_draws.spread(spec.tags, spec.ratings)
+    plan = _plan_faults(spec, "ratings")
+    tag_draws = _RandomStream(spec, "tags")
+    tag_rows = tag_draws.spaced_rows(spec.tags, spec.ratings)
     tag_words = tag_draws.below(spec.tags, len(TAGS))
     for block in _blocks(world):
         stop = block.first_row + len(block.user)
-        squares.add(block)
+        noise.add(block)
         here = slice(*np.searchsorted(tag_rows, [block.first_row, stop]))
         tagged += [
             _tag_row(block, row - block.first_row, TAGS[word])
@@ -475,7 +455,7 @@ def _rating_lines(
         ]
         mine = [fault for fault in plan if block.first_row <= fault.row < stop]
         bad = [fault.template.format_map(_rating_row(block, fault.row - block.first_row)) for fault in mine]
-        yield _scattered(_clean_lines(block), mine, bad, block.first_row)
+        yield _insert_dirty_lines(_clean_lines(block), mine, bad, block.first_row)
         if stop * 10 // spec.ratings > block.first_row * 10 // spec.ratings:
             report(f"ratings: {stop:,} of {spec.ratings:,}")
 
@@ -505,7 +485,7 @@ def _tag_row(block: _Block, at: int, tag: str) -> dict[str, Any]:
     return {
         "user": int(block.user[at]),
         "movie": int(block.movie[at]),
-        "tag": _field(tag),
+        "tag": _csv_field(tag),
         "timestamp": time,
         "later": time + 1,
     }
@@ -521,31 +501,31 @@ def _movie_line(row: Mapping[str, Any]) -> str:
 
 def _movie_rows(world: _World) -> list[dict[str, Any]]:
     spec = world.spec
-    draws = _Draws(spec, "titles")
+    draws = _RandomStream(spec, "titles")
     moment = (world.released + EPOCH).astype("datetime64[s]")
     years = moment.astype("datetime64[Y]").astype(np.int64) + 1970
     yearless = draws.below(spec.movies, 40) == 0
     picks = draws.below(spec.movies * 3, len(GENRES)).reshape(spec.movies, 3)
     kept = np.where(draws.below(spec.movies, 25) == 0, 0, 1 + draws.below(spec.movies, 3))
-    names = draws.order(len(PATTERNS) * len(ADJECTIVES) * len(NOUNS) * len(PLACES))[: spec.movies]
+    names = draws.permutation(len(PATTERNS) * len(ADJECTIVES) * len(NOUNS) * len(PLACES))[: spec.movies]
     rows = []
     for i, movie in enumerate(world.movie_id.tolist()):
         title = _title(int(names[i])) + ("" if yearless[i] else f" ({years[i]})")
         genres = "|".join(sorted({GENRES[g] for g in picks[i, : kept[i]]})) or NO_GENRES
-        rows.append({"movie": movie, "title": _field(title), "genres": genres, "spare": movie + 10_000_000})
+        rows.append({"movie": movie, "title": _csv_field(title), "genres": genres, "spare": movie + 10_000_000})
         rows[-1]["yearless"] = bool(yearless[i])
     return rows
 
 
 def _title(number: int) -> str:
-    """Another title for each number below the product of the word lists' lengths."""
+    """A different title for each number below the product of the word lists' lengths."""
     number, pattern = divmod(number, len(PATTERNS))
     number, adjective = divmod(number, len(ADJECTIVES))
     place, noun = divmod(number, len(NOUNS))
     return PATTERNS[pattern].format(adjective=ADJECTIVES[adjective], noun=NOUNS[noun], place=PLACES[place])
 
 
-def _field(text: str) -> str:
+def _csv_field(text: str) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow([text])
     return out.getvalue()
@@ -558,13 +538,13 @@ def _write(path: Path, header: str, groups: Iterable[Iterable[str]]) -> None:
             out.write("\n".join([*lines, ""]))
 
 
-def _manifest(folder: Path, spec: DemoSpec, movies: list[dict[str, Any]], squares: _Squares) -> dict[str, Any]:
+def _manifest(folder: Path, spec: SyntheticSpec, movies: list[dict[str, Any]], noise: _NoiseSum) -> dict[str, Any]:
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "spec": spec.model_dump(),
         "latent_dims": LATENT_DIMS,
         "noise_sd": NOISE_SD,
-        "noise_floor_rmse": squares.rmse(),
+        "noise_floor_rmse": noise.rmse(),
     }
     for table, faults in FAULTS.items():
         clean = getattr(spec, table)
@@ -581,61 +561,3 @@ def _manifest(folder: Path, spec: DemoSpec, movies: list[dict[str, Any]], square
 def _fingerprint(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-NO_GENRES = "(no genres listed)"
-GENRES = (  # noqa: SIM905 - one quoted word a line would be long
-    "Action Adventure Animation Children Comedy Crime Documentary Drama Fantasy Film-Noir Horror IMAX Musical "
-    "Mystery Romance Sci-Fi Thriller War Western"
-).split()
-TAGS = (
-    "atmospheric",
-    "based on a book",
-    "Based on a Book",
-    "beautifully filmed",
-    "boring",
-    "café scenes",
-    "clever",
-    "dark",
-    "ensemble cast",
-    "funny",
-    "good soundtrack",
-    "long, but worth it",
-    "must see",
-    "overrated",
-    "plot twist",
-    'so-called "classic"',
-    "quirky",
-    "sad ending",
-    "slow",
-    "strong female lead",
-    "surreal",
-    "thought-provoking",
-    "time travel",
-    "visually striking",
-)
-PATTERNS = (
-    "{adjective} {noun} of {place}, The",
-    "The {noun} and the {adjective} Road to {place}",
-    "{place}: {adjective} {noun}",
-    "A {adjective} {noun} in {place}",
-    "{adjective} {noun}, or How We Left {place}",
-    '"{adjective} {noun}" at {place}',
-)
-ADJECTIVES = (  # noqa: SIM905 - one quoted word a line would be long
-    "Amber Borrowed Brass Broken Careful Clockwork Cold Copper Crooked Distant Electric Empty Faded Fearless "
-    "Forgotten Frozen Gentle Hollow Honest Hungry Idle Ivory Last Lonely Loud Midnight Modest Narrow Naïve "
-    "Northern Paper Patient Pale Quiet Reluctant Restless Rusty Salted Scarlet Second Silver Sleepless Stubborn "
-    "Sudden Tender Thirteenth Unlikely Velvet Wandering Weary"
-).split()
-NOUNS = (  # noqa: SIM905 - one quoted word a line would be long
-    "Accordion Afternoon Anchor Archivist Baker Balcony Bridge Caravan Cartographer Cathedral Chess-Player Clerk "
-    "Comet Cousin Daughter Detective Dinner Engineer Falcon Ferry Fiancée Fountain Gardener Ghost Harvest Horizon "
-    "Inheritance Island Juror Ladder Lantern Lighthouse Locksmith Mapmaker Mirror Neighbour Orchard Painter "
-    "Passenger Piano Postman Quarry Rehearsal River Secret Shepherd Station Summer Tailor Telegram Tide Umbrella "
-    "Violin Voyage Waltz Winter Witness Zeppelin"
-).split()
-PLACES = (  # noqa: SIM905 - one quoted word a line would be long
-    "Asunción Bergen Bilbao Córdoba Daventry Elmwood Fairhaven Göteborg Harrow Ithaca Jaipur Kraków Lisbon Málaga "
-    "Nairobi Odessa Pécs Quito Reykjavík Salford Tromsø Utrecht Valparaíso Whitby Zürich"
-).split()

@@ -147,7 +147,7 @@ def script_environment(workflow: Workflow, given: Mapping[str, Any], path: str) 
         environment.ETL_ENGINE: workflow.config.etl_engine,
         environment.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
         environment.OVERRIDES: f"--config {pairs}" if pairs else "",
-        download.TERMINAL: "/dev/tty" if sys.stderr.isatty() else "",
+        download.TERMINAL_VARIABLE: "/dev/tty" if sys.stderr.isatty() else "",
         environment.TARGET: "sweep" if workflow.sweep else "gold",
         tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
         **cluster.script_environment(workflow.config),

@@ -137,7 +137,7 @@ def of_bronze(workflow: Workflow, ahead: Ahead) -> Outlook:
         ahead.results |= {artifacts[table]: receipt for table, (receipt, _) in found.items()}
         return Outlook("bronze", "up to date")
     ahead.asked |= set(artifacts.values())
-    brought = not bronze.is_there(workflow.dataset, workflow.lakehouse)
+    brought = not bronze.is_imported(workflow.dataset, workflow.lakehouse)
     now = {table: csv_ahead(workflow, table, brought=brought) for table in TABLES}
     ahead.results |= {artifacts[table]: receipt for table, receipt in now.items()}
     changed = [f"{table}.csv changed" for table, receipt in now.items() if differs_from_memo(workflow, table, receipt)]
@@ -150,7 +150,7 @@ def csv_ahead(workflow: Workflow, table: str, *, brought: bool) -> Receipt | Non
     """The receipt that a CSV file will have; None where its bytes are still to be made or downloaded."""
     dataset, lakehouse = workflow.dataset, workflow.lakehouse
     if not brought or isinstance(dataset, datasets.DirectoryDataset):
-        return bronze.describe(dataset, lakehouse, table, datasets.source(dataset, table) if brought else None)
+        return bronze.csv_receipt(dataset, lakehouse, table, datasets.own_csv_file(dataset, table) if brought else None)
     registered = bronze.registered_sha256(dataset, table)
     if table not in datasets.tables(dataset) or registered is None:
         return None
@@ -159,7 +159,7 @@ def csv_ahead(workflow: Workflow, table: str, *, brought: bool) -> Receipt | Non
 
 
 def differs_from_memo(workflow: Workflow, table: str, receipt: Receipt | None) -> bool:
-    memo = bronze.memo(workflow.lakehouse, table)
+    memo = bronze.memo_path(workflow.lakehouse, table)
     return receipt is None or not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text()
 
 

@@ -84,8 +84,11 @@ def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
 
 def looks(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
     """Size and time of a CSV file and of the user's own that it came from, by path."""
-    files = [workflow.lakehouse.content(receipt.path), datasets.source(workflow.dataset, Path(receipt.artifact).name)]
-    return {str(file): bronze.seen(file) for file in files if file}
+    files = [
+        workflow.lakehouse.content(receipt.path),
+        datasets.own_csv_file(workflow.dataset, Path(receipt.artifact).name),
+    ]
+    return {str(file): bronze.file_stat(file) for file in files if file}
 
 
 def described_beside(receipt: Path) -> dict[str, Any]:

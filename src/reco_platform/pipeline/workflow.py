@@ -69,7 +69,9 @@ class Workflow:
     @property
     def sources(self) -> list[str]:
         """The user's own CSV files, where the data set is a folder."""
-        return [str(path) for table in datasets.tables(self.dataset) if (path := datasets.source(self.dataset, table))]
+        return [
+            str(path) for table in datasets.tables(self.dataset) if (path := datasets.own_csv_file(self.dataset, table))
+        ]
 
     def bronze(self, table: str) -> str:
         return self.lakehouse.receipt(self.lakehouse.bronze(table))

@@ -33,8 +33,8 @@ def main() -> int:
     try:
         registry = datasets.load_registry(project.file("config/datasets.yaml"))
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
-        brought = bronze.bring(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
-        described = {table: bronze.describe(dataset, lakehouse, table) for table in TABLES}
+        brought = bronze.import_csv_files(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
+        described = {table: bronze.csv_receipt(dataset, lakehouse, table) for table in TABLES}
         changed = write_all(described, dataset, lakehouse, {**provenance(started), "params": arguments.params})
     except BaseException as error:
         return failed("bronze", attempt, error)
@@ -49,7 +49,7 @@ def write_all(
     """Writes every table's receipt and provenance; gives the tables whose content is not what it was the last time."""
     changed = []
     for table, receipt in described.items():
-        memo = bronze.memo(lakehouse, table)
+        memo = bronze.memo_path(lakehouse, table)
         if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
             changed.append(table)
             write_text(memo, receipt.text())
@@ -59,8 +59,8 @@ def write_all(
                 flush=True,
             )
         path = Path(lakehouse.receipt(receipt.artifact))
-        files = [lakehouse.content(receipt.path), datasets.source(dataset, table)]
-        looks = {str(file): bronze.seen(file) for file in files if file}
+        files = [lakehouse.content(receipt.path), datasets.own_csv_file(dataset, table)]
+        looks = {str(file): bronze.file_stat(file) for file in files if file}
         write_text(provenance_path(path), json.dumps({**how, "seen": looks}, indent=1) + "\n")
         write_text(path, receipt.text())
     return changed

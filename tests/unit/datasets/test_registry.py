@@ -15,6 +15,7 @@ import pytest
 
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.datasets import registry as datasets
+from reco_platform.datasets.acquire import acquire
 from reco_platform.datasets.registry import ArchiveDataset, Dataset, DirectoryDataset, GenerateDataset
 from support import oracle
 from support.builders import Page, Site, movielens_zip, quiet, serving, sha256, small_dataset, zip_of
@@ -57,7 +58,7 @@ WHOLE = f"{ARCHIVE}, sha256: {'0' * 64}"
         ("5", ["a: expected keys and values, got 5"]),
         ("{path: x}", ["kind: got None, allowed: generate, archive, directory"]),
         ("{kind: zip}", ["kind: got 'zip', allowed: generate, archive, directory"]),
-        ("{kind: directory}", ["path: is missing"]),
+        ("{kind: directory}", ["path: missing"]),
         ("{kind: directory, path: x, url: y}", ["url: unknown key, allowed: kind, path"]),
         ("{kind: generate, spec: {user: 3}}", ["spec.user: unknown key, allowed:", "users"]),
         ("{kind: generate, spec: {users: many}}", ["spec.users: got 'many'", "integer"]),
@@ -65,7 +66,7 @@ WHOLE = f"{ARCHIVE}, sha256: {'0' * 64}"
         ("{kind: generate, spec: {dirty: {ratings: {typo: 1}}}}", ["ratings has no kind typo; kinds are null_user"]),
         ("{kind: generate, spec: {users: 9, movies: 40, ratings: 5}}", ["ratings must be at least users (9), got 5"]),
         ("{kind: generate, sha256: {links: abc}}", ["sha256.links: got 'links'", "'ratings', 'movies' or 'tags'"]),
-        (f"{{{ARCHIVE}}}", ["sha256: is missing"]),
+        (f"{{{ARCHIVE}}}", ["sha256: missing"]),
         (f"{{{ARCHIVE}, sha256: abc}}", ["sha256: got 'abc'", "^[0-9a-f]{64}$"]),
         (f"{{{WHOLE}, bytes: 0}}", ["bytes: got 0", "greater than 0"]),
         (f"{{{WHOLE}, layout: ml-9m}}", ["layout: got 'ml-9m'", "'csv' or 'ml-1m'"]),
@@ -76,7 +77,7 @@ WHOLE = f"{ARCHIVE}, sha256: {'0' * 64}"
             f"{{{WHOLE}, layout: ml-1m}}".replace("movies: m", "movies: m, tags: t"),
             ["members", "the layout ml-1m has no tags"],
         ),
-        ("{kind: archive, sha256: abc, bytes: -1}", ["urls: is missing", "sha256: got 'abc'", "bytes: got -1"]),
+        ("{kind: archive, sha256: abc, bytes: -1}", ["urls: missing", "sha256: got 'abc'", "bytes: got -1"]),
     ],
 )
 def test_a_wrong_entry_is_named_with_key_value_and_what_is_allowed(
@@ -89,7 +90,11 @@ def test_a_wrong_entry_is_named_with_key_value_and_what_is_allowed(
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a: [", "is not YAML"), ("- a\n- b\n", "expected dataset names"), ("", "expected dataset names")],
+    [
+        ("a: [", "invalid YAML"),
+        ("- a\n- b\n", "expected the names of data sets"),
+        ("", "expected the names of data sets"),
+    ],
 )
 def test_a_registry_that_is_none_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in registry_error(tmp_path, text)
@@ -130,7 +135,7 @@ def test_a_folder_of_any_name_is_copied(tmp_path: Path, name: str) -> None:
     target = tmp_path / "bronze"
     dataset = DirectoryDataset(name="own", path=source)
     assert datasets.tables(dataset) == ("ratings", "movies", "tags")
-    datasets.acquire(dataset, target, tmp_path / "cache", report=quiet)
+    acquire(dataset, target, tmp_path / "cache", report=quiet)
     for table in ("ratings", "movies", "tags"):
         assert (target / f"{table}.csv").read_bytes() == (source / f"{table}.csv").read_bytes()
     assert sorted(path.name for path in target.iterdir()) == ["movies.csv", "ratings.csv", "tags.csv"]
@@ -139,7 +144,7 @@ def test_a_folder_of_any_name_is_copied(tmp_path: Path, name: str) -> None:
 def test_a_folder_without_tags_has_two_tables(tmp_path: Path) -> None:
     dataset = DirectoryDataset(name="own", path=small_dataset(tmp_path / "own", tags=False))
     assert datasets.tables(dataset) == ("ratings", "movies")
-    datasets.acquire(dataset, tmp_path / "bronze", tmp_path, report=quiet)
+    acquire(dataset, tmp_path / "bronze", tmp_path, report=quiet)
     assert sorted(path.name for path in (tmp_path / "bronze").iterdir()) == ["movies.csv", "ratings.csv"]
 
 
@@ -148,7 +153,7 @@ def test_a_missing_file_of_a_folder_is_named(tmp_path: Path, missing: str) -> No
     source = small_dataset(tmp_path / "it's here")
     (source / f"{missing}.csv").unlink()
     with pytest.raises(DataError) as caught:
-        datasets.acquire(DirectoryDataset(name="own", path=source), tmp_path / "bronze", tmp_path, report=quiet)
+        acquire(DirectoryDataset(name="own", path=source), tmp_path / "bronze", tmp_path, report=quiet)
     assert f"{source / missing}.csv is missing" in caught.value.message
     assert caught.value.hint is not None
     assert "dataset_path" in caught.value.hint
@@ -158,11 +163,11 @@ def test_a_missing_file_of_a_folder_is_named(tmp_path: Path, missing: str) -> No
 def test_a_file_with_the_right_bytes_is_not_touched(tmp_path: Path) -> None:
     source, target = small_dataset(tmp_path / "own"), tmp_path / "bronze"
     dataset = DirectoryDataset(name="own", path=source)
-    datasets.acquire(dataset, target, tmp_path, report=quiet)
+    acquire(dataset, target, tmp_path, report=quiet)
     for path in target.iterdir():
         os.utime(path, (0, 0))
     (source / "tags.csv").write_text("userId,movieId,tag,timestamp\n", encoding="utf-8")
-    datasets.acquire(dataset, target, tmp_path, report=quiet)
+    acquire(dataset, target, tmp_path, report=quiet)
     changed = {path.name for path in target.iterdir() if path.stat().st_mtime != 0}
     assert changed == {"tags.csv"}
 
@@ -170,7 +175,7 @@ def test_a_file_with_the_right_bytes_is_not_touched(tmp_path: Path) -> None:
 def test_a_folder_that_is_its_own_destination_stays_as_it_is(tmp_path: Path) -> None:
     source = small_dataset(tmp_path / "own")
     before = {path.name: path.stat() for path in source.iterdir()}
-    datasets.acquire(DirectoryDataset(name="own", path=source), source, tmp_path, report=quiet)
+    acquire(DirectoryDataset(name="own", path=source), source, tmp_path, report=quiet)
     assert {path.name: path.stat().st_mtime_ns for path in source.iterdir()} == {
         name: found.st_mtime_ns for name, found in before.items()
     }
@@ -218,16 +223,18 @@ def test_demo_is_generated_with_the_registered_checksums(
 def test_a_small_data_set_is_generated_once(tmp_path: Path) -> None:
     spec = {"users": 20, "movies": 40, "ratings": 100, "dirty": {"ratings": {}, "movies": {}, "tags": {}}}
     entry = GenerateDataset.model_validate({"name": "tiny", "kind": "generate", "spec": spec})
-    datasets.acquire(entry, tmp_path / "a", tmp_path, report=quiet)
+    acquire(entry, tmp_path / "a", tmp_path, report=quiet)
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["movies.csv", "ratings.csv", "tags.csv"]
-    found = {table: sha256((tmp_path / "a" / f"{table}.csv").read_bytes()) for table in datasets.TABLES}
+    found = {table: sha256((tmp_path / "a" / f"{table}.csv").read_bytes()) for table in datasets.tables(entry)}
     pinned = entry.model_copy(update={"sha256": found})
     said: list[str] = []
-    datasets.acquire(pinned, tmp_path / "a", tmp_path, report=said.append)
+    acquire(pinned, tmp_path / "a", tmp_path, report=said.append)
     assert said == []
     wrong = entry.model_copy(update={"sha256": {**found, "tags": "0" * 64}})
-    with pytest.raises(DataError, match=f"the generated tags.csv has sha256 {found['tags']}, the registry says 0000"):
-        datasets.acquire(wrong, tmp_path / "b", tmp_path, report=quiet)
+    with pytest.raises(
+        DataError, match=f"the generated tags.csv has sha256 {found['tags']}, but the registry lists 0000"
+    ):
+        acquire(wrong, tmp_path / "b", tmp_path, report=quiet)
     assert list((tmp_path / "b").iterdir()) == []
 
 
@@ -238,15 +245,13 @@ Acquire = Callable[..., Path]
 
 
 @pytest.fixture
-def acquire(tmp_path: Path) -> Acquire:
+def acquire_zip(tmp_path: Path) -> Acquire:
     """Gets an archive from a server and gives the folder with its CSV files."""
 
     def run(archive: bytes, *, said: list[str] | None = None, **changes: Any) -> Path:
         with serving({"/ml.zip": Page(archive)}) as site:
             report = quiet if said is None else said.append
-            datasets.acquire(
-                entry_for(site, archive, **changes), tmp_path / "bronze", tmp_path / "cache", report=report
-            )
+            acquire(entry_for(site, archive, **changes), tmp_path / "bronze", tmp_path / "cache", report=report)
         return tmp_path / "bronze"
 
     return run
@@ -265,25 +270,25 @@ def entry_for(site: Site, archive: bytes, **changes: Any) -> ArchiveDataset:
     return ArchiveDataset.model_validate(values | changes)
 
 
-def refusal(acquire: Acquire, archive: bytes, **changes: Any) -> str:
+def refusal(acquire_zip: Acquire, archive: bytes, **changes: Any) -> str:
     with pytest.raises(DataError) as caught:
-        acquire(archive, **changes)
+        acquire_zip(archive, **changes)
     assert "ml" in caught.value.message
     assert caught.value.hint
     return caught.value.message
 
 
-def test_an_archive_is_downloaded_checked_and_unpacked(acquire: Acquire) -> None:
+def test_an_archive_is_downloaded_checked_and_unpacked(acquire_zip: Acquire) -> None:
     said: list[str] = []
-    folder = acquire(movielens_zip(), said=said)
+    folder = acquire_zip(movielens_zip(), said=said)
     assert sorted(path.name for path in folder.iterdir()) == ["movies.csv", "ratings.csv"]
     assert oracle.ratings(folder / "ratings.csv").good == [(1, 10, 4.0, 1_000_000_000, 2001, 9)]
     assert oracle.movies(folder / "movies.csv").good[0][1] == "Amélie (2001)"
     assert "ml: licence: for tests" in said
 
 
-def test_members_that_are_not_named_are_left_in_the_archive(acquire: Acquire) -> None:
-    folder = acquire(movielens_zip(**{"ml/links.csv": b"x", "evil.sh": b"x"}))
+def test_members_that_are_not_named_are_left_in_the_archive(acquire_zip: Acquire) -> None:
+    folder = acquire_zip(movielens_zip(**{"ml/links.csv": b"x", "evil.sh": b"x"}))
     assert sorted(path.name for path in folder.iterdir()) == ["movies.csv", "ratings.csv"]
 
 
@@ -291,13 +296,13 @@ def test_a_cached_archive_is_unpacked_without_network(tmp_path: Path) -> None:
     archive = movielens_zip()
     with serving({"/ml.zip": Page(archive)}) as site:
         entry = entry_for(site, archive)
-        datasets.acquire(entry, tmp_path / "a", tmp_path / "cache", report=quiet)
-    datasets.acquire(entry, tmp_path / "b", tmp_path / "cache", report=quiet)
+        acquire(entry, tmp_path / "a", tmp_path / "cache", report=quiet)
+    acquire(entry, tmp_path / "b", tmp_path / "cache", report=quiet)
     assert (tmp_path / "b" / "ratings.csv").read_bytes() == (tmp_path / "a" / "ratings.csv").read_bytes()
 
 
-def test_an_archive_with_another_checksum_is_not_unpacked(acquire: Acquire, tmp_path: Path) -> None:
-    assert "expected 0000" in refusal(acquire, movielens_zip(), sha256="0" * 64)
+def test_an_archive_with_another_checksum_is_not_unpacked(acquire_zip: Acquire, tmp_path: Path) -> None:
+    assert "expected 0000" in refusal(acquire_zip, movielens_zip(), sha256="0" * 64)
     assert list((tmp_path / "bronze").iterdir()) == []
 
 
@@ -310,47 +315,49 @@ def stored(name: str, content: bytes = b"x", mode: int = 0o644, kind: int = stat
 @pytest.mark.parametrize(
     "name", ["../evil.csv", "ml/../../evil.csv", "/etc/evil.csv", "\\evil.csv", "C:\\evil.csv", "..\\evil.csv"]
 )
-def test_an_archive_with_a_file_outside_of_its_folder_is_refused(acquire: Acquire, tmp_path: Path, name: str) -> None:
-    assert "a file outside of its folder" in refusal(acquire, movielens_zip(**{name: b"x"}))
+def test_an_archive_with_a_file_outside_of_its_folder_is_refused(
+    acquire_zip: Acquire, tmp_path: Path, name: str
+) -> None:
+    assert "a file outside its folder" in refusal(acquire_zip, movielens_zip(**{name: b"x"}))
     assert not list(tmp_path.rglob("evil.csv"))
     assert list((tmp_path / "bronze").iterdir()) == []
 
 
-def test_a_link_in_the_place_of_a_file_is_refused(acquire: Acquire) -> None:
+def test_a_link_in_the_place_of_a_file_is_refused(acquire_zip: Acquire) -> None:
     members = {
         "ml/movies.csv": b"movieId,title,genres\n",
         **stored("ml/ratings.csv", b"/etc/passwd", kind=stat.S_IFLNK),
     }
-    assert "'ml/ratings.csv' in the archive is a link" in refusal(acquire, zip_of(members))
+    assert "'ml/ratings.csv' in the archive is a link" in refusal(acquire_zip, zip_of(members))
 
 
-def test_an_encrypted_member_is_refused(acquire: Acquire) -> None:
+def test_an_encrypted_member_is_refused(acquire_zip: Acquire) -> None:
     archive = bytearray(movielens_zip())
     at = archive.index(b"PK\x01\x02")
     archive[at + 8] |= 1
-    assert "'ml/ratings.csv' in the archive is encrypted" in refusal(acquire, bytes(archive))
+    assert "'ml/ratings.csv' in the archive is encrypted" in refusal(acquire_zip, bytes(archive))
 
 
-def test_an_archive_that_would_unpack_to_more_than_allowed_is_refused(acquire: Acquire, tmp_path: Path) -> None:
+def test_an_archive_that_would_unpack_to_more_than_allowed_is_refused(acquire_zip: Acquire, tmp_path: Path) -> None:
     bomb = movielens_zip(**{"ml/tags.csv": b"0" * 20_000_000})
     assert len(bomb) < 100_000
     members = {**MEMBERS, "tags": "ml/tags.csv"}
-    assert "unpacks to 20,000," in refusal(acquire, bomb, members=members)
+    assert "unpacks to 20,000," in refusal(acquire_zip, bomb, members=members)
     assert list((tmp_path / "bronze").iterdir()) == []
-    assert (acquire(bomb) / "ratings.csv").is_file()
+    assert (acquire_zip(bomb) / "ratings.csv").is_file()
 
 
-def test_a_bomb_that_lies_about_its_size_is_refused(acquire: Acquire, tmp_path: Path) -> None:
+def test_a_bomb_that_lies_about_its_size_is_refused(acquire_zip: Acquire, tmp_path: Path) -> None:
     archive = bytearray(zip_of({"ml/ratings.csv": b"0" * 20_000_000, "ml/movies.csv": b"x"}))
     at = archive.index(b"PK\x01\x02")
     archive[at + 24 : at + 28] = struct.pack("<I", 100)
-    assert "is not a whole zip file" in refusal(acquire, bytes(archive))
+    assert "is not a complete zip file" in refusal(acquire_zip, bytes(archive))
     assert list((tmp_path / "bronze").iterdir()) == []
 
 
-def test_a_missing_member_is_named(acquire: Acquire) -> None:
+def test_a_missing_member_is_named(acquire_zip: Acquire) -> None:
     archive = zip_of({"ml/ratings.csv": b"x"})
-    assert "the archive has no 'ml/movies.csv' (for movies)" in refusal(acquire, archive)
+    assert "the archive has no 'ml/movies.csv' (for movies)" in refusal(acquire_zip, archive)
 
 
 @pytest.mark.parametrize(
@@ -358,19 +365,19 @@ def test_a_missing_member_is_named(acquire: Acquire) -> None:
     [b"", b"just text", b"PK\x05\x06", movielens_zip()[:-30], movielens_zip()[:60]],
     ids=["empty", "text", "short", "cut", "cut-early"],
 )
-def test_a_file_that_is_no_whole_zip_is_refused(acquire: Acquire, archive: bytes) -> None:
-    text = refusal(acquire, archive, bytes=None)
-    assert "is not a whole zip file" in text
+def test_a_file_that_is_no_whole_zip_is_refused(acquire_zip: Acquire, archive: bytes) -> None:
+    text = refusal(acquire_zip, archive, bytes=None)
+    assert "is not a complete zip file" in text
 
 
-def test_a_damaged_member_is_refused_and_nothing_is_left(acquire: Acquire, tmp_path: Path) -> None:
+def test_a_damaged_member_is_refused_and_nothing_is_left(acquire_zip: Acquire, tmp_path: Path) -> None:
     archive = bytearray(zip_of({"ml/movies.csv": b"x", "ml/ratings.csv": os.urandom(5_000)}))
     archive[2_000] ^= 1
-    assert "is not a whole zip file" in refusal(acquire, bytes(archive))
+    assert "is not a complete zip file" in refusal(acquire_zip, bytes(archive))
     assert list((tmp_path / "bronze").iterdir()) == []
 
 
-def test_the_layout_of_ml_1m_becomes_csv(acquire: Acquire) -> None:
+def test_the_layout_of_ml_1m_becomes_csv(acquire_zip: Acquire) -> None:
     archive = zip_of(
         {
             "ml/ratings.dat": b"1::1193::5::978300760\r\n6040::1097::4::956715569\n",
@@ -380,7 +387,7 @@ def test_the_layout_of_ml_1m_becomes_csv(acquire: Acquire) -> None:
         }
     )
     members = {"ratings": "ml/ratings.dat", "movies": "ml/movies.dat"}
-    folder = acquire(archive, layout="ml-1m", members=members)
+    folder = acquire_zip(archive, layout="ml-1m", members=members)
     ratings = (folder / "ratings.csv").read_text(encoding="utf-8")
     assert ratings == "userId,movieId,rating,timestamp\n1,1193,5.0,978300760\n6040,1097,4.0,956715569\n"
     assert [row[:2] for row in oracle.movies(folder / "movies.csv").good] == [
@@ -389,7 +396,7 @@ def test_the_layout_of_ml_1m_becomes_csv(acquire: Acquire) -> None:
     ]
 
 
-def test_a_line_that_is_not_of_the_layout_is_named(acquire: Acquire) -> None:
+def test_a_line_that_is_not_of_the_layout_is_named(acquire_zip: Acquire) -> None:
     archive = zip_of({"ml/ratings.csv": b"1::2::3::4\n1,2,3,4\n", "ml/movies.csv": b""})
-    with pytest.raises(DataError, match=r"ml/ratings\.csv line 2: 1 fields instead of 4"):
-        acquire(archive, layout="ml-1m")
+    with pytest.raises(DataError, match=r"ml/ratings\.csv line 2: 1 fields, but 4 are expected"):
+        acquire_zip(archive, layout="ml-1m")

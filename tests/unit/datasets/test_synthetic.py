@@ -15,17 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reco_platform.datasets import synthetic
-from reco_platform.datasets.synthetic import DemoSpec, Dirty
+from reco_platform.datasets import synthetic, synthetic_text
+from reco_platform.datasets.synthetic import DirtyRows, SyntheticSpec
 from reco_platform.store.paths import sha256_file
 from support import oracle
 
-DIRTY = Dirty(
-    ratings={kind: 5 + number for number, kind in enumerate(synthetic.RATING_FAULTS)},
-    movies={kind: 3 + number for number, kind in enumerate(synthetic.MOVIE_FAULTS)},
-    tags={kind: 2 + number for number, kind in enumerate(synthetic.TAG_FAULTS)},
+DIRTY = DirtyRows(
+    ratings={kind: 5 + number for number, kind in enumerate(synthetic_text.RATING_FAULTS)},
+    movies={kind: 3 + number for number, kind in enumerate(synthetic_text.MOVIE_FAULTS)},
+    tags={kind: 2 + number for number, kind in enumerate(synthetic_text.TAG_FAULTS)},
 )
-SMALL = DemoSpec(seed=11, users=200, movies=120, ratings=2_400, dirty=DIRTY)
+SMALL = SyntheticSpec(seed=11, users=200, movies=120, ratings=2_400, dirty=DIRTY)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small data set without its dirty rows."""
     folder = tmp_path_factory.mktemp("clean")
-    synthetic.generate(folder, SMALL.model_copy(update={"dirty": Dirty(ratings={}, movies={}, tags={})}))
+    synthetic.generate(folder, SMALL.model_copy(update={"dirty": DirtyRows(ratings={}, movies={}, tags={})}))
     return folder
 
 
@@ -90,7 +90,7 @@ def test_dirty_rows_leave_the_clean_ones_as_they_are(small_folder: Path, clean_f
 
 def test_blocks_of_users_do_not_show(small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks give other draws, so only the shape is compared; large specs need more than one."""
-    monkeypatch.setattr(synthetic, "_SEEN_CELLS", SMALL.movies * 7)
+    monkeypatch.setattr(synthetic, "_MAX_SEEN_CELLS", SMALL.movies * 7)
     manifest = synthetic.generate(tmp_path, SMALL)
     found, whole = oracle.ratings(tmp_path / "ratings.csv"), oracle.ratings(small_folder / "ratings.csv")
     assert manifest["ratings"] == manifest_of(small_folder)["ratings"]
@@ -111,7 +111,7 @@ def test_the_manifest_names_size_and_checksum_of_each_file(generated: Path) -> N
 
 def test_ratings_are_what_the_manifest_says(generated: Path, counted: oracle.Found) -> None:
     said, found = manifest_of(generated)["ratings"], counted
-    planted, several = said["dirty"], synthetic.RATING_FAULTS["several_rules"]
+    planted, several = said["dirty"], synthetic_text.RATING_FAULTS["several_rules"]
     assert found.rows_in == said["rows_in"]
     assert len(found.good) == said["valid_rows"]
     assert found.duplicates == {"exact": planted["exact_duplicate"], "conflicting": planted["conflicting_duplicate"]}
@@ -166,7 +166,7 @@ def test_tags_are_what_the_manifest_says(generated: Path) -> None:
 
 
 def test_every_rating_is_of_a_known_user_and_movie_once(generated: Path, counted: oracle.Found) -> None:
-    spec = DemoSpec.model_validate(manifest_of(generated)["spec"])
+    spec = SyntheticSpec.model_validate(manifest_of(generated)["spec"])
     found = counted.good
     movies = {row[0] for row in oracle.movies(generated / "movies.csv").good}
     assert {row[0] for row in found} == set(range(1, spec.users + 1))
@@ -225,7 +225,7 @@ def test_the_truth_is_that_of_the_files(small_folder: Path) -> None:
 )
 def test_a_spec_that_cannot_be_made_is_refused_with_the_reason(values: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
-        DemoSpec.model_validate(values)
+        SyntheticSpec.model_validate(values)
 
 
 @settings(max_examples=15, deadline=None)
@@ -234,8 +234,8 @@ def test_any_spec_within_its_bounds_gives_the_rows_that_it_says(  # noqa: PLR091
     tmp_path_factory: pytest.TempPathFactory, seed: int, users: int, movies: int, years: int, data: st.DataObject
 ) -> None:
     ratings = data.draw(st.integers(users, max(users, users * movies // 8)))
-    dirty = Dirty(ratings={"null_user": 1}, movies={}, tags={})
-    spec = DemoSpec(seed=seed, users=users, movies=movies, ratings=ratings, years=years, dirty=dirty)
+    dirty = DirtyRows(ratings={"null_user": 1}, movies={}, tags={})
+    spec = SyntheticSpec(seed=seed, users=users, movies=movies, ratings=ratings, years=years, dirty=dirty)
     folder = tmp_path_factory.mktemp("any")
     synthetic.generate(folder, spec)
     found = oracle.ratings(folder / "ratings.csv")
