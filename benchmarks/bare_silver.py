@@ -1,6 +1,6 @@
-"""The step silver_ratings without fingerprints, checksums, checks of its input and receipts: what overhead.py compares.
+"""The step silver_ratings without fingerprints, checksums, input checks and receipts, for overhead.py.
 
-The same code as the product's, with just those parts replaced by nothing.
+It runs the code of the product, with only those parts replaced by functions that do nothing.
 """
 
 import sys
@@ -14,7 +14,7 @@ from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.steps import silver
 
 
-def leave_out_receipts() -> None:
+def disable_receipts() -> None:
     for module in (native, silver):
         module.arrow_sums = lambda rows, columns: RowSums(len(rows), 0, 0)
     for module in (manifests, tables):
@@ -24,5 +24,5 @@ def leave_out_receipts() -> None:
 
 
 if __name__ == "__main__":
-    leave_out_receipts()
+    disable_receipts()
     sys.exit(runner.run(STEPS["silver_ratings"], __doc__, lambda task: silver.silver_table(task, CLEANING)))

@@ -1,4 +1,4 @@
-"""What the measurements share: running and watching a process tree, the machine, data to run on, tables to print."""
+"""Shared by all benchmarks: run and measure a process tree, describe the machine, prepare data, print tables."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "results" / "benchmarks"
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 SAMPLE_SECONDS = 0.5
-UNNOTICED_SHARE, UNNOTICED_BYTES = 0.01, 16 << 20
-BUSY = 1.0
+MIN_INCREASE_SHARE, MIN_INCREASE_BYTES = 0.01, 16 << 20
+BUSY_LOAD = 1.0
 SIZES = {"1m": "generated-1m", "5m": "generated-5m", "25m": "generated-25m"}
 
 
@@ -36,9 +36,9 @@ class Run:
     Attributes:
         seconds: wall time.
         cpu_seconds: user and system time of the whole tree.
-        peak_memory_mb: largest memory of the whole tree, shared pages counted once (see Watch).
-        failure: why it counts as failed; None if it went well.
-        log: what it printed.
+        peak_memory_mb: peak memory of the whole tree, with shared pages counted once (see MemoryMonitor).
+        failure: why it failed; None if it succeeded.
+        log: file with its output.
     """
 
     seconds: float
@@ -51,12 +51,12 @@ class Run:
         return {**asdict(self), "log": str(self.log.relative_to(PROJECT))}
 
 
-class Watch:
-    """The largest memory of a process tree: the sum of its proportional set sizes (PSS), in bytes.
+class MemoryMonitor:
+    """The peak memory of a process tree: the sum of its proportional set sizes (PSS), in bytes.
 
-    Reading PSS walks a process's page tables, some 10 ms a GB. So it is read only where the sum of the resident
-    sizes, which costs nothing and is never below that of PSS, says that there could be a new peak (by over 1%).
-    That sum alone would not do: a process that forks counts twice until its child runs its own program.
+    Reading PSS walks a process's page tables, about 10 ms per GB. So it is read only if the sum of the resident set
+    sizes, which is cheap and never less than the sum of PSS, allows a new peak (by more than 1%). The resident sizes
+    alone are not enough: the memory of a forked process counts twice until the child runs its own program.
     """
 
     def __init__(self, process: int) -> None:
@@ -65,9 +65,9 @@ class Watch:
 
     def sample(self) -> None:
         tree = self.tree()
-        resident = sum(read(process, "memory_info", "rss") for process in tree)
-        if resident > self.peak * (1 + UNNOTICED_SHARE) + UNNOTICED_BYTES:
-            self.peak = max(self.peak, sum(read(process, "memory_full_info", "pss") for process in tree))
+        resident = sum(memory_figure(process, "memory_info", "rss") for process in tree)
+        if resident > self.peak * (1 + MIN_INCREASE_SHARE) + MIN_INCREASE_BYTES:
+            self.peak = max(self.peak, sum(memory_figure(process, "memory_full_info", "pss") for process in tree))
 
     def tree(self) -> list[psutil.Process]:
         try:
@@ -76,8 +76,8 @@ class Watch:
             return []
 
 
-def read(process: psutil.Process, method: str, field: str) -> int:
-    """A memory figure of a process, 0 where it has just ended."""
+def memory_figure(process: psutil.Process, method: str, field: str) -> int:
+    """A memory figure of a process; 0 if it has just ended."""
     try:
         return int(getattr(getattr(process, method)(), field))
     except psutil.Error:
@@ -85,7 +85,7 @@ def read(process: psutil.Process, method: str, field: str) -> int:
 
 
 def run(command: Sequence[object], *, log: Path, timeout: float, environment: Mapping[str, str] | None = None) -> Run:
-    """Runs a command from the project's folder and watches it until it ends or its time is over."""
+    """Runs a command in the project's folder and measures it until it ends or the timeout passes."""
     log.parent.mkdir(parents=True, exist_ok=True)
     before = child_cpu()
     started = time.perf_counter()
@@ -102,18 +102,18 @@ def run(command: Sequence[object], *, log: Path, timeout: float, environment: Ma
 
 
 def wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[str | None, int]:
-    """Waits for a process to end, or ends its group at the deadline: why it failed, and its peak memory in bytes."""
-    watch = Watch(process.pid)
+    """Waits for a process, or kills its group at the deadline; returns the failure and the peak memory in bytes."""
+    monitor = MemoryMonitor(process.pid)
     while True:
-        watch.sample()
+        monitor.sample()
         try:
             code = process.wait(SAMPLE_SECONDS)
-            return (f"exit code {code}" if code else None), watch.peak
+            return (f"exit code {code}" if code else None), monitor.peak
         except subprocess.TimeoutExpired:
             if time.perf_counter() > deadline:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                return "ran out of time", watch.peak
+                return "ran out of time", monitor.peak
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGTERM)
             raise
@@ -125,7 +125,7 @@ def child_cpu() -> float:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without what would lead a child to other Python packages or shape a BLAS."""
+    """This environment without variables that select Python packages or configure a BLAS."""
     dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
     return {key: value for key, value in os.environ.items() if key not in dropped}
 
@@ -134,25 +134,25 @@ def clean_environment() -> dict[str, str]:
 
 
 def snakemake(target: str, *, cores: int, **config: Any) -> list[str]:
-    """The command line of one run of the pipeline; nothing is logged to MLflow, as nothing is by the peers."""
+    """The command line of one run of the pipeline; without MLflow, which the other contenders do not use either."""
     pairs = [f"{key}={value}" for key, value in {"tracking": "false", **config}.items()]
     return [str(SNAKEMAKE), "--cores", str(cores), target, "--config", *pairs]
 
 
 def prepare_bronze(dataset: str, lakehouse: Path, cores: int) -> None:
-    """Brings a data set's CSV files into a lakehouse, unless they are there.
+    """Puts a data set's CSV files into a lakehouse, unless they are there already.
 
     Raises:
-        RuntimeError: if that fails.
+        RuntimeError: if the run fails.
     """
     command = snakemake("bronze_files", cores=cores, dataset=dataset, lakehouse=lakehouse)
     done = run(command, log=lakehouse.parent / "_logs" / "bronze.log", timeout=3600)
     if done.failure:
-        raise RuntimeError(f"the data of {dataset} could not be brought: {done.failure}; see {done.log}")
+        raise RuntimeError(f"the data of {dataset} could not be prepared: {done.failure}; see {done.log}")
 
 
-def clean_house(lakehouse: Path) -> None:
-    """Removes everything from a lakehouse but bronze."""
+def clean_lakehouse(lakehouse: Path) -> None:
+    """Removes everything but bronze from a lakehouse."""
     for path in lakehouse.iterdir() if lakehouse.is_dir() else ():
         if path.name != "bronze":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -162,13 +162,13 @@ def clean_house(lakehouse: Path) -> None:
 
 
 def median(values: Iterable[float]) -> float | None:
-    """The median; None of nothing."""
+    """The median; None without values."""
     found = list(values)
     return statistics.median(found) if found else None
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+def describe_machine() -> dict[str, Any]:
+    """The machine and the commit of a measurement."""
     return {
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
@@ -196,9 +196,9 @@ def git(*arguments: str) -> str | None:
 
 
 def machine_line(found: Mapping[str, Any]) -> str:
-    """The machine in a line; says so where it was busy before anything began."""
+    """The machine in one line, with a note if it was busy before the measurement."""
     changed = f" and {found['changed_files']} changed files" if found["changed_files"] else ""
-    busy = f", busy at the start (load {found['load_at_start']:.1f})" if found["load_at_start"] > BUSY else ""
+    busy = f", busy at the start (load {found['load_at_start']:.1f})" if found["load_at_start"] > BUSY_LOAD else ""
     what = f"{found['cores']} cores ({found['cpu']}), {found['memory_gb']} GB"
     return f"{what}, {found['measured'][:10]}, commit {found['commit']}{changed}{busy}"
 
@@ -206,10 +206,10 @@ def machine_line(found: Mapping[str, Any]) -> str:
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A Markdown table; None is shown as a dash."""
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    return "\n".join([*lines, *("| " + " | ".join(map(shown, row)) + " |" for row in rows)]) + "\n"
+    return "\n".join([*lines, *("| " + " | ".join(map(format_cell, row)) + " |" for row in rows)]) + "\n"
 
 
-def shown(value: Any) -> str:
+def format_cell(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -225,5 +225,5 @@ def save(path: Path, body: Mapping[str, Any], text: str) -> None:
     print(f"{text}\nwritten to {path.with_suffix('.json')} and {path.with_suffix('.md')}", flush=True)
 
 
-def note(text: str) -> None:
+def log_line(text: str) -> None:
     print(f"[bench] {time.strftime('%H:%M:%S')} {text}", flush=True)

@@ -1,4 +1,4 @@
-"""Who runs against whom: for each contender the command, the seconds of its stages, and how good its model is."""
+"""The contenders: for each the command, the seconds of its stages, and the RMSE of its model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from common import PROJECT, Run, clean_house, prepare_bronze, run, snakemake
-from exchange import judge, trained_model
+from common import PROJECT, Run, clean_lakehouse, prepare_bronze, run, snakemake
+from exchange import evaluate, trained_model
 from peers import environment, openblas
 
 from reco_platform.lakehouse import layout
@@ -23,21 +23,21 @@ from reco_platform.spark import java, submit
 
 SMALLEST_HEAP_GB, LARGEST_HEAP_GB = 4, 10
 CSV_BYTES_PER_HEAP_GB = 60_000_000
-OURS_STEPS = ("silver_ratings", "interactions", "train_als", "recommend")
+OUR_STEPS = ("silver_ratings", "interactions", "train_als", "recommend")
 NETLIB = "dev.ludovic.netlib"
 
 
 @dataclass(frozen=True)
-class Bench:
-    """One invocation: data, parameters, places.
+class BenchmarkSetup:
+    """The setup of one benchmark: data, parameters and folders.
 
     Attributes:
         dataset: name in the registry.
-        scratch: a folder for everything that is made.
+        scratch: folder for all files.
         cores: threads for each contender.
         timeout: seconds for each run.
-        model: rank, iterations, reg_param, top_n; the same for all.
-        config: further settings of our pipeline, as key=value.
+        model: rank, iterations, reg_param, top_n; the same for all contenders.
+        config: additional config of our pipeline.
     """
 
     dataset: str
@@ -70,7 +70,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run of a contender: what the tree of processes took, seconds by stage, and findings such as rmse."""
+    """One run of a contender: measurements of the process tree, seconds by stage, and facts such as rmse."""
 
     run: Run
     stages: dict[str, float] = field(default_factory=dict)
@@ -83,41 +83,41 @@ class Outcome:
 # --- ours
 
 
-def ours(bench: Bench, number: int) -> Outcome:
-    """`snakemake gold` from a lakehouse that holds nothing but the CSV files."""
-    clean_house(bench.lakehouse)
-    model = bench.model
+def ours(setup: BenchmarkSetup, number: int) -> Outcome:
+    """`snakemake gold` in a lakehouse with only the CSV files."""
+    clean_lakehouse(setup.lakehouse)
+    model = setup.model
     settings = {"rank": model["rank"], "max_iter": model["iterations"], "reg_param": model["reg_param"]}
     command = snakemake(
-        "gold", cores=bench.cores, dataset=bench.dataset, lakehouse=bench.lakehouse, top_n=model["top_n"], **settings,
-        **bench.config,
+        "gold", cores=setup.cores, dataset=setup.dataset, lakehouse=setup.lakehouse, top_n=model["top_n"], **settings,
+        **setup.config,
     )  # fmt: skip
-    done = run(command, log=bench.log("ours", number), timeout=bench.timeout)
+    done = run(command, log=setup.log("ours", number), timeout=setup.timeout)
     if done.failure:
         return Outcome(done)
     return Outcome(
-        done, our_stages(bench.lakehouse, bench.dataset), judge(bench.lakehouse, trained_model(bench.lakehouse))
+        done, our_stages(setup.lakehouse, setup.dataset), evaluate(setup.lakehouse, trained_model(setup.lakehouse))
     )
 
 
-def ours_demo(bench: Bench, number: int) -> Outcome:
-    """`snakemake gold` on the built-in demo data: what a newcomer waits for."""
-    small = replace(bench, dataset="demo", scratch=bench.scratch.parent / "ours-demo")
+def ours_demo(setup: BenchmarkSetup, number: int) -> Outcome:
+    """`snakemake gold` on the built-in demo data: the first run of a new user."""
+    small = replace(setup, dataset="demo", scratch=setup.scratch.parent / "ours-demo")
     prepare_bronze(small.dataset, small.lakehouse, small.cores)
     return ours(small, number)
 
 
 def our_stages(lakehouse: Path, dataset: str) -> dict[str, float]:
-    """Seconds of each step: its work as it says itself, and, under "<step> job", from the start of its process."""
+    """Seconds of each step as it reports them, and under "<step> job" with the start of its process."""
     paths = layout.Lakehouse(str(lakehouse), dataset)
-    places = {
+    artifacts = {
         "interactions": STEP_OF["interactions"].artifact,
         "train_als": STEP_OF["model"].artifact,
         "recommend": STEP_OF["recommendations"].artifact,
     }
     stages = {}
-    for step in OURS_STEPS:
-        receipt = Path(paths.receipt(places.get(step, layout.silver("ratings"))))
+    for step in OUR_STEPS:
+        receipt = Path(paths.receipt(artifacts.get(step, layout.silver("ratings"))))
         provenance = receipt.with_name(receipt.name.replace(".receipt.", ".provenance."))
         stages[step] = json.loads(provenance.read_text(encoding="utf-8"))["seconds"]
     for path in sorted((lakehouse / "_logs").glob("*.benchmark.tsv")):
@@ -127,61 +127,61 @@ def our_stages(lakehouse: Path, dataset: str) -> dict[str, float]:
     return stages
 
 
-def ours_topn(bench: Bench, number: int) -> Outcome:
-    """Our top-N alone, on the factors that implicit gets."""
-    out = bench.scratch / "topn_ours.json"
-    options = ["--inputs", bench.inputs, "--out", out, "--threads", str(bench.cores), *bench.options("top_n")]
+def ours_topn(setup: BenchmarkSetup, number: int) -> Outcome:
+    """Our top-N alone, on the same factors as implicit."""
+    out = setup.scratch / "topn_ours.json"
+    options = ["--inputs", setup.inputs, "--out", out, "--threads", str(setup.cores), *setup.options("top_n")]
     command = [sys.executable, PROJECT / "benchmarks" / "topn_ours.py", *options]
-    return reported(run(command, log=bench.log("ours-topn", number), timeout=bench.timeout), out)
+    return outcome_from_file(run(command, log=setup.log("ours-topn", number), timeout=setup.timeout), out)
 
 
 # --- the straightforward PySpark pipeline
 
 
-def spark(bench: Bench, number: int) -> Outcome:
-    """As pip installs it: BLAS and LAPACK in Java (with the vector module), also where the system has OpenBLAS."""
+def spark(setup: BenchmarkSetup, number: int) -> Outcome:
+    """Spark as pip installs it: BLAS and LAPACK in Java (with the vector module), even if the system has OpenBLAS."""
     switches = " ".join(f"-D{NETLIB}.{part}.allowNative=false" for part in ("blas", "lapack", "arpack"))
-    return straightforward(bench, "spark", number, switches, {}, native=False)
+    return straightforward(setup, "spark", number, switches, {}, native=False)
 
 
-def spark_openblas(bench: Bench, number: int) -> Outcome:
-    """With OpenBLAS under it, one thread a task, as Spark's guide asks for."""
+def spark_openblas(setup: BenchmarkSetup, number: int) -> Outcome:
+    """Spark with OpenBLAS, one thread per task, as Spark's guide recommends."""
     library = openblas()
     switches = " ".join(f"-D{NETLIB}.{part}.nativeLibPath={library[part]}" for part in ("blas", "lapack"))
     found = {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, (library["folders"], os.getenv("LD_LIBRARY_PATH"))))}
-    return straightforward(bench, "spark-openblas", number, switches, found, native=True)
+    return straightforward(setup, "spark-openblas", number, switches, found, native=True)
 
 
 def straightforward(
-    bench: Bench, name: str, number: int, java_options: str, environment: dict[str, str], *, native: bool
+    setup: BenchmarkSetup, name: str, number: int, java_options: str, environment: dict[str, str], *, native: bool
 ) -> Outcome:
-    out = bench.scratch / name
+    out = setup.scratch / name
     shutil.rmtree(out, ignore_errors=True)
     (out / "conf").mkdir(parents=True)
-    heap = min(max(bench.ratings_csv.stat().st_size // CSV_BYTES_PER_HEAP_GB, SMALLEST_HEAP_GB), LARGEST_HEAP_GB)
+    heap = min(max(setup.ratings_csv.stat().st_size // CSV_BYTES_PER_HEAP_GB, SMALLEST_HEAP_GB), LARGEST_HEAP_GB)
     settings = {
         "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
-        "spark.sql.shuffle.partitions": str(4 * bench.cores),
+        "spark.sql.shuffle.partitions": str(4 * setup.cores),
         "spark.ui.enabled": "false",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(out / "local"),
-        # ALS without checkpoints has plans too deep for the usual stack.
+        # The plans of ALS without checkpoints are too deep for the default stack size.
         "spark.driver.extraJavaOptions": f"-Xss8m {java_options}",
     }
     command = [
-        java.spark_home() / "bin" / "spark-submit", "--master", f"local[{bench.cores}]",
+        java.spark_home() / "bin" / "spark-submit", "--master", f"local[{setup.cores}]",
         "--driver-memory", f"{heap}g",
         *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
-        PROJECT / "benchmarks" / "straightforward.py", "--csv", bench.ratings_csv, "--out", out,
-        *bench.options("rank", "iterations", "reg_param", "top_n"),
+        PROJECT / "benchmarks" / "straightforward.py", "--csv", setup.ratings_csv, "--out", out,
+        *setup.options("rank", "iterations", "reg_param", "top_n"),
     ]  # fmt: skip
     variables = submit.spark_environment() | {
-        "SPARK_CONF_DIR": str(out / "conf"),  # empty: none of our own settings
+        "SPARK_CONF_DIR": str(out / "conf"),  # empty, so without settings of this project
         "OPENBLAS_NUM_THREADS": "1",
         **environment,
     }
-    done = run(command, log=bench.log(name, number), timeout=bench.timeout, environment=variables)
-    found = reported(done, out / "stages.json")
+    done = run(command, log=setup.log(name, number), timeout=setup.timeout, environment=variables)
+    found = outcome_from_file(done, out / "stages.json")
     if found.run.failure:
         return found
     if ("JNI" in found.facts["blas"]) is not native or ("JNI" in found.facts["lapack"]) is not native:
@@ -189,7 +189,7 @@ def straightforward(
     facts = {
         **found.facts,
         "rmse_on_own_split": found.facts["rmse"],
-        **judge(bench.lakehouse, read_model(out / "model")),
+        **evaluate(setup.lakehouse, read_model(out / "model")),
     }
     return Outcome(found.run, found.stages, {**facts, "heap_gb": heap, "silver_files": parquet_files(out / "silver")})
 
@@ -201,27 +201,31 @@ def parquet_files(folder: Path) -> int:
 # --- LensKit and implicit
 
 
-def lenskit(bench: Bench, number: int) -> Outcome:
-    out = bench.scratch / "lenskit.json"
-    options = ["--inputs", bench.inputs, "--out", out, *bench.options("rank", "iterations", "reg_param")]
+def lenskit(setup: BenchmarkSetup, number: int) -> Outcome:
+    out = setup.scratch / "lenskit.json"
+    options = ["--inputs", setup.inputs, "--out", out, *setup.options("rank", "iterations", "reg_param")]
     command = [environment("lenskit"), PROJECT / "benchmarks" / "peer_lenskit.py", *options]
-    threads = {"LK_NUM_THREADS": str(bench.cores)}
-    return reported(run(command, log=bench.log("lenskit", number), timeout=bench.timeout, environment=threads), out)
+    threads = {"LK_NUM_THREADS": str(setup.cores)}
+    return outcome_from_file(
+        run(command, log=setup.log("lenskit", number), timeout=setup.timeout, environment=threads), out
+    )
 
 
-def implicit(bench: Bench, number: int) -> Outcome:
-    out = bench.scratch / "implicit.json"
-    options = ["--inputs", bench.inputs, "--out", out, "--threads", str(bench.cores)]
+def implicit(setup: BenchmarkSetup, number: int) -> Outcome:
+    out = setup.scratch / "implicit.json"
+    options = ["--inputs", setup.inputs, "--out", out, "--threads", str(setup.cores)]
     command = [
         environment("implicit"), PROJECT / "benchmarks" / "peer_implicit.py", *options,
-        *bench.options("rank", "iterations", "top_n"),
+        *setup.options("rank", "iterations", "top_n"),
     ]  # fmt: skip
-    threads = {"OPENBLAS_NUM_THREADS": "1"}  # implicit has threads of its own, and warns of more below them
-    return reported(run(command, log=bench.log("implicit", number), timeout=bench.timeout, environment=threads), out)
+    threads = {"OPENBLAS_NUM_THREADS": "1"}  # implicit has its own threads, and warns about threads of BLAS
+    return outcome_from_file(
+        run(command, log=setup.log("implicit", number), timeout=setup.timeout, environment=threads), out
+    )
 
 
-def reported(done: Run, out: Path) -> Outcome:
-    """An outcome with what a script has written about itself."""
+def outcome_from_file(done: Run, out: Path) -> Outcome:
+    """An outcome with the stages and facts that a script wrote to a file."""
     if done.failure:
         return Outcome(done)
     found = json.loads(out.read_text(encoding="utf-8"))
@@ -229,7 +233,7 @@ def reported(done: Run, out: Path) -> Outcome:
     return Outcome(done, found.pop("stages"), found)
 
 
-CONTENDERS: dict[str, Callable[[Bench, int], Outcome]] = {
+CONTENDERS: dict[str, Callable[[BenchmarkSetup, int], Outcome]] = {
     "ours": ours,
     "ours-demo": ours_demo,
     "ours-topn": ours_topn,

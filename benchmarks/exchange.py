@@ -1,8 +1,8 @@
-"""The common input of the peers, taken from a finished run of ours, and the judging of models on one test fold.
+"""The common input of the other contenders, from a finished run of ours, and the RMSE of all models on one test fold.
 
 interactions.parquet                 user_index, movie_index (int32), rating (float32), fold (text)
 trained/{users,movies}.npy           factors of our model, float32, shape (rows, rank)
-isotropic/{users,movies}.npy         random ones of equal norms: no bound can leave anything out
+isotropic/{users,movies}.npy         random ones with equal norms, for which no bound saves work
 seen_{indptr,indices,values}.npy     the training ratings as CSR, a row for each row of users.npy
 """
 
@@ -49,7 +49,7 @@ def export(lakehouse: Path, inputs: Path) -> None:
     random = np.random.default_rng(42)
     for name, side in (("users", model.users), ("movies", model.movies)):
         save(inputs / "trained" / f"{name}.npy", side.factors)
-        save(inputs / "isotropic" / f"{name}.npy", equal_norms(random.standard_normal(side.factors.shape, np.float32)))
+        save(inputs / "isotropic" / f"{name}.npy", equal_norms(random.standard_normal(side.factors.parser, np.float32)))
 
 
 def save(path: Path, factors: npt.NDArray[np.float32]) -> None:
@@ -61,8 +61,8 @@ def equal_norms(factors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return factors / np.linalg.norm(factors, axis=1, keepdims=True)
 
 
-def judge(lakehouse: Path, model: Model) -> dict[str, float | int]:
-    """RMSE of a model on our test rows whose user and movie are both in our training data and in the model."""
+def evaluate(lakehouse: Path, model: Model) -> dict[str, float | int]:
+    """RMSE of a model on the test rows whose user and movie are in our training data and in the model."""
     rows = interactions(lakehouse)
     is_test = pc.equal(rows["fold"], "test")
     train, test = rows.filter(pc.invert(is_test)), rows.filter(is_test)

@@ -1,4 +1,4 @@
-"""How the time of our pipeline grows with the number of ratings and with the rank.
+"""Measure how the time of our pipeline grows with the number of ratings and with the rank.
 
     python benchmarks/growth.py --sizes 1m 5m 25m --ranks 10 50 100 200 --rank-size 5m
 
@@ -15,46 +15,48 @@ from pathlib import Path
 from typing import Any
 
 import common
-from common import RESULTS, note
-from contenders import OURS_STEPS, Bench, ours
+from common import RESULTS, log_line
+from contenders import OUR_STEPS, BenchmarkSetup, ours
 from exchange import interactions
 
 LARGEST_EXPONENT = 1.05
 
 
 def main() -> None:
-    arguments = parser().parse_args()
+    arguments = argument_parser().parse_args()
     found = {
-        "machine": common.machine(),
+        "machine": common.describe_machine(),
         "repeats": arguments.repeats,
-        "sizes": [of_size(size, arguments) for size in arguments.sizes],
-        "ranks": [of_rank(rank, arguments) for rank in arguments.ranks],
+        "sizes": [measure_size(size, arguments) for size in arguments.sizes],
+        "ranks": [measure_rank(rank, arguments) for rank in arguments.ranks],
         "rank_dataset": dataset(arguments.rank_size),
     }
     found["exponents"] = exponents(found["sizes"])
     common.save(arguments.out, found, report(found))
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("--sizes", nargs="*", default=["1m", "5m", "25m"], help="data sets of registry, or 1m, 5m, 25m")
-    shape.add_argument("--ranks", nargs="*", type=int, default=[10, 50, 100, 200])
-    shape.add_argument("--rank-size", default="5m", help="data set on which the ranks are compared")
-    shape.add_argument("--repeats", type=int, default=1)
-    shape.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    shape.add_argument("--timeout", type=float, default=3600, help="seconds for each run")
-    shape.add_argument("--config", nargs="*", default=["engine=native"], metavar="KEY=VALUE",
-                       help="further settings of our pipeline (default: engine=native)")  # fmt: skip
-    shape.add_argument("--out", type=Path, default=RESULTS / "growth", help="where the results go, without suffix")
-    return shape
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--sizes", nargs="*", default=["1m", "5m", "25m"], help="data sets of the registry, or 1m, 5m, 25m"
+    )
+    parser.add_argument("--ranks", nargs="*", type=int, default=[10, 50, 100, 200])
+    parser.add_argument("--rank-size", default="5m", help="data set on which the ranks are compared")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds for each run")
+    parser.add_argument("--config", nargs="*", default=["engine=native"], metavar="KEY=VALUE",
+                       help="additional config of our pipeline (default: engine=native)")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=RESULTS / "growth", help="where the results go, without suffix")
+    return parser
 
 
 def dataset(size: str) -> str:
     return common.SIZES.get(size, size)
 
 
-def bench_of(size: str, rank: int, arguments: argparse.Namespace) -> Bench:
-    return Bench(
+def setup_for(size: str, rank: int, arguments: argparse.Namespace) -> BenchmarkSetup:
+    return BenchmarkSetup(
         dataset=dataset(size),
         scratch=RESULTS / "_scratch" / dataset(size),
         cores=arguments.cores,
@@ -64,43 +66,43 @@ def bench_of(size: str, rank: int, arguments: argparse.Namespace) -> Bench:
     )
 
 
-def of_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    bench = bench_of(size, 50, arguments)
+def measure_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    setup = setup_for(size, 50, arguments)
     return {
-        "dataset": bench.dataset,
-        **typical(bench, arguments.repeats),
-        "ratings": len(interactions(bench.lakehouse)),
+        "dataset": setup.dataset,
+        **median_run(setup, arguments.repeats),
+        "ratings": len(interactions(setup.lakehouse)),
     }
 
 
-def of_rank(rank: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"rank": rank, **typical(bench_of(arguments.rank_size, rank, arguments), arguments.repeats)}
+def measure_rank(rank: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"rank": rank, **median_run(setup_for(arguments.rank_size, rank, arguments), arguments.repeats)}
 
 
-def typical(bench: Bench, repeats: int) -> dict[str, Any]:
-    """Medians over some runs of ours.
+def median_run(setup: BenchmarkSetup, repeats: int) -> dict[str, Any]:
+    """Medians over several runs of ours.
 
     Raises:
         RuntimeError: if a run fails.
     """
-    common.prepare_bronze(bench.dataset, bench.lakehouse, bench.cores)
+    common.prepare_bronze(setup.dataset, setup.lakehouse, setup.cores)
     outcomes = []
     for number in range(repeats):
-        one = ours(bench, number)
+        one = ours(setup, number)
         if one.run.failure:
-            raise RuntimeError(f"{bench.dataset}: {one.run.failure}; see {one.run.log}")
-        note(f"{bench.dataset}, rank {bench.model['rank']}: {one.run.seconds} s")
+            raise RuntimeError(f"{setup.dataset}: {one.run.failure}; see {one.run.log}")
+        log_line(f"{setup.dataset}, rank {setup.model['rank']}: {one.run.seconds} s")
         outcomes.append(one)
     return {
         "seconds": common.median(one.run.seconds for one in outcomes),
         "peak_memory_mb": common.median(one.run.peak_memory_mb for one in outcomes),
-        "stages": {step: common.median(one.stages[step] for one in outcomes) for step in OURS_STEPS},
+        "stages": {step: common.median(one.stages[step] for one in outcomes) for step in OUR_STEPS},
         "rmse": common.median(one.facts["rmse"] for one in outcomes),
     }
 
 
 def slope(points: Iterable[tuple[float, float]]) -> float | None:
-    """The least-squares slope of log(y) over log(x); None of fewer than two points."""
+    """The least-squares slope of log(y) over log(x); None with fewer than two points."""
     logs = [(math.log(x), math.log(y)) for x, y in points]
     if len(logs) < 2:
         return None
@@ -109,8 +111,8 @@ def slope(points: Iterable[tuple[float, float]]) -> float | None:
 
 
 def exponents(sizes: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Of the whole pipeline and of each step."""
-    steps = {step: slope((one["ratings"], one["stages"][step]) for one in sizes) for step in OURS_STEPS}
+    """The exponents of the whole pipeline and of each step."""
+    steps = {step: slope((one["ratings"], one["stages"][step]) for one in sizes) for step in OUR_STEPS}
     return {"whole": slope((one["ratings"], one["seconds"]) for one in sizes), **steps}
 
 
@@ -122,11 +124,11 @@ def report(found: Mapping[str, Any]) -> str:
             for one in found["sizes"]
         ]
         growth = found["exponents"]
-        rows.append(["exponent", None, growth["whole"], *(growth[step] for step in OURS_STEPS), None])
-        parts.append(common.table(["", "ratings", "whole, s", *OURS_STEPS, "peak memory, GB"], rows))
+        rows.append(["exponent", None, growth["whole"], *(growth[step] for step in OUR_STEPS), None])
+        parts.append(common.table(["", "ratings", "whole, s", *OUR_STEPS, "peak memory, GB"], rows))
         if growth["whole"] is not None:
-            held = "held" if growth["whole"] <= LARGEST_EXPONENT else "missed"
-            parts.append(f"Exponent of the whole at most {LARGEST_EXPONENT}: {held}.\n")
+            target_text = "met" if growth["whole"] <= LARGEST_EXPONENT else "missed"
+            parts.append(f"Exponent of the whole at most {LARGEST_EXPONENT}: {target_text}.\n")
     if found["ranks"]:
         parts.append(f"By rank, on {found['rank_dataset']}:\n")
         ranks = [

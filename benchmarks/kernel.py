@@ -1,9 +1,9 @@
-"""What the training kernel takes of the machine: its time against gathering alone, its rate against a matrix product.
+"""Compare the training kernel with the limits of the machine: gathering of factors alone, and a matrix product.
 
     python benchmarks/kernel.py --inputs results/benchmarks/_scratch/generated-1m/inputs --ranks 10 50 100 200
 
-An iteration reads a row of factors for each rating twice. Gathering those rows and nothing else, by the same columns
-and as many threads, bounds its time from below. The input is what run.py leaves.
+An iteration reads a row of factors twice for each rating. Gathering these rows alone, by the same columns and with as
+many threads, is a lower bound of its time. The input is written by run.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import common
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from common import RESULTS, note
+from common import RESULTS, log_line
 
 from reco_platform.models.als import native
 from reco_platform.models.als.ratings import Ratings, SparseRows, ratings
@@ -29,37 +29,37 @@ GATHER_ROWS = 4096
 COPY_BYTES = 1 << 28
 PRODUCT = 3072
 SETTLED = 4
-"""The first iterations take more steps; those from this one on are measured."""
+"""The first iterations take more steps; iterations from this one on are measured."""
 
 
 def main() -> None:
-    arguments = parser().parse_args()
-    machine_rates = rates(arguments.threads)
-    note(f"machine: {machine_rates}")
+    arguments = argument_parser().parse_args()
+    rates = measure_rates(arguments.threads)
+    log_line(f"machine: {rates}")
     started = time.perf_counter()
     prepared = read(arguments.inputs)
     prepare_seconds = time.perf_counter() - started
     found: dict[str, Any] = {
-        "machine": {**common.machine(), **machine_rates},
+        "machine": {**common.describe_machine(), **rates},
         "ratings": len(prepared),
         "read_and_prepare_seconds": prepare_seconds,
-        "kernel": [profile(prepared, rank, arguments, machine_rates) for rank in arguments.ranks],
+        "kernel": [profile(prepared, rank, arguments, rates) for rank in arguments.ranks],
     }
     common.save(arguments.out, found, report(found))
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("--inputs", type=Path, required=True, help="folder with interactions.parquet")
-    shape.add_argument("--ranks", nargs="+", type=int, default=[10, 50, 100, 200])
-    shape.add_argument("--iterations", type=int, default=10)
-    shape.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    shape.add_argument("--out", type=Path, default=RESULTS / "kernel", help="where the results go, without suffix")
-    return shape
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=Path, required=True, help="folder with interactions.parquet")
+    parser.add_argument("--ranks", nargs="+", type=int, default=[10, 50, 100, 200])
+    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, default=RESULTS / "kernel", help="where the results go, without suffix")
+    return parser
 
 
 def read(inputs: Path) -> Ratings:
-    """The training ratings in both orders."""
+    """The training ratings by user and by movie."""
     rows = pq.read_table(inputs / "interactions.parquet", filters=pc.field("fold") != "test")
     return ratings(*(rows[name].to_numpy() for name in ("user_index", "movie_index", "rating")))
 
@@ -67,13 +67,13 @@ def read(inputs: Path) -> Ratings:
 def profile(
     prepared: Ratings, rank: int, arguments: argparse.Namespace, machine: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Seconds an iteration by each solver, and of gathering alone, at one rank."""
+    """Seconds per iteration of each solver and of gathering alone, at one rank."""
     width = native.padded_width(rank)
     gather = sum(gather_seconds(rows, width, arguments.threads) for rows in (prepared.by_user, prepared.by_movie))
     found: dict[str, Any] = {"rank": rank, "gather_seconds": gather}
     for solver in ("cg", "cholesky"):
         seconds, objective = iteration_seconds(prepared, rank, solver, arguments)
-        # A multiply-add counts as two. cholesky: V'V by its upper triangle; both: V x, V'(r - V x) and the diagonal.
+        # A multiply-add counts twice. cholesky: the upper triangle of V'V; both: V x, V'(r - V x) and the diagonal.
         operations = 2 * len(prepared) * (6 * width + (width * width if solver == "cholesky" else 0))
         if solver == "cg":
             operations += 2 * len(prepared) * 4 * width * native.MAX_STEPS
@@ -84,12 +84,12 @@ def profile(
             "share_of_product_at_most": operations / seconds / 1e9 / machine["product_gflops"],
             "share_spent_gathering": gather / seconds,
         }
-        note(f"rank {rank}, {solver}: {seconds:.2f} s an iteration, gathering alone {gather:.2f} s")
+        log_line(f"rank {rank}, {solver}: {seconds:.2f} s per iteration, gathering alone {gather:.2f} s")
     return found
 
 
 def iteration_seconds(prepared: Ratings, rank: int, solver: Any, arguments: argparse.Namespace) -> tuple[float, float]:
-    """The median of the settled iterations, a copy of the factors for the callback included, and the objective."""
+    """The median of the measured iterations, including a copy of the factors for the callback, and the objective."""
     moments: list[float] = []
     ended = native.train(
         prepared, rank=rank, max_iter=arguments.iterations, reg_param=0.1, seed=42, threads=arguments.threads,
@@ -100,7 +100,7 @@ def iteration_seconds(prepared: Ratings, rank: int, solver: Any, arguments: argp
 
 
 def gather_seconds(rows: SparseRows, width: int, threads: int) -> float:
-    """Of copying the other side's row of factors for each rating into a small buffer."""
+    """Seconds to copy the other side's row of factors of each rating into a small buffer."""
     fixed = np.ones((int(rows.columns.max()) + 1, width), np.float32)
     parts = np.array_split(rows.columns, threads)
 
@@ -110,11 +110,11 @@ def gather_seconds(rows: SparseRows, width: int, threads: int) -> float:
             taken = columns[first : first + GATHER_ROWS]
             np.take(fixed, taken, axis=0, out=buffer[: len(taken)], mode="clip")
 
-    return best_of(lambda pool: list(pool.map(gather, parts)), threads)
+    return best_seconds(lambda pool: list(pool.map(gather, parts)), threads)
 
 
-def best_of(work: Callable[[ThreadPoolExecutor], Any], threads: int, times: int = 3) -> float:
-    """The least seconds of some tries, in a pool of threads."""
+def best_seconds(work: Callable[[ThreadPoolExecutor], Any], threads: int, times: int = 3) -> float:
+    """The minimum of seconds over several tries, in a pool of threads."""
     seconds = []
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(times):
@@ -124,13 +124,13 @@ def best_of(work: Callable[[ThreadPoolExecutor], Any], threads: int, times: int 
     return min(seconds)
 
 
-def rates(threads: int) -> dict[str, float]:
-    """What the machine can do: bytes copied (read and written counted) and float32 operations of a matrix product."""
+def measure_rates(threads: int) -> dict[str, float]:
+    """Bytes per second of a copy (reads plus writes), and float32 operations per second of a matrix product."""
     source, target = np.ones((2, COPY_BYTES), np.uint8)
     parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
-    copying = best_of(lambda pool: list(pool.map(lambda pair: np.copyto(*pair), parts)), threads)
+    copying = best_seconds(lambda pool: list(pool.map(lambda pair: np.copyto(*pair), parts)), threads)
     square = np.ones((PRODUCT, PRODUCT), np.float32)
-    product = best_of(lambda _: square @ square, 1)
+    product = best_seconds(lambda _: square @ square, 1)
     return {
         "copy_gb_per_second": round(2 * COPY_BYTES / copying / 1e9, 1),
         "product_gflops": round(2 * PRODUCT**3 / product / 1e9, 1),
@@ -144,7 +144,7 @@ def report(found: Mapping[str, Any]) -> str:
          part["gflops_at_most"], f"{part['share_of_product_at_most']:.0%}", f"{part['objective']:,.0f}"]
         for one in found["kernel"] for solver in ("cg", "cholesky") for part in [one[solver]]
     ]  # fmt: skip
-    heads = ["rank", "solver", "s an iteration", "gathering alone, s", "its share", "GFLOP/s at most",
+    heads = ["rank", "solver", "s per iteration", "gathering alone, s", "its share", "GFLOP/s at most",
              "of a matrix product's", "objective"]  # fmt: skip
     return (
         f"{found['ratings']:,} ratings, read and prepared in {found['read_and_prepare_seconds']:.1f} s; "

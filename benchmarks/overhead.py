@@ -1,10 +1,10 @@
-"""What receipts and fingerprints cost: as a share of ETL time, and when nothing is to be done.
+"""Measure the overhead of receipts and fingerprints: in ETL, and in a run with nothing to do.
 
     python benchmarks/overhead.py --dataset generated-5m --repeats 5
 
-ETL is the step silver_ratings in a process of its own, from CSV to a published Delta table, run as it is and by
-bare_silver.py in turns. The run with nothing to do is `snakemake gold` on finished results, against Snakemake on an
-empty Snakefile.
+ETL is the step silver_ratings in its own process, from CSV to a published Delta table, alternately as it is and as
+bare_silver.py. The run with nothing to do is `snakemake gold` on finished results, compared with Snakemake on an empty
+Snakefile.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import common
-from common import RESULTS, Run, median, note, prepare_bronze, run, snakemake
+from common import RESULTS, Run, log_line, median, prepare_bronze, run, snakemake
 
 from reco_platform.lakehouse import layout
 from reco_platform.spark import submit
@@ -28,9 +28,12 @@ LARGEST_EXTRA_SECONDS = 1.0
 
 
 def main() -> None:
-    arguments = parser().parse_args()
+    arguments = argument_parser().parse_args()
     scratch = RESULTS / "_scratch" / "overhead"
-    found: dict[str, Any] = {"machine": common.machine(), "arguments": {**vars(arguments), "out": str(arguments.out)}}
+    found: dict[str, Any] = {
+        "machine": common.describe_machine(),
+        "arguments": {**vars(arguments), "out": str(arguments.out)},
+    }
     if "etl" in arguments.only:
         found["etl"] = etl(arguments.dataset, scratch / arguments.dataset, arguments)
     if "noop" in arguments.only:
@@ -38,21 +41,21 @@ def main() -> None:
     common.save(arguments.out, found, report(found))
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("--dataset", default="generated-5m", help="data set of the ETL")
-    shape.add_argument("--noop-dataset", default="demo", help="data set of the run with nothing to do")
-    shape.add_argument("--only", nargs="+", choices=("etl", "noop"), default=("etl", "noop"))
-    shape.add_argument("--repeats", type=int, default=5)
-    shape.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    shape.add_argument("--memory", default="2g", help="Java heap of the driver")
-    shape.add_argument("--timeout", type=float, default=1800, help="seconds for each run")
-    shape.add_argument("--out", type=Path, default=RESULTS / "overhead", help="where the results go, without suffix")
-    return shape
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="generated-5m", help="data set of the ETL")
+    parser.add_argument("--noop-dataset", default="demo", help="data set of the run with nothing to do")
+    parser.add_argument("--only", nargs="+", choices=("etl", "noop"), default=("etl", "noop"))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--memory", default="2g", help="Java heap of the driver")
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds for each run")
+    parser.add_argument("--out", type=Path, default=RESULTS / "overhead", help="where the results go, without suffix")
+    return parser
 
 
 def interleaved(variants: Mapping[str, Callable[[int], Run]], repeats: int) -> dict[str, list[Run]]:
-    """Runs each variant in turn, in the other order every second time; those that fail stop the measurement.
+    """Runs the variants alternately, every second time in reverse order.
 
     Raises:
         RuntimeError: if a run fails.
@@ -63,13 +66,13 @@ def interleaved(variants: Mapping[str, Callable[[int], Run]], repeats: int) -> d
             done = variants[name](number)
             if done.failure:
                 raise RuntimeError(f"{name}: {done.failure}; see {done.log}")
-            note(f"{name} {number + 1}: {done.seconds:.2f} s, {done.cpu_seconds:.2f} s of CPU")
+            log_line(f"{name} {number + 1}: {done.seconds:.2f} s, {done.cpu_seconds:.2f} s of CPU")
             runs[name].append(done)
     return runs
 
 
-def compared(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Medians of wall and CPU time of each variant, and every run."""
+def summarise(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+    """Medians of wall and CPU time of each variant, and all runs."""
     return {
         name: {
             "seconds": median(one.seconds for one in done),
@@ -83,12 +86,12 @@ def compared(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> float:
-    """The range of some values over their median."""
+    """The range of values divided by their median."""
     return (max(values) - min(values)) / statistics.median(values)
 
 
 def etl(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """CSV to Delta with and without receipts, each run from a house that holds bronze only."""
+    """CSV to Delta with and without receipts, each run in a lakehouse with only bronze."""
     prepare_bronze(dataset, lakehouse, arguments.cores)
 
     def variant(name: str, script: str) -> Callable[[int], Run]:
@@ -104,7 +107,7 @@ def etl(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> dict[st
         "with receipts": variant("with", "scripts/silver_ratings.py"),
         "without": variant("without", "benchmarks/bare_silver.py"),
     }
-    found = compared(interleaved(variants, arguments.repeats))
+    found = summarise(interleaved(variants, arguments.repeats))
     shutil.rmtree(lakehouse / "silver", ignore_errors=True)
     return {"dataset": dataset, **found, **shares(found)}
 
@@ -124,7 +127,7 @@ def silver_command(script: str, dataset: str, lakehouse: Path, arguments: argpar
 
 
 def shares(found: Mapping[str, Any]) -> dict[str, float]:
-    """How much of the whole the receipts cost, by wall and by CPU time."""
+    """The share of receipts in wall and in CPU time."""
     whole, bare = found["with receipts"], found["without"]
     return {
         "share_of_time": (whole["seconds"] - bare["seconds"]) / whole["seconds"],
@@ -133,10 +136,10 @@ def shares(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def noop(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """A run with nothing to do, against Snakemake's own start on an empty file.
+    """A run with nothing to do, compared with Snakemake on an empty file.
 
     Raises:
-        RuntimeError: if the results cannot be made in the first place, or a run does do something.
+        RuntimeError: if the results cannot be made, or a run does work.
     """
     gold = snakemake("gold", cores=arguments.cores, dataset=dataset, lakehouse=lakehouse, rank=5, max_iter=2)
     logs = lakehouse.parent / "_logs"
@@ -153,8 +156,8 @@ def noop(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> dict[s
     runs = interleaved(variants, arguments.repeats)
     for one in runs["snakemake gold"]:
         if "Nothing to be done" not in one.log.read_text(encoding="utf-8"):
-            raise RuntimeError(f"a run that should have had nothing to do worked; see {one.log}")
-    found = compared(runs)
+            raise RuntimeError(f"a run that should have had nothing to do did work; see {one.log}")
+    found = summarise(runs)
     extra = found["snakemake gold"]["seconds"] - found["empty Snakefile"]["seconds"]
     return {"dataset": dataset, **found, "extra_seconds": extra}
 
@@ -168,16 +171,16 @@ def report(found: Mapping[str, Any]) -> str:
         for unit, key, share in (("s", "seconds", "share_of_time"), ("s of CPU", "cpu_seconds", "share_of_cpu")):
             cost, target = f"{part[share]:.1%}", f"under {LARGEST_SHARE:.0%}"
             noise = max(side[f"spread_of_{key}"] for side in (whole, bare))
-            held = verdict(part[share] < LARGEST_SHARE, noise, LARGEST_SHARE)
-            rows.append([f"{what}, {unit}", whole[key], bare[key], cost, target, held])
+            target_text = verdict(part[share] < LARGEST_SHARE, noise, LARGEST_SHARE)
+            rows.append([f"{what}, {unit}", whole[key], bare[key], cost, target, target_text])
     if "noop" in found:
         part = found["noop"]
         sides = [part[name] for name in ("snakemake gold", "empty Snakefile")]
         times = [side["seconds"] for side in sides]
         noise = max(side["spread_of_seconds"] * side["seconds"] for side in sides)
         cost, target = f"{part['extra_seconds']:.2f} s", f"within {LARGEST_EXTRA_SECONDS:.0f} s"
-        held = verdict(part["extra_seconds"] <= LARGEST_EXTRA_SECONDS, noise, LARGEST_EXTRA_SECONDS)
-        rows.append([f"nothing to do on {part['dataset']}, s", *times, cost, target, held])
+        target_text = verdict(part["extra_seconds"] <= LARGEST_EXTRA_SECONDS, noise, LARGEST_EXTRA_SECONDS)
+        rows.append([f"nothing to do on {part['dataset']}, s", *times, cost, target, target_text])
     heads = ["", "with receipts", "without", "cost", "target", ""]
     runs = found["arguments"]["repeats"]
     return (
@@ -185,9 +188,9 @@ def report(found: Mapping[str, Any]) -> str:
     )
 
 
-def verdict(held: bool, noise: float, target: float) -> str:
-    """Whether a target is held; says so where runs of one kind differ by more than what is to be seen."""
-    return ("held" if held else "missed") + (" (unclear: the runs differ by more)" if noise > target else "")
+def verdict(met: bool, noise: float, target: float) -> str:
+    """Whether a target is met, with a note if the runs differ by more than the target."""
+    return ("met" if met else "missed") + (" (unclear: the runs differ by more)" if noise > target else "")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """LensKit's BiasedMF on the common input: seconds to build its dataset and to fit, and RMSE on warm test rows.
 
-Run by run.py in .venv-bench-lenskit; knows nothing of the project. LensKit takes all cores by LK_NUM_THREADS.
+run.py runs it in .venv-bench-lenskit; it does not import this project. LK_NUM_THREADS sets the number of threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lenskit.training import TrainingOptions
 
 
 def main() -> None:
-    arguments = parser().parse_args()
+    arguments = argument_parser().parse_args()
     rows = pq.read_table(arguments.inputs / "interactions.parquet")
     is_test = pc.equal(rows["fold"], "test")
     train, test = rows.filter(pc.invert(is_test)), rows.filter(is_test)
@@ -37,14 +37,14 @@ def main() -> None:
     fitted = time.perf_counter()
     found = {
         "stages": {"build": round(built - started, 3), "fit": round(fitted - built, 3)},
-        **judge(model, test),
+        **evaluate(model, test),
         "version": importlib.metadata.version("lenskit"),
     }
     arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def build(train: pa.Table) -> Dataset:
-    """LensKit's dataset from Arrow columns, its quickest way in."""
+    """LensKit's dataset from Arrow columns, its fastest input."""
     table = pa.table({"user_id": train["user_index"], "item_id": train["movie_index"], "rating": train["rating"]})
     builder = DatasetBuilder()
     builder.add_interactions(
@@ -53,7 +53,7 @@ def build(train: pa.Table) -> Dataset:
     return builder.build()
 
 
-def judge(model: BiasedMFScorer, test: pa.Table) -> dict[str, float | int]:
+def evaluate(model: BiasedMFScorer, test: pa.Table) -> dict[str, float | int]:
     """RMSE over the test rows whose user and movie are both in training, by the model's own factors and biases."""
     users = model.users.numbers(test["user_index"].to_numpy(), missing="negative")
     items = model.items.numbers(test["movie_index"].to_numpy(), missing="negative")
@@ -66,14 +66,14 @@ def judge(model: BiasedMFScorer, test: pa.Table) -> dict[str, float | int]:
     return {"rmse": float(np.sqrt(np.mean((truth - predicted) ** 2))), "warm_rows": int(warm.sum())}
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("--inputs", type=Path, required=True, help="folder with interactions.parquet")
-    shape.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    shape.add_argument("--rank", type=int, default=50)
-    shape.add_argument("--iterations", type=int, default=10)
-    shape.add_argument("--reg-param", type=float, default=0.1)
-    return shape
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=Path, required=True, help="folder with interactions.parquet")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--rank", type=int, default=50)
+    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--reg-param", type=float, default=0.1)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The peers' own environments: a virtual environment from each lock of envs/, and OpenBLAS for Spark."""
+"""Environments of the other contenders: a virtual environment from each lock file of envs/, and OpenBLAS for Spark."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import PROJECT, note
+from common import PROJECT, log_line
 
 OPENBLAS = PROJECT / ".cache" / "bench-openblas"
 OPENBLAS_PACKAGES = ("libopenblas0-pthread", "libgfortran5", "libquadmath0")
 
 
 def environment(name: str) -> Path:
-    """The Python of .venv-bench-<name>, made from envs/bench-<name>.txt unless it is there.
+    """The Python of .venv-bench-<name>, which is created from envs/bench-<name>.txt if needed.
 
     Raises:
         RuntimeError: if the packages cannot be installed.
@@ -28,12 +28,12 @@ def environment(name: str) -> Path:
     state = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
         return python
-    note(f"making {folder.name} from envs/{lock.name}")
+    log_line(f"creating {folder.name} from envs/{lock.name}")
     shutil.rmtree(folder, ignore_errors=True)
     install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
     for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), *install, "-r", str(lock)]):
         if subprocess.run(command, check=False, cwd=PROJECT).returncode:
-            raise RuntimeError(f"{folder.name} could not be made: {' '.join(command)}")
+            raise RuntimeError(f"{folder.name} could not be created: {' '.join(command)}")
     stamp.write_text(state, encoding="utf-8")
     return python
 
@@ -41,10 +41,10 @@ def environment(name: str) -> Path:
 def openblas() -> dict[str, str]:
     """libblas and liblapack of OpenBLAS as {"blas": path, "lapack": path, "folders": library path}.
 
-    The system's where it has them, otherwise Debian's packages unpacked into .cache: nothing is installed.
+    The libraries of the system if it has them, otherwise Debian's packages unpacked into .cache, without installation.
 
     Raises:
-        RuntimeError: if there is none and none can be had.
+        RuntimeError: if there are none and they cannot be downloaded.
     """
     if ctypes.util.find_library("openblas"):
         return {"blas": "libopenblas.so.0", "lapack": "libopenblas.so.0", "folders": ""}

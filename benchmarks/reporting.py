@@ -1,4 +1,4 @@
-"""The table of one comparison: medians, ratios, targets."""
+"""The report of a benchmark: tables of medians, ratios and targets."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def whole(one: Mapping[str, Any]) -> float:
 
 
 def stages(*names: str) -> Seconds:
-    """The seconds of these stages together."""
+    """The sum of the seconds of some stages."""
     return lambda one: sum(one["stages"][name] for name in names)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row: seconds of ours against those of another, and how many times as fast ours should be.
+    """One row: seconds of ours and of another contender, and the target for their ratio.
 
     Attributes:
-        what: the work.
-        ours: our contender and its seconds.
-        other: the same of the other.
-        target: least ratio; None where none is set.
+        what: the work that is compared.
+        ours: name and seconds of our contender.
+        other: name and seconds of the other contender.
+        target: minimum ratio; None if there is no target.
     """
 
     what: str
@@ -38,7 +38,7 @@ class Comparison:
     target: float | None = None
 
 
-LEFT_OUT = "seen left out"
+SEEN_EXCLUDED = "seen left out"
 OUR_ETL = ("ours", stages("silver_ratings", "interactions"))
 SPARK_ETL = stages("silver", "split")
 COMPARISONS = (
@@ -55,8 +55,8 @@ COMPARISONS = (
     Comparison("top-N written", ("ours", stages("recommend")), ("spark", stages("recommend")), 14),
     *(
         Comparison(f"top-N alone, {kind} factors, {seen}", ("ours-topn", stages(f"topk {kind}, {seen}")),
-                   ("implicit", stages(f"topk {kind}, {seen}")), 1.4 if seen == LEFT_OUT else None)
-        for kind in ("trained", "isotropic") for seen in (LEFT_OUT, "seen kept")
+                   ("implicit", stages(f"topk {kind}, {seen}")), 1.4 if seen == SEEN_EXCLUDED else None)
+        for kind in ("trained", "isotropic") for seen in (SEEN_EXCLUDED, "seen kept")
     ),
 )  # fmt: skip
 LARGEST_MEMORY_GB = 8
@@ -64,7 +64,7 @@ LARGEST_DEMO_SECONDS = 120
 
 
 def report(found: Mapping[str, Any]) -> str:
-    """The whole result as Markdown."""
+    """The report as Markdown."""
     model = ", ".join(f"{key} {value}" for key, value in found["model"].items())
     parts = [
         f"{found['dataset']}: medians of {found['repeats']} interleaved runs, {model}; "
@@ -81,8 +81,8 @@ def good(runs: Runs, name: str) -> list[Mapping[str, Any]]:
     return [one for one in runs.get(name, ()) if not one["failure"]]
 
 
-def typical(runs: Runs, side: tuple[str, Seconds]) -> float | None:
-    """The median of a contender's seconds over its good runs."""
+def median_seconds(runs: Runs, side: tuple[str, Seconds]) -> float | None:
+    """The median of a contender's seconds over its successful runs."""
     name, seconds = side
     return common.median(seconds(one) for one in good(runs, name))
 
@@ -92,17 +92,17 @@ def comparisons(runs: Runs) -> str:
     for one in COMPARISONS:
         if one.ours[0] not in runs or one.other[0] not in runs:
             continue
-        ours, other = typical(runs, one.ours), typical(runs, one.other)
+        ours, other = median_seconds(runs, one.ours), median_seconds(runs, one.other)
         ratio = other / ours if ours and other else None
         target = f"at least {one.target:g}" if one.target else None
-        rows.append([one.what, one.other[0], ours, other, ratio, target, held(ratio, one.target)])
+        rows.append([one.what, one.other[0], ours, other, ratio, target, target_text(ratio, one.target)])
     return common.table(["", "against", "ours, s", "theirs, s", "times as fast", "target", ""], rows) if rows else ""
 
 
-def held(ratio: float | None, target: float | None) -> str:
+def target_text(ratio: float | None, target: float | None) -> str:
     if target is None or ratio is None:
         return ""
-    return "held" if ratio >= target else "missed"
+    return "met" if ratio >= target else "missed"
 
 
 def contenders(runs: Runs) -> str:
@@ -111,7 +111,7 @@ def contenders(runs: Runs) -> str:
     for name, all_runs in runs.items():
         done = good(runs, name)
         peak = common.median(one["peak_memory_mb"] / 1024 for one in done)
-        time = typical(runs, (name, whole))
+        time = median_seconds(runs, (name, whole))
         rmse = common.median(one["rmse"] for one in done if "rmse" in one)
         rows.append([
             name, time, common.median(one["cpu_seconds"] for one in done), peak, limit(name, time, peak),
@@ -126,24 +126,24 @@ def contenders(runs: Runs) -> str:
         "limit",
         "RMSE, warm test rows",
         "rows",
-        "runs that ended well",
+        "successful runs",
     ]
     return common.table(heads, rows)
 
 
 def limit(name: str, seconds: float | None, peak_gb: float | None) -> str | None:
-    """The limit that a contender of ours has to keep, and whether it does."""
+    """The limit of one of our contenders, and whether it is met."""
     limits = {"ours": (peak_gb, LARGEST_MEMORY_GB, "GB"), "ours-demo": (seconds, LARGEST_DEMO_SECONDS, "s")}
     if name not in limits:
         return None
     value, largest, unit = limits[name]
-    kept = "" if value is None else ": held" if value <= largest else ": missed"
-    return f"{largest} {unit}{kept}"
+    result = "" if value is None else ": met" if value <= largest else ": missed"
+    return f"{largest} {unit}{result}"
 
 
 def all_stages(runs: Runs) -> str:
     rows = [
-        [name, stage, typical(runs, (name, stages(stage)))]
+        [name, stage, median_seconds(runs, (name, stages(stage)))]
         for name in runs
         for stage in (good(runs, name) or [{"stages": {}}])[0]["stages"]
     ]

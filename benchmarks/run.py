@@ -1,9 +1,9 @@
-"""Our pipeline beside a straightforward PySpark pipeline, LensKit and implicit, in one invocation on the same data.
+"""Compare our pipeline with a straightforward PySpark pipeline, LensKit and implicit on the same data.
 
     python benchmarks/run.py --dataset generated-1m --repeats 3
     python benchmarks/run.py --dataset ml-25m --only ours spark --repeats 1
 
-The contenders take turns; figures are medians. A contender that fails or runs out of time is reported as such.
+The contenders run alternately; figures are medians. A contender that fails or times out is reported as failed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import common
-from common import RESULTS, note
-from contenders import CONTENDERS, Bench, Outcome
+from common import RESULTS, log_line
+from contenders import CONTENDERS, BenchmarkSetup, Outcome
 from exchange import export
 from reporting import report
 
@@ -24,43 +24,43 @@ from reco_platform.core.errors import RecoError
 
 
 def main() -> None:
-    arguments = parser().parse_args()
-    bench = bench_from(arguments)
-    common.prepare_bronze(bench.dataset, bench.lakehouse, bench.cores)
-    if "ours" not in arguments.only and not bench.inputs.is_dir():
-        raise SystemExit("the common input is made by a run of ours: add ours to --only once")
+    arguments = argument_parser().parse_args()
+    setup = setup_from(arguments)
+    common.prepare_bronze(setup.dataset, setup.lakehouse, setup.cores)
+    if "ours" not in arguments.only and not setup.inputs.is_dir():
+        raise SystemExit("the common input comes from a run of ours: add ours to --only once")
     found = {
-        "machine": common.machine(),
-        "dataset": bench.dataset,
+        "machine": common.describe_machine(),
+        "dataset": setup.dataset,
         "repeats": arguments.repeats,
-        "model": bench.model,
-        "config": bench.config,
-        "runs": in_turns(bench, arguments.only, arguments.repeats),
+        "model": setup.model,
+        "config": setup.config,
+        "runs": run_in_turns(setup, arguments.only, arguments.repeats),
     }
-    common.save(arguments.out or RESULTS / bench.dataset, found, report(found))
+    common.save(arguments.out or RESULTS / setup.dataset, found, report(found))
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("--dataset", default="generated-1m", help="an entry of config/datasets.yaml, or 1m, 5m, 25m")
-    shape.add_argument("--repeats", type=int, default=3)
-    shape.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="NAME",
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="generated-1m", help="an entry of config/datasets.yaml, or 1m, 5m, 25m")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="NAME",
                        help=f"which contenders run: {', '.join(CONTENDERS)}")  # fmt: skip
-    shape.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    shape.add_argument("--timeout", type=float, default=3600, help="seconds for each run")
-    shape.add_argument("--rank", type=int, default=50)
-    shape.add_argument("--iterations", type=int, default=10)
-    shape.add_argument("--reg-param", type=float, default=0.1)
-    shape.add_argument("--top-n", type=int, default=10)
-    shape.add_argument("--config", nargs="*", default=["engine=native"], metavar="KEY=VALUE",
-                       help="further settings of our pipeline (default: engine=native)")  # fmt: skip
-    shape.add_argument("--out", type=Path, help="where the results go, without suffix")
-    return shape
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds for each run")
+    parser.add_argument("--rank", type=int, default=50)
+    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--reg-param", type=float, default=0.1)
+    parser.add_argument("--top-n", type=int, default=10)
+    parser.add_argument("--config", nargs="*", default=["engine=native"], metavar="KEY=VALUE",
+                       help="additional config of our pipeline (default: engine=native)")  # fmt: skip
+    parser.add_argument("--out", type=Path, help="where the results go, without suffix")
+    return parser
 
 
-def bench_from(arguments: argparse.Namespace) -> Bench:
+def setup_from(arguments: argparse.Namespace) -> BenchmarkSetup:
     dataset = common.SIZES.get(arguments.dataset, arguments.dataset)
-    return Bench(
+    return BenchmarkSetup(
         dataset=dataset,
         scratch=RESULTS / "_scratch" / dataset,
         cores=arguments.cores,
@@ -70,24 +70,24 @@ def bench_from(arguments: argparse.Namespace) -> Bench:
     )
 
 
-def in_turns(bench: Bench, names: Sequence[str], repeats: int) -> dict[str, list[Mapping[str, Any]]]:
-    """Runs each contender `repeats` times, in turns; ours first, for the others work on what it leaves."""
+def run_in_turns(setup: BenchmarkSetup, names: Sequence[str], repeats: int) -> dict[str, list[Mapping[str, Any]]]:
+    """Runs each contender `repeats` times, alternately; ours first, since the others use its results as input."""
     runs: dict[str, list[Mapping[str, Any]]] = {name: [] for name in CONTENDERS if name in names}
     for number in range(repeats):
         for name, done in runs.items():
-            outcome = attempt(bench, name, number)
+            outcome = attempt(setup, name, number)
             done.append(outcome)
             if name == "ours" and number == 0 and not outcome["failure"]:
-                export(bench.lakehouse, bench.inputs)
+                export(setup.lakehouse, setup.inputs)
             quality = f", RMSE {outcome['rmse']:.4f}" if "rmse" in outcome else ""
-            note(f"{name} {number + 1}: {outcome['failure'] or str(outcome['seconds']) + ' s'}{quality}")
+            log_line(f"{name} {number + 1}: {outcome['failure'] or str(outcome['seconds']) + ' s'}{quality}")
     return runs
 
 
-def attempt(bench: Bench, name: str, number: int) -> dict[str, Any]:
-    """One run; what cannot even start counts as a failed run, with its reason."""
+def attempt(setup: BenchmarkSetup, name: str, number: int) -> dict[str, Any]:
+    """One run; a contender that cannot start counts as a failed run, with the reason."""
     try:
-        outcome: Outcome = CONTENDERS[name](bench, number)
+        outcome: Outcome = CONTENDERS[name](setup, number)
     except (RuntimeError, OSError, RecoError) as error:
         return {"failure": str(error), "stages": {}}
     return outcome.summary()

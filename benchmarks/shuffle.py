@@ -1,9 +1,9 @@
-"""What training by Spark (engine=spark-ml) sends between its tasks, measured, beside the formulas of docs/scale.md.
+"""Measure what training by Spark (engine=spark-ml) sends between its tasks, and compare with docs/scale.md.
 
     python benchmarks/shuffle.py --sizes 1m 5m
     python benchmarks/shuffle.py --sizes 1m --config spark_master=spark://127.0.0.1:7077
 
-The figures are those of Spark's event log. Bytes do not depend on where the tasks run; seconds do.
+The figures are from Spark's event log. Bytes do not depend on where the tasks run; seconds do.
 """
 
 from __future__ import annotations
@@ -21,68 +21,68 @@ import common
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from common import RESULTS, note
+from common import RESULTS, log_line
 from exchange import interactions
 
 from reco_platform.lakehouse import layout
 from reco_platform.pipeline.steps_table import STEP_OF
 
-HANDED_OUT = ("mapPartitions at ALS", "map at ALS")
-"""Names of the stages that hand the ratings out to blocks: once, then by user and by movie."""
+DISTRIBUTION_STAGES = ("mapPartitions at ALS", "map at ALS")
+"""Names of the stages that distribute the ratings to blocks: once, then by user and by movie."""
 
-BLOCKS_READ = "map at ALS"
-"""Of these, those that hold the ratings of a task while they hand them on."""
+BLOCK_STAGES = "map at ALS"
+"""Of these, the stages that hold the ratings of a task in memory while they send them."""
 
-FACTORS_SENT = "flatMap at ALS"
-"""Name of the stages that send factors to the blocks that need them: two an iteration."""
+FACTOR_STAGES = "flatMap at ALS"
+"""Name of the stages that send factors to the blocks that need them: two per iteration."""
 
 
 def main() -> None:
-    arguments = parser().parse_args()
+    arguments = argument_parser().parse_args()
     found = {
-        "machine": common.machine(),
+        "machine": common.describe_machine(),
         "rank": arguments.rank,
         "blocks": arguments.blocks,
         "iterations": arguments.iterations,
-        "sizes": [of_size(size, arguments) for size in arguments.sizes],
+        "sizes": [measure_size(size, arguments) for size in arguments.sizes],
     }
     common.save(arguments.out, found, report(found))
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("--sizes", nargs="+", default=["1m", "5m"], help="data sets of registry, or 1m, 5m, 25m")
-    shape.add_argument("--rank", type=int, default=50)
-    shape.add_argument("--iterations", type=int, default=3)
-    shape.add_argument("--blocks", type=int, default=4, help="num_blocks")
-    shape.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    shape.add_argument("--memory", default="3g", help="driver_memory")
-    shape.add_argument("--timeout", type=float, default=3600, help="seconds for each run")
-    shape.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of our pipeline")
-    shape.add_argument("--out", type=Path, default=RESULTS / "shuffle", help="where the results go, without suffix")
-    return shape
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", default=["1m", "5m"], help="data sets of registry, or 1m, 5m, 25m")
+    parser.add_argument("--rank", type=int, default=50)
+    parser.add_argument("--iterations", type=int, default=3)
+    parser.add_argument("--blocks", type=int, default=4, help="num_blocks")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--memory", default="3g", help="driver_memory")
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds for each run")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of our pipeline")
+    parser.add_argument("--out", type=Path, default=RESULTS / "shuffle", help="where the results go, without suffix")
+    return parser
 
 
-def of_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measured and computed, of one data set."""
+def measure_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measured and computed figures of one data set."""
     dataset = common.SIZES.get(size, size)
     lakehouse = RESULTS / "_scratch" / dataset / "shuffle"
     common.prepare_bronze(dataset, lakehouse, arguments.cores)
     measured = per_stage(trained(dataset, lakehouse, arguments))
     rows = interactions(lakehouse)
     train = rows.filter(pc.not_equal(rows["fold"], "test"))
-    handed = [one for name, one in measured if name.startswith(HANDED_OUT)]
-    sent = [one for name, one in measured if name.startswith(FACTORS_SENT)]
-    note(f"{dataset}: {len(sent)} times factors sent")
+    distributed = [one for name, one in measured if name.startswith(DISTRIBUTION_STAGES)]
+    sent = [one for name, one in measured if name.startswith(FACTOR_STAGES)]
+    log_line(f"{dataset}: {len(sent)} stages sent factors")
     return {
         "dataset": dataset,
         "ratings": len(train),
         "users": len(pc.unique(train["user_id"])),
         "movies": len(pc.unique(train["movie_id"])),
-        "handed_out_bytes": [one["bytes"] for one in handed],
+        "handed_out_bytes": [one["bytes"] for one in distributed],
         "handed_out_computed": 12 * len(train),
-        "handing_out_seconds": sum(one["seconds"] for one in handed),
-        "peak_bytes_per_rating": max(one["peak"] for name, one in measured if name.startswith(BLOCKS_READ))
+        "handing_out_seconds": sum(one["seconds"] for one in distributed),
+        "peak_bytes_per_rating": max(one["peak"] for name, one in measured if name.startswith(BLOCK_STAGES))
         / len(train),
         "iteration_bytes": sum(one["bytes"] for one in sent) / (len(sent) / 2),
         "iteration_computed": 4 * arguments.rank * factors_sent(train, arguments.blocks),
@@ -92,12 +92,12 @@ def of_size(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def trained(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> Path:
-    """The event log of a training from nothing.
+    """The event log of a training run in an empty lakehouse.
 
     Raises:
         RuntimeError: if it fails.
     """
-    common.clean_house(lakehouse)
+    common.clean_lakehouse(lakehouse)
     events = lakehouse.parent / "events"
     shutil.rmtree(events, ignore_errors=True)
     events.mkdir(parents=True)
@@ -119,12 +119,12 @@ def trained(dataset: str, lakehouse: Path, arguments: argparse.Namespace) -> Pat
     logs = list(events.iterdir())
     if done.failure or len(logs) != 1:
         raise RuntimeError(f"{dataset}: {done.failure or f'{len(logs)} event logs'}; see {done.log}")
-    note(f"{dataset}: {done.seconds} s")
+    log_line(f"{dataset}: {done.seconds} s")
     return logs[0]
 
 
 def per_stage(log: Path) -> list[tuple[str, Mapping[str, float]]]:
-    """Of each stage its name, and the sums (of `peak` the largest) over its tasks."""
+    """The name of each stage, and the sums (for `peak` the maximum) over its tasks."""
     names: dict[int, str] = {}
     sums: dict[int, dict[str, float]] = defaultdict(lambda: dict.fromkeys(("bytes", "seconds", "spilled", "peak"), 0.0))
     for event in events_of(log):
@@ -145,18 +145,18 @@ def events_of(log: Path) -> Iterator[dict[str, Any]]:
 
 
 def solving(measured: list[tuple[str, Mapping[str, float]]]) -> float:
-    """Seconds of all that comes after the blocks are built: the iterations, and half of one more.
+    """Seconds of all stages after the blocks are built: the iterations, and half of one more.
 
-    ALS does not keep the movies' factors of its last iteration, and makes them anew for its result.
+    ALS does not keep the movies' factors of its last iteration, and computes them again for its result.
     """
-    first = next(number for number, (name, _) in enumerate(measured) if name.startswith(FACTORS_SENT))
+    first = next(number for number, (name, _) in enumerate(measured) if name.startswith(FACTOR_STAGES))
     return sum(one["seconds"] for _, one in measured[first:])
 
 
 def factors_sent(train: pa.Table, blocks: int) -> int:
-    """How many factors an iteration sends: each user's to the blocks of its movies, each movie's to those of its users.
+    """The number of factors that an iteration sends: each user's to the blocks of its movies, and vice versa.
 
-    An id lies in the block of its remainder. No pair of an id and a block counts twice.
+    The block of an id is its remainder. Each pair of an id and a block counts once.
     """
     users, movies = (train[name].to_numpy().astype(np.int64) for name in ("user_id", "movie_id"))
     return len(np.unique(users * blocks + movies % blocks)) + len(np.unique(movies * blocks + users % blocks))
@@ -164,9 +164,9 @@ def factors_sent(train: pa.Table, blocks: int) -> int:
 
 def report(found: Mapping[str, Any]) -> str:
     heads = [
-        "", "ratings", "users", "movies", "handed out, MB (three times)", "12 bytes a rating, MB", "an iteration, MB",
-        "computed, MB", "measured by computed", "peak bytes a rating", "spilled, MB",
-        "core seconds: handing out", "an iteration",
+        "", "ratings", "users", "movies", "distributed, MB (three times)", "12 bytes per rating, MB",
+        "per iteration, MB", "computed, MB", "measured / computed", "peak bytes per rating", "spilled, MB",
+        "core seconds: distribution", "per iteration",
     ]  # fmt: skip
     rows = [
         [

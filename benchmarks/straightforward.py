@@ -1,7 +1,7 @@
-"""The pipeline a user would write from Spark's own examples, as its best advocate would: what ours is held against.
+"""The PySpark pipeline that a user would write from Spark's own examples, with good settings: the main comparison.
 
 One spark-submit job: CSV with a schema, cleaned, deduplicated, written by year and month; a cut in time; ALS from
-pyspark.ml; RMSE on the test part; recommendForAllUsers. Run by run.py, which sets memory, Kryo and partitions.
+pyspark.ml; RMSE on the test part; recommendForAllUsers. run.py runs it, and sets memory, Kryo and partitions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCHEMA = "userId INT, movieId INT, rating FLOAT, timestamp LONG"
 
 
 class Stages:
-    """Seconds of each stage, from the end of the one before."""
+    """Seconds of each stage, from the end of the previous one."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -36,7 +36,7 @@ class Stages:
 
 
 def main() -> None:
-    arguments = parser().parse_args()
+    arguments = argument_parser().parse_args()
     out = arguments.out
     stages = Stages()
     spark = SparkSession.builder.appName("straightforward").getOrCreate()
@@ -88,9 +88,9 @@ def main() -> None:
 
 
 def implementations(spark: SparkSession) -> dict[str, str]:
-    """The classes that answer ALS's calls: JNIBLAS and JNILAPACK where a native library was found.
+    """The BLAS and LAPACK classes that ALS uses: JNIBLAS and JNILAPACK if a native library was found.
 
-    Asks as Spark's own BLAS and LAPACK objects do: the native one, and that of Java where there is none.
+    Chosen as Spark's own BLAS and LAPACK objects choose: the native class, or the Java class if there is none.
     """
     netlib = spark.sparkContext._jvm.dev.ludovic.netlib
     pairs = {
@@ -108,15 +108,15 @@ def class_name(native: Any, java: Any) -> str:
     return str(found.getClass().getSimpleName())
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shape.add_argument("--csv", type=Path, required=True, help="ratings.csv")
-    shape.add_argument("--out", type=Path, required=True, help="an existing folder for everything that is made")
-    shape.add_argument("--rank", type=int, default=50)
-    shape.add_argument("--iterations", type=int, default=10)
-    shape.add_argument("--reg-param", type=float, default=0.1)
-    shape.add_argument("--top-n", type=int, default=10)
-    return shape
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--csv", type=Path, required=True, help="ratings.csv")
+    parser.add_argument("--out", type=Path, required=True, help="an existing folder for all output")
+    parser.add_argument("--rank", type=int, default=50)
+    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--reg-param", type=float, default=0.1)
+    parser.add_argument("--top-n", type=int, default=10)
+    return parser
 
 
 if __name__ == "__main__":
