@@ -202,7 +202,7 @@ class CrashTest:
 
     def empty_temporary_folders(self) -> None:
         """Empties the folders for temporary files, so that files left there belong to one kill only."""
-        for path in [*self.scratch.iterdir(), *self.cache.rglob(f"{cleanup.SOURCES}/*")]:
+        for path in [*self.scratch.iterdir(), *self.cache.rglob(f"{cleanup.SOURCE_CACHE}/*")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def reference(self, configs: tuple[str, ...]) -> ReferenceRun:
@@ -499,7 +499,7 @@ def outside_files(project: Project) -> set[str]:
 
 
 def is_made_by_snakemake(path: str) -> bool:
-    return Path(path).name.startswith("snakemake") or Path(path).parent.name == cleanup.SOURCES
+    return Path(path).name.startswith("snakemake") or Path(path).parent.name == cleanup.SOURCE_CACHE
 
 
 def leftovers(crash_test: CrashTest, before: set[str]) -> list[str]:

@@ -72,11 +72,11 @@ def test_leftovers_are_detected(crash_test: CrashTest) -> None:
     assert crashes.leftovers(crash_test, before) == []
     for planted in ("tmp/spark-1", "project/hs_err_pid1.log"):
         (crash_test.project.root.parent / planted).write_text("")
-    half, mark = crash_test.lakehouse / "silver/.x.json.1.tmp", crash_test.lakehouse / "_runs" / cleanup.MARK
+    half, marker = crash_test.lakehouse / "silver/.x.json.1.tmp", crash_test.lakehouse / "_runs" / cleanup.MARKER
     half.write_text("")
-    mark.write_text("")
+    marker.write_text("")
     found = " ".join(crashes.leftovers(crash_test, before))
-    assert all(name in found for name in ("tmp/spark-1", "hs_err_pid1.log", half.name, mark.name))
+    assert all(name in found for name in ("tmp/spark-1", "hs_err_pid1.log", half.name, marker.name))
     assert f"small/silver/{half.name} exists, but not after" in " ".join(crashes.differences(crash_test, wanted))
     shutil.rmtree(crash_test.lakehouse / "silver" / "movies")
     crash_test.project.edit("results/small/gold/interactions.receipt.json", '"train_count": ', '"train_count": 1')

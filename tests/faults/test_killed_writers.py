@@ -42,7 +42,7 @@ def test_the_first_writer_of_a_delta_table_killed_before_its_commit_leaves_no_ta
     table = tmp_path / "silver" / "ratings"
     assert tables.data_files(table), "it had moved its files already"
     lakehouse = Lakehouse(str(tmp_path), "small")
-    atomic_write.write_text(lakehouse.runs / cleanup.MARK, f"{tmp_path / 'gone'}\n")
+    atomic_write.write_text(lakehouse.runs / cleanup.MARKER, f"{tmp_path / 'gone'}\n")
     cleanup.recover(lakehouse)
     assert publish.foreign_content(table, "delta", "small") is None
     assert tables.data_files(table) == []
@@ -60,7 +60,7 @@ def test_what_a_killed_run_left_is_put_right_and_what_others_made_stays(
     half, whole = lakehouse.records / "silver" / ".movies.receipt.json.x.tmp", lakehouse.records / "silver" / "tags.csv"
     for file in (half, whole, scratch / "spark-1"):
         file.touch()
-    atomic_write.write_text(lakehouse.runs / cleanup.MARK, f"{scratch}\n{foreign}\n")
+    atomic_write.write_text(lakehouse.runs / cleanup.MARKER, f"{scratch}\n{foreign}\n")
     cleanup.recover(lakehouse)
     assert (
         not scratch.exists() and not half.exists() and not (lakehouse.records / "silver" / "_staging-ratings").exists()

@@ -116,7 +116,7 @@ def test_a_failed_run_names_the_step_its_log_its_last_word_and_the_next_command(
     told = run.output[run.output.index("Failed: silver_movies, which makes silver/movies\n") :].splitlines()
     log, says, following, command = told[1:5]
     assert log == "  log      results/small/_logs/silver_movies.log" and built.path(log.split()[1]).is_file()
-    assert says.startswith("  it says  [ERROR] silver_movies: ") and "'genres' is missing" in says
+    assert says.startswith("  message  [ERROR] silver_movies: ") and "'genres' is missing" in says
     assert following.startswith("  next     the columns ")
     assert command.startswith("Then run again   snakemake --cores 2 gold --config rank=4 ")
     found = summary(built)
@@ -142,7 +142,7 @@ def test_a_step_that_is_killed_is_told_as_failed(built: Project) -> None:
         training.kill()
         output, _ = process.communicate(timeout=120)
     assert f"train_als       failed        0.0 s  {journal.NO_EXIT_EVENT}" in output
-    assert "Failed: train_als" in output and "says  [train_als] " in output
+    assert "Failed: train_als" in output and "message  [train_als] " in output
     assert "next     dmesg shows whether the machine ran out of memory" in output
     assert summary(built)["failures"][0]["why"] == [journal.NO_EXIT_EVENT]
     events = [event["eventType"] for event in lineage(built) if event["job"]["name"] == "train_als"]

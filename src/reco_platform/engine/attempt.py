@@ -1,4 +1,4 @@
-"""One attempt at a step, as the journal and the lineage of its run tell of it."""
+"""One attempt to run a step, with the journal and lineage events that it emits."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Outcome = Literal["worked", "restored", "failed"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a step.
+    """One attempt to run a step.
 
     Attributes:
-        step: what is attempted.
-        root: the lakehouse.
-        artifact: what it makes.
-        started: when it began, in seconds since the epoch.
-        code: digest of its code, once that is known.
-        inputs: what it reads, once that is open.
+        step: the step.
+        root: path or address of the lakehouse.
+        artifact: the artifact that the step makes.
+        started: start time, in seconds since the epoch.
+        code: digest of the step's code; empty until it is known.
+        inputs: receipt of each input; empty until they are read.
     """
 
     step: Step
@@ -37,36 +37,38 @@ class Attempt:
 
     @property
     def id(self) -> str | None:
-        """Its run id in the lineage, the same in each process that it goes on in; None outside of a run."""
+        """The attempt's OpenLineage run id, stable across its processes; None outside a run."""
         path = journal.current()
         return openlineage.attempt_id(path, self.step.name, self.artifact, self.started) if path else None
 
     def begin(self) -> None:
-        """Says that it has begun."""
+        """Records the start of the attempt."""
         journal.record("started", self.step.name, self.artifact, attempt=self.id)
         self.emit("START", {})
 
     def end(self, outcome: Outcome, why: Sequence[str], made: Sequence[Receipt] = ()) -> None:
-        """Says how it ended.
+        """Records the end of the attempt.
 
         Args:
-            outcome: how.
-            why: why it was asked to run, or why it failed.
-            made: receipts of what is there now.
+            outcome: of the attempt.
+            why: why the step ran, or why it failed.
+            made: receipts of its results.
         """
         seconds, peak = round(time.time() - self.started, 2), peak_memory_mb()
         details: dict[str, Any] = {"seconds": seconds, "why": list(why), "peak_memory_mb": peak}
         journal.record(outcome, self.step.name, self.artifact, attempt=self.id, **details)
         facets = openlineage.facet("recoPlatform_step", outcome=outcome, **details)
         if outcome == "failed":
-            facets |= openlineage.error("; ".join(why))
+            facets |= openlineage.error_facet("; ".join(why))
         if made:
-            facets |= openlineage.parameters(made[0].made_from.get("params", {}))
+            facets |= openlineage.parameters_facet(made[0].made_from.get("params", {}))
         self.emit(
             "FAIL" if outcome == "failed" else "COMPLETE",
             facets,
-            inputs=[openlineage.dataset(self.root, one) for one in openlineage.there(self.inputs.values())],
-            outputs=[openlineage.output(self.root, one, self.inputs) for one in openlineage.there(made)],
+            inputs=[openlineage.dataset(self.root, receipt) for receipt in openlineage.present(self.inputs.values())],
+            outputs=[
+                openlineage.output_dataset(self.root, receipt, self.inputs) for receipt in openlineage.present(made)
+            ],
         )
 
     def emit(self, kind: openlineage.Kind, facets: openlineage.Facets, **datasets: Any) -> None:
@@ -75,7 +77,7 @@ class Attempt:
             return
         code = {"digest": self.code} if self.code else {}
         job_facets = openlineage.facet("recoPlatform_sourceCode", script=self.step.script, **code)
-        facets = openlineage.parent(path) | facets
+        facets = openlineage.parent_facet(path) | facets
         event = openlineage.run_event(
             kind, run, self.step.name, run_facets=facets, job_facets=job_facets, **datasets
         )  # fmt: skip

@@ -1,7 +1,8 @@
-"""What a run leaves when it is stopped or killed: steps under way, temporary files. Seen to by itself, or by the next.
+"""Cleanup after a run that was stopped or killed: running steps and temporary files.
 
-A mark in the folder of the runs names the folder of temporary files. A run that ends well removes both, so a mark that
-is found says that the run before was killed, or that a step of it failed.
+Each run writes a marker file that lists its folders for temporary files. A successful run removes the folders and the
+marker. A marker that is still there means that the previous run was killed or that one of its steps failed; the next
+run then removes what it left.
 """
 
 from __future__ import annotations
@@ -26,51 +27,51 @@ from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath, remove_tree
 
-MARK = ".unfinished"
+MARKER = ".unfinished"
 PREFIX = "reco-run-"
-SOURCES = "snakemake-runtime-cache"  # where Snakemake copies the files of a workflow to, in a folder for each run
-GRACE = 5.0  # seconds from SIGTERM to SIGKILL
-BETWEEN_LOOKS = 0.1
-PLUMBING = frozenset({"bash", "sh", "tee"})  # they end with the programs that they serve, and carry their last words
+SOURCE_CACHE = "snakemake-runtime-cache"  # Snakemake copies the workflow's files here, in one folder per run
+GRACE_SECONDS = 5.0  # from SIGTERM to SIGKILL
+POLL_SECONDS = 0.1
+LOG_PIPES = frozenset({"bash", "sh", "tee"})  # left to exit by themselves: they still write the steps' last output
 
 
 # --- temporary files
 
 
-def begin(lakehouse: Lakehouse, snakemakes: Sequence[str] = ()) -> Path:
-    """Makes the folder for temporary files of this run, and the mark that names it.
+def begin(lakehouse: Lakehouse, snakemake_folders: Sequence[str] = ()) -> Path:
+    """Creates the run's folder for temporary files, and the marker that lists it.
 
     Args:
         lakehouse: the lakehouse.
-        snakemakes: the folders for temporary files that Snakemake has made of its own accord.
+        snakemake_folders: folders for temporary files that Snakemake has created itself.
     """
-    mark = lakehouse.runs / MARK
-    scratch = scratch_folder()
-    atomic_write.write_text(mark, "".join(f"{path}\n" for path in (scratch, *snakemakes)))
-    return scratch
+    marker = lakehouse.runs / MARKER
+    folder = scratch_folder()
+    atomic_write.write_text(marker, "".join(f"{path}\n" for path in (folder, *snakemake_folders)))
+    return folder
 
 
 def scratch_folder() -> Path:
-    """A new folder for the temporary files of this run and its steps, removed at its end."""
-    scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
-    parent_watch.create_pipe(scratch)
-    tempfile.tempdir = str(scratch)  # Snakemake takes its jobs' TMPDIR from here
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    return scratch
+    """Creates a folder for the temporary files of this run and its steps; it is removed when the process exits."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    parent_watch.create_pipe(folder)
+    tempfile.tempdir = str(folder)  # Snakemake takes its jobs' TMPDIR from here
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def recover(lakehouse: Lakehouse) -> None:
-    """Waits for the last step of a killed run, and removes what was half-written.
+    """Waits for the remaining steps of a killed run, and removes its incomplete files.
 
-    To be called by who holds the lakehouse's lock.
+    The caller must hold the lakehouse's lock.
 
     Raises:
-        TableError: if a step of a run that was killed does not end.
+        TableError: if a step of the killed run does not exit.
     """
-    mark = lakehouse.runs / MARK
-    if not mark.is_file():
+    marker = lakehouse.runs / MARKER
+    if not marker.is_file():
         return
-    for folder in named(mark):
+    for folder in marked_folders(marker):
         parent_watch.wait_for_steps(folder)
         shutil.rmtree(folder, ignore_errors=True)
     roots: dict[str, StorePath] = {str(lakehouse.records): lakehouse.records, lakehouse.root: lakehouse.path}
@@ -81,71 +82,71 @@ def recover(lakehouse: Lakehouse) -> None:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def named(mark: Path) -> list[Path]:
-    """The folders for temporary files that a mark names, as far as they are there."""
-    return [path for path in map(Path, mark.read_text(encoding="utf-8").splitlines()) if is_ours(path)]
+def marked_folders(marker: Path) -> list[Path]:
+    """The temporary folders listed in a marker that still exist."""
+    return [path for path in map(Path, marker.read_text(encoding="utf-8").splitlines()) if is_temporary_folder(path)]
 
 
-def is_ours(folder: Path) -> bool:
-    """Whether a mark names a folder such as runs of this user make: it is removed with all in it."""
+def is_temporary_folder(folder: Path) -> bool:
+    """Whether a folder listed in a marker looks like one created by a run of this user, and is safe to remove."""
     if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
         return False
-    ours = folder.name.startswith(PREFIX) and (folder / parent_watch.PIPE).is_fifo()
-    return ours or folder.name.startswith("snakemake") or folder.parent.name == SOURCES
+    created_here = folder.name.startswith(PREFIX) and (folder / parent_watch.PIPE).is_fifo()
+    return created_here or folder.name.startswith("snakemake") or folder.parent.name == SOURCE_CACHE
 
 
-def ended_well(lakehouse: Lakehouse) -> None:
-    """Says that this run leaves nothing half-written: at the end of its process the mark goes."""
-    atexit.register(clear_up, lakehouse)
+def remove_temporary_files_at_exit(lakehouse: Lakehouse) -> None:
+    """Removes the temporary files and the marker when the process exits, after a successful run."""
+    atexit.register(remove_temporary_files, lakehouse)
 
 
-def clear_up(lakehouse: Lakehouse) -> None:
-    """Removes the temporary files of a run that leaves nothing half-written, and then the mark that names them."""
-    mark = lakehouse.runs / MARK
-    if mark.is_file():  # it goes with a lakehouse that was moved meanwhile
-        for folder in named(mark):
+def remove_temporary_files(lakehouse: Lakehouse) -> None:
+    """Removes the temporary files of a completed run, then the marker that lists them."""
+    marker = lakehouse.runs / MARKER
+    if marker.is_file():  # missing if the lakehouse was moved in the meantime
+        for folder in marked_folders(marker):
             shutil.rmtree(folder, ignore_errors=True)
-        mark.unlink()
+        marker.unlink()
 
 
 # --- signals
 
 
 def install_signal_handlers() -> None:
-    """Makes SIGINT, SIGTERM and SIGHUP end the steps under way; a second signal ends this process at once.
+    """Makes SIGINT, SIGTERM and SIGHUP stop the running steps; a second signal ends this process immediately.
 
-    To be called when Snakemake has set up its own: on SIGTERM it waits for running jobs, hours perhaps, and on SIGINT
-    it relies on the terminal to tell them.
+    Call this after Snakemake has installed its own handlers. They wait for running jobs on SIGTERM, which may take
+    hours, and on SIGINT they rely on the terminal to signal the jobs.
     """
 
     def stop(number: int) -> None:
         name = signal.Signals(number).name
-        with suppress(OSError):  # a terminal that has gone away
+        with suppress(OSError):  # the terminal may be closed
             print(
-                f"[ERROR] stopped by {name}: the steps under way are ended\n  -> {parent_watch.RERUN_HINT}",
+                f"[ERROR] stopped by {name}: running steps are terminated\n  -> {parent_watch.RERUN_HINT}",
                 file=sys.stderr,
             )
-        threading.Thread(target=end_steps, daemon=True).start()
+        threading.Thread(target=stop_steps, daemon=True).start()
         raise KeyboardInterrupt
 
     parent_watch.on_first_signal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop)
 
 
-def end_steps() -> None:
-    """Asks every program below this process to end, and kills what is there after the grace; until nothing is left."""
-    last = time.monotonic() + GRACE
+def stop_steps() -> None:
+    """Terminates all child processes, kills those left after GRACE_SECONDS, and repeats until the process exits."""
+    deadline = time.monotonic() + GRACE_SECONDS
     asked: set[psutil.Process] = set()
     while True:
-        there = set(psutil.Process().children(recursive=True))
-        for process in there if time.monotonic() > last else there - asked:
-            end(process, by_force=time.monotonic() > last)
-        asked |= there
-        time.sleep(BETWEEN_LOOKS)
+        running = set(psutil.Process().children(recursive=True))
+        for process in running if time.monotonic() > deadline else running - asked:
+            stop_process(process, by_force=time.monotonic() > deadline)
+        asked |= running
+        time.sleep(POLL_SECONDS)
 
 
-def end(process: psutil.Process, *, by_force: bool) -> None:
+def stop_process(process: psutil.Process, *, by_force: bool) -> None:
     with suppress(psutil.Error):
         if by_force:
             process.kill()
-        elif process.name() not in PLUMBING:
+        elif process.name() not in LOG_PIPES:
             process.terminate()

@@ -1,4 +1,4 @@
-"""The command line that the scripts of all steps share."""
+"""The command line that all step scripts share."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def parser(step: Step, description: str) -> argparse.ArgumentParser:
         prog=step.script, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_lakehouse_options(options)
-    options.add_argument("--receipt", required=True, help="receipt to write; its name says which artifact is made")
+    options.add_argument("--receipt", required=True, help="receipt to write; its path determines the artifact")
     options.add_argument(
-        "--params", default="{}", help=f"JSON over the defaults; keys: {', '.join(step.keys) or 'none'}"
+        "--params", default="{}", help=f"JSON that overrides the defaults; keys: {', '.join(step.keys) or 'none'}"
     )
     options.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads; does not affect the result")
     memory, level = os.environ.get(environment.MEMORY, "2g"), os.environ.get(environment.LOG_LEVEL, "warn")
@@ -40,14 +40,14 @@ def parser(step: Step, description: str) -> argparse.ArgumentParser:
 
 
 def add_lakehouse_options(options: argparse.ArgumentParser) -> None:
-    """Adds --lakehouse and --dataset; within a run of Snakemake their defaults come from the environment."""
+    """Adds --lakehouse and --dataset; inside a Snakemake run their defaults come from the environment."""
     lakehouse = os.environ.get(layout.LAKEHOUSE)
     options.add_argument("--lakehouse", required=lakehouse is None, default=lakehouse, help="root of the lakehouse")
     options.add_argument("--dataset", default=os.environ.get(layout.DATASET, "demo"), help="name of the data set")
 
 
 def task_from(step: Step, arguments: argparse.Namespace) -> Task:
-    """A task from the command line.
+    """The task that a command line describes.
 
     Raises:
         ConfigError: for parameters that are not JSON or not allowed.

@@ -1,4 +1,4 @@
-"""What happens in a run: one JSON line an event, in a file of the run."""
+"""The journal of a run: a file with one JSON line per event."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from reco_platform.lakehouse import layout
 
 VARIABLE = "RECO_RUN_JOURNAL"
-ENDS = ("worked", "restored", "failed")
-NO_EXIT_EVENT = "it ended without a word: killed, or crashed"
+END_EVENTS = ("worked", "restored", "failed")
+NO_EXIT_EVENT = "exited without reporting a status: killed or crashed"
 
 Kind = Literal["started", "progress", "worked", "restored", "failed"]
 
 
 class Event(BaseModel):
-    """One line of a run's journal. Every attempt at a step has a `started`, and one of the others as its end."""
+    """One line of a run's journal. Each attempt at a step has one `started` event and, unless killed, one end event."""
 
     model_config = ConfigDict(frozen=True)
 
-    time: str = Field(description="When it was written: ISO 8601, UTC, with milliseconds")
-    run: str = Field(description="The run: its start (UTC) and the process id of Snakemake; also the files' name")
-    step: str = Field(description="Name of the step, which is also its rule's")
-    artifact: str = Field(description="What the step makes, as a path in the lakehouse")
+    time: str = Field(description="When the event was written: ISO 8601, UTC, with milliseconds")
+    run: str = Field(description="The run: its start (UTC) and Snakemake's process id; also the base name of its files")
+    step: str = Field(description="Name of the step and of its rule")
+    artifact: str = Field(description="The step's result, as a path in the lakehouse")
     event: Kind = Field(description="What happened; worked, restored and failed end an attempt")
-    attempt: str | None = Field(default=None, description="At a start and an end: the attempt's run id in the lineage")
-    log: str = Field(description="The step's log, below the folder that holds _runs")
-    seconds: float | None = Field(default=None, description="At an end: since the attempt began, Java's start included")
-    why: list[str] = Field(default=[], description="At an end: why the step was asked to run, or why it failed")
-    text: str | None = Field(default=None, description="Of progress: what the step said")
+    attempt: str | None = Field(default=None, description="At a start and an end: the attempt's OpenLineage run id")
+    log: str = Field(description="Path of the step's log, relative to the folder that contains _runs")
+    seconds: float | None = Field(
+        default=None, description="At an end: duration of the attempt, including the start of Java"
+    )
+    why: list[str] = Field(default=[], description="At an end: why the step ran, or why it failed")
+    text: str | None = Field(default=None, description="For progress: the message")
     peak_memory_mb: int | None = Field(
         default=None,
-        description="At an end: most memory of the Python process or of one that it started; not of Spark's Java",
+        description="At an end: peak memory of the Python process or of a child process; Spark's Java is not included",
     )
 
 
 def current(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The journal of the run that this process is part of."""
+    """Path of the journal of the current run; None outside a run."""
     path = environ.get(VARIABLE)
     return Path(path) if path else None
 
@@ -55,42 +57,47 @@ def record(kind: Kind, step: str, artifact: str, environ: Mapping[str, str] = os
     Args:
         kind: what happened.
         step: name of the step.
-        artifact: what it makes.
-        environ: holds the journal's path.
-        details: more of an event's fields.
+        artifact: the artifact that the step makes.
+        environ: environment variables, with the journal's path.
+        details: further fields of the event.
     """
     path = current(environ)
     if path is None:
         return
     event = Event(
-        time=clock(), run=path.stem, step=step, artifact=artifact, event=kind, log=layout.log(step, artifact), **details
+        time=utc_now(),
+        run=path.stem,
+        step=step,
+        artifact=artifact,
+        event=kind,
+        log=layout.log(step, artifact),
+        **details,
     )
     append(path, event.model_dump_json(exclude_defaults=True))
 
 
-def clock() -> str:
+def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def append(path: Path, line: str) -> None:
-    """Adds a line to a file, one job at a time, so that jobs side by side and killed ones leave others' lines whole.
+    """Appends a line to a file under an exclusive lock, so that parallel or killed jobs never corrupt other lines.
 
-    What is looked at and what is written go together: while another job writes, the file ends in the middle of a line.
-
-    A step that has done its work does not fail because this cannot be written: that is said, and no more.
+    The lock covers the check for an incomplete last line as well as the write. If the file cannot be written, this
+    prints a warning: a missing event must not fail a step that has done its work.
     """
     try:
         with path.open("a+b", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, however that comes about
+            fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
             size = file.seek(0, os.SEEK_END)
-            torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-            file.write(b"\n" * torn + line.encode() + b"\n")
+            is_incomplete = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+            file.write(b"\n" * is_incomplete + line.encode() + b"\n")
     except OSError as error:
         print(f"[WARNING] {path} lacks an event: {error.strerror}", file=sys.stderr, flush=True)
 
 
 def start(folder: Path, keep: int = 20) -> Path:
-    """A new, empty journal in a folder; of all runs but the newest `keep` every file is removed."""
+    """Creates an empty journal in a folder, and removes all files of runs older than the newest `keep`."""
     folder.mkdir(parents=True, exist_ok=True)
     runs = sorted({run_of(path) for path in folder.glob("[0-9]*.jsonl")}, reverse=True)
     for old in [path for path in folder.iterdir() if run_of(path) in runs[keep - 1 :]]:
@@ -101,37 +108,37 @@ def start(folder: Path, keep: int = 20) -> Path:
 
 
 def run_of(path: Path) -> str:
-    """The run that a file in the folder of the runs belongs to."""
+    """Name of the run that a file in the runs folder belongs to."""
     return path.name.partition(".")[0]
 
 
 def read(path: Path) -> list[Event]:
-    """The events of a journal; a line that a killed process left unfinished is no event."""
+    """The events of a journal; incomplete lines of killed processes are skipped."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    return [event for line in text.split("\n") if (event := parsed(line))]
+    return [event for line in text.split("\n") if (event := parse_event(line))]
 
 
-def parsed(line: str) -> Event | None:
+def parse_event(line: str) -> Event | None:
     try:
         return Event.model_validate_json(line)
     except ValidationError:
         return None
 
 
-def endings(events: Iterable[Event]) -> Iterator[Event]:
-    """How each attempt at a step ended, once the run is over; one that said nothing of its end has failed."""
+def attempt_ends(events: Iterable[Event]) -> Iterator[Event]:
+    """The end event of each attempt, after the run is over; an attempt without one counts as failed."""
     begun: dict[tuple[str, str], Event] = {}
     for event in events:
         key = event.step, event.artifact
         if event.event == "started":
             if key in begun:
-                yield unsaid(begun[key])
+                yield without_exit_event(begun[key])
             begun[key] = event
-        elif event.event in ENDS:
+        elif event.event in END_EVENTS:
             begun.pop(key, None)
             yield event
-    yield from map(unsaid, begun.values())
+    yield from map(without_exit_event, begun.values())
 
 
-def unsaid(started: Event) -> Event:
+def without_exit_event(started: Event) -> Event:
     return started.model_copy(update={"event": "failed", "why": [NO_EXIT_EVENT]})

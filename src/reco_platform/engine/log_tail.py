@@ -1,4 +1,4 @@
-"""The last line of a log that means something: not a frame of a stack, not a progress bar."""
+"""The last meaningful line of a log, skipping stack frames and progress bars."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TAIL_BYTES = 256 * 1024
-LONGEST = 300
+MAX_LENGTH = 300
 
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+ANSI_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 NOISE = re.compile(
-    r"\s"  # frames and source lines of a stack, the rest of a message
+    r"\s"  # stack frames, source lines and continuation lines are indented
     r"|at [\w.$/<>]+\(|\.\.\. \d+ more|Driver stacktrace:"
     r"|\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) "
-    r"|.*(\d+%\s*\||\d+%[|\s]*[#=█>-]|\[Stage \d+:|[█▏▎▍▌▋▊▉]|={5}|#{5})"  # bars
+    r"|.*(\d+%\s*\||\d+%[|\s]*[#=█>-]|\[Stage \d+:|[█▏▎▍▌▋▊▉]|={5}|#{5})"  # progress bars
 )
-OURS = re.compile(r"\[ERROR\] ")
+ERROR_LINE = re.compile(r"\[ERROR\] ")
 HINT = "  -> "
 
 
-def last_words(path: Path) -> tuple[str, str]:
-    """What a log says last, and what it says to do next; each empty where there is nothing.
+def last_meaningful_line(path: Path) -> tuple[str, str]:
+    """The last meaningful line of a log and the hint that follows it; each is empty if there is none.
 
-    An `[ERROR]` line is ours and meant for people: the last of them comes before whatever follows it.
+    The project's own `[ERROR]` lines are written for users, so the last of them takes precedence over later lines.
     """
-    lines = list(meaningful(tail(path)))
-    said = next((line for line in reversed(lines) if OURS.match(line)), "")
-    if not said:
-        return next((line for line in reversed(lines) if not line.startswith(HINT)), "")[:LONGEST], ""
-    after = lines[len(lines) - lines[::-1].index(said) :]
+    lines = list(meaningful_lines(tail(path)))
+    error_line = next((line for line in reversed(lines) if ERROR_LINE.match(line)), "")
+    if not error_line:
+        return next((line for line in reversed(lines) if not line.startswith(HINT)), "")[:MAX_LENGTH], ""
+    after = lines[len(lines) - lines[::-1].index(error_line) :]
     hint = next((line.removeprefix(HINT) for line in after if line.startswith(HINT)), "")
-    return said[:LONGEST], hint
+    return error_line[:MAX_LENGTH], hint
 
 
 def tail(path: Path) -> str:
-    """The end of a log; of one that is not there nothing."""
+    """The last TAIL_BYTES of a log; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
@@ -45,9 +45,9 @@ def tail(path: Path) -> str:
         return ""
 
 
-def meaningful(text: str) -> Iterator[str]:
-    """Its lines without noise; of one that was written over, as bars are, what stood there at the end."""
+def meaningful_lines(text: str) -> Iterator[str]:
+    """The lines without noise; of a line overwritten with carriage returns, as by progress bars, the final text."""
     for line in text.split("\n"):
-        shown = COLOURS.sub("", line).rstrip("\r").rpartition("\r")[2].rstrip()
+        shown = ANSI_CODES.sub("", line).rstrip("\r").rpartition("\r")[2].rstrip()
         if shown and (shown.startswith(HINT) or not NOISE.match(shown)):
             yield shown

@@ -1,4 +1,4 @@
-"""The memo: earlier results of a step, filed by digest, which are restored instead of computed."""
+"""The memo: a cache of earlier results of a step, keyed by digest, to restore instead of compute."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_or_none(path: StorePath) -> Receipt | None:
 
 
 def restore_problem(task: Task) -> str | None:
-    """Why an earlier result of the same digest cannot be restored: empty if there is none; None if it can be restored.
+    """Why the result with the same digest cannot be restored: empty if there is none, None if it can be restored.
 
     Every byte is compared, so that only undamaged content is restored.
     """
@@ -45,9 +45,9 @@ def restore_problem(task: Task) -> str | None:
 
 
 def companion_file(task: Task, receipt: Receipt) -> tuple[str, str] | None:
-    """Path and fingerprint of the small file that the memo keeps a copy of: the result, or a table's quality report.
+    """Path and fingerprint of the small file that the memo copies: a file result, or a table's quality report.
 
-    Unlike a table, such a file has no older versions.
+    Unlike a Delta table, such a file keeps no older versions.
     """
     if receipt.kind == "file":
         return receipt.path, receipt.fingerprint
@@ -73,7 +73,7 @@ def payload_path(task: Task) -> StorePath:
 
 
 def restore(task: Task) -> Receipt:
-    """Makes an earlier result of the same digest the current one, and returns its receipt."""
+    """Restores the earlier result with the same digest, and returns its receipt."""
     receipt = receipts.read(entry_path(task))
     companion = companion_file(task, receipt)
     if companion and not file_has_fingerprint(task.root / companion[0], companion[1]):
@@ -86,7 +86,7 @@ def restore(task: Task) -> Receipt:
 
 
 def remember(task: Task, receipt: Receipt) -> None:
-    """Adds a receipt to the memo, with the small file that belongs to it."""
+    """Adds a receipt to the memo, with a copy of its companion file."""
     companion = companion_file(task, receipt)
     if companion:
         atomic_write.write_bytes(payload_path(task), (task.root / companion[0]).read_bytes())

@@ -1,7 +1,7 @@
-"""The lineage of a run for other tools: OpenLineage run events (https://openlineage.io), one JSON line each.
+"""The lineage of a run as OpenLineage events (https://openlineage.io), one JSON line each.
 
-The events of a run stand beside its journal. Each attempt at a step is an OpenLineage run of its own, with the whole
-invocation as its parent; what it read and made are datasets, named by their places.
+The events are stored beside the run's journal. Each attempt at a step is an OpenLineage run whose parent is the whole
+invocation. Its inputs and outputs are datasets, named by their location.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reco_platform.store import paths as store_paths
 SUFFIX = ".openlineage.jsonl"
 NAMESPACE = "reco-platform"
 INVOCATION = "pipeline"
-"""The job that a whole invocation is a run of."""
+"""Job name of a whole invocation."""
 
 PRODUCER = "urn:reco-platform:openlineage:1"
 SPEC = "https://openlineage.io/spec"
@@ -36,7 +36,7 @@ MODEL = f"{SPEC}/2-0-2/OpenLineage.json#/$defs"
 Kind = Literal["START", "COMPLETE", "FAIL"]
 Facets = dict[str, dict[str, Any]]
 
-SCHEMAS = {
+FACET_SCHEMAS = {
     "columnLineage": ("ColumnLineageDatasetFacet", "1-2-0"),
     "errorMessage": ("ErrorMessageRunFacet", "1-0-1"),
     "executionParameters": ("ExecutionParametersRunFacet", "1-0-0"),
@@ -46,83 +46,86 @@ SCHEMAS = {
     "storage": ("StorageDatasetFacet", "1-0-1"),
     "version": ("DatasetVersionDatasetFacet", "1-0-1"),
 }
-"""The specification's facets, each with the version of its schema."""
+"""Standard facets: title and version of each one's schema."""
 
-OURS = {"recoPlatform_step": "RunFacet", "recoPlatform_sourceCode": "JobFacet"}
-"""Facets of our own, each with the kind that it is one of: the model allows any content."""
+CUSTOM_FACETS = {"recoPlatform_step": "RunFacet", "recoPlatform_sourceCode": "JobFacet"}
+"""Custom facets, each with its base type; the OpenLineage model allows any content in them."""
 
 
-# --- which columns come from which
+# --- column lineage
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Where a table's columns come from; a column that stands in neither has its values from no column.
+class ColumnSources:
+    """The source columns of a table's columns; a column that is not listed comes from no column.
 
     Attributes:
-        source: the step's input that holds the columns behind them.
-        same: columns that repeat one of the source's.
-        made: columns computed from some of the source's.
+        source: the step's input that contains the source columns.
+        copied: columns that are copies of a source column.
+        computed: columns that are computed from source columns.
     """
 
     source: str
-    same: Mapping[str, str]
-    made: Mapping[str, tuple[str, ...]]
+    copied: Mapping[str, str]
+    computed: Mapping[str, tuple[str, ...]]
 
-    def inputs(self) -> Iterator[tuple[str, str, str]]:
-        """Each column, one behind it, and the kind of transformation between them."""
-        yield from ((column, behind, "IDENTITY") for column, behind in self.same.items())
-        yield from ((column, one, "TRANSFORMATION") for column, behind in self.made.items() for one in behind)
+    def edges(self) -> Iterator[tuple[str, str, str]]:
+        """Each (column, source column, kind of transformation)."""
+        yield from ((column, origin, "IDENTITY") for column, origin in self.copied.items())
+        yield from (
+            (column, origin, "TRANSFORMATION") for column, origins in self.computed.items() for origin in origins
+        )
 
 
-KEYS = {"user_id": ("userId",), "movie_id": ("movieId",)}
-PAIR = {"user_id": "user_id", "movie_id": "movie_id"}
+PARSED_IDS = {"user_id": ("userId",), "movie_id": ("movieId",)}
+COPIED_IDS = {"user_id": "user_id", "movie_id": "movie_id"}
 COLUMNS = {
-    "ratings": Columns(
+    "ratings": ColumnSources(
         "bronze",
         {},
-        KEYS | {"rating": ("rating",), "rating_ts": ("timestamp",), "year": ("timestamp",), "month": ("timestamp",)},
+        PARSED_IDS
+        | {"rating": ("rating",), "rating_ts": ("timestamp",), "year": ("timestamp",), "month": ("timestamp",)},
     ),
-    "movies": Columns(
+    "movies": ColumnSources(
         "bronze",
         {"title": "title", "genres_string": "genres"},
         {"movie_id": ("movieId",), "genres": ("genres",), "release_year": ("title",)},
     ),
-    "tags": Columns(
+    "tags": ColumnSources(
         "bronze",
         {"tag": "tag"},
-        KEYS | {"tag_ts": ("timestamp",), "year": ("timestamp",), "month": ("timestamp",)},
+        PARSED_IDS | {"tag_ts": ("timestamp",), "year": ("timestamp",), "month": ("timestamp",)},
     ),
-    "interactions": Columns(
+    "interactions": ColumnSources(
         "ratings",
-        PAIR | {"rating": "rating", "rating_ts": "rating_ts"},
+        COPIED_IDS | {"rating": "rating", "rating_ts": "rating_ts"},
         {"user_index": ("user_id",), "movie_index": ("movie_id",), "fold": ("user_id", "movie_id", "rating_ts")},
     ),
-    # Scores come from the model, which has no columns; which movies a user has seen comes from here.
-    "recommendations_als": Columns(
+    # Scores come from the model, which has no columns; the interactions say which movies a user has seen.
+    "recommendations_als": ColumnSources(
         "interactions", {"user_id": "user_id"}, {"recommendations": ("user_id", "movie_id")}
     ),
-    "recommendations_fallback": Columns(
+    "recommendations_fallback": ColumnSources(
         "interactions", {"user_id": "user_id"}, {"recommendations": ("user_id", "movie_id", "rating_ts")}
     ),
 }
-FOLD_FROM = {"global_time": ("rating_ts",), "random": ("user_id", "movie_id")}
-"""What a fold comes from where it is less than all three: see splits.split."""
+FOLD_SOURCES = {"global_time": ("rating_ts",), "random": ("user_id", "movie_id")}
+"""Source columns of a fold for splits that do not use all three: see splits.split."""
 
 
-def columns_of(receipt: Receipt) -> Columns | None:
-    """Where the columns of a table come from, as it was made."""
+def column_sources(receipt: Receipt) -> ColumnSources | None:
+    """The column sources of a table; None if they are not known."""
     name = Path(receipt.path).name
     found = COLUMNS.get(name) if receipt.kind == "table" else None
     split = receipt.made_from.get("params", {}).get("split")
-    if found is None or split not in FOLD_FROM:
+    if found is None or split not in FOLD_SOURCES:
         return found
-    return Columns(found.source, found.same, {**found.made, "fold": FOLD_FROM[split]})
+    return ColumnSources(found.source, found.copied, {**found.computed, "fold": FOLD_SOURCES[split]})
 
 
 def csv_columns(table: str) -> list[str]:
-    """The columns that are read of a CSV file."""
-    return list(dict.fromkeys(behind for _, behind, _ in COLUMNS[table].inputs()))
+    """The columns that cleaning reads from a CSV file."""
+    return list(dict.fromkeys(origin for _, origin, _ in COLUMNS[table].edges()))
 
 
 # --- facets
@@ -133,14 +136,14 @@ def facet(name: str, **content: Any) -> Facets:
 
 
 def schema_url(name: str) -> str:
-    if name in OURS:
-        return f"{MODEL}/{OURS[name]}"
-    title, version = SCHEMAS[name]
+    if name in CUSTOM_FACETS:
+        return f"{MODEL}/{CUSTOM_FACETS[name]}"
+    title, version = FACET_SCHEMAS[name]
     return f"{SPEC}/facets/{version}/{title}.json#/$defs/{title}"
 
 
-def schema(receipt: Receipt) -> Facets:
-    """The columns of a table by its contract, or of a CSV file those that are read."""
+def schema_facet(receipt: Receipt) -> Facets:
+    """The columns of a table by its contract, or the columns that are read from a CSV file."""
     name = Path(receipt.path).stem
     if receipt.kind == "table" and name in CONTRACTS:
         return facet("schema", fields=contract_fields(CONTRACTS[name]))
@@ -150,36 +153,36 @@ def schema(receipt: Receipt) -> Facets:
 
 
 def contract_fields(contract: Contract) -> list[dict[str, Any]]:
-    return [{**typed(field.name, field.type), "description": field.description} for field in contract.fields]
+    return [{**field_schema(field.name, field.type), "description": field.description} for field in contract.fields]
 
 
-def typed(name: str, kind: pa.DataType) -> dict[str, Any]:
-    """A column's name and type; of a list of structs the struct's fields too."""
-    below = kind.value_type if pa.types.is_list(kind) else kind
-    fields = [typed(field.name, field.type) for field in below] if pa.types.is_struct(below) else []
+def field_schema(name: str, kind: pa.DataType) -> dict[str, Any]:
+    """A column's name and type; for a list of structs also the fields of the struct."""
+    element = kind.value_type if pa.types.is_list(kind) else kind
+    fields = [field_schema(field.name, field.type) for field in element] if pa.types.is_struct(element) else []
     return {"name": name, "type": arrow_type(kind), **({"fields": fields} if fields else {})}
 
 
-def column_lineage(root: str, receipt: Receipt, inputs: Mapping[str, Receipt]) -> Facets:
-    columns = columns_of(receipt)
+def column_lineage_facet(root: str, receipt: Receipt, inputs: Mapping[str, Receipt]) -> Facets:
+    columns = column_sources(receipt)
     if columns is None or columns.source not in inputs:
         return {}
-    source = place(root, inputs[columns.source].artifact)
+    source = dataset_name(root, inputs[columns.source].artifact)
     fields: dict[str, dict[str, Any]] = {}
-    for column, behind, kind in columns.inputs():
+    for column, origin, kind in columns.edges():
         transformations = [{"type": "DIRECT", "subtype": kind}]
-        one = {**source, "field": behind, "transformations": transformations}
-        fields.setdefault(column, {"inputFields": []})["inputFields"].append(one)
+        input_field = {**source, "field": origin, "transformations": transformations}
+        fields.setdefault(column, {"inputFields": []})["inputFields"].append(input_field)
     return facet("columnLineage", fields=fields)
 
 
 # --- datasets
 
 
-def place(root: str, artifact: str) -> dict[str, Any]:
-    """A dataset by its name alone.
+def dataset_name(root: str, artifact: str) -> dict[str, Any]:
+    """Namespace and name of a dataset, by OpenLineage's naming rules.
 
-    Named as the specification's naming page says: `file` and an absolute path, or a store's address and the path there.
+    These are `file` and an absolute path, or the address of a store and the path there.
     """
     if "://" in root:
         parts = urlsplit(root)
@@ -188,26 +191,26 @@ def place(root: str, artifact: str) -> dict[str, Any]:
 
 
 def dataset(root: str, receipt: Receipt) -> dict[str, Any]:
-    """A dataset at the version that a receipt names: Delta's, a model's, or the content's fingerprint."""
+    """A dataset at the version in a receipt: the Delta version, the model version, or the content's fingerprint."""
     versions = (receipt.version, receipt.facts.get("model_version"), receipt.fingerprint)
-    version = next(str(one) for one in versions if one is not None)
+    version = next(str(value) for value in versions if value is not None)
     layer = "delta" if receipt.version is not None else receipt.kind
     content = "parquet" if receipt.kind in {"table", "model"} else receipt.format
     facets = facet("version", datasetVersion=version) | facet("storage", storageLayer=layer, fileFormat=content)
-    return {**place(root, receipt.artifact), "facets": facets | schema(receipt)}
+    return {**dataset_name(root, receipt.artifact), "facets": facets | schema_facet(receipt)}
 
 
-def output(root: str, receipt: Receipt, inputs: Mapping[str, Receipt]) -> dict[str, Any]:
-    """The same with what was written: rows, bytes, and where each column comes from."""
+def output_dataset(root: str, receipt: Receipt, inputs: Mapping[str, Receipt]) -> dict[str, Any]:
+    """An output dataset, with its number of rows and bytes and its column lineage."""
     found = dataset(root, receipt)
     rows = {"rowCount": receipt.rows} if receipt.kind == "table" else {}
-    found["facets"] |= column_lineage(root, receipt, inputs)
+    found["facets"] |= column_lineage_facet(root, receipt, inputs)
     size = tables.content_bytes(store_paths.store_path(root), receipt)
     return {**found, "outputFacets": facet("outputStatistics", **rows, size=size)}
 
 
-def there(found: Iterable[Receipt]) -> list[Receipt]:
-    """Those that stand for something: a data set may have no tags."""
+def present(found: Iterable[Receipt]) -> list[Receipt]:
+    """The receipts of results that exist: a data set may have no tags."""
     return [receipt for receipt in found if receipt.kind != "absent"]
 
 
@@ -215,7 +218,7 @@ def there(found: Iterable[Receipt]) -> list[Receipt]:
 
 
 def run_id(path: Path) -> str:
-    """The identity of an invocation, which every process of it finds from its journal."""
+    """The OpenLineage run id of an invocation, derived from the path of its journal."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"file://{platform.node()}{path}"))
 
 
@@ -223,16 +226,16 @@ def attempt_id(path: Path, step: str, artifact: str, started: float) -> str:
     return str(uuid.uuid5(uuid.UUID(run_id(path)), f"{step} {artifact} {started!r}"))
 
 
-def parent(path: Path) -> Facets:
+def parent_facet(path: Path) -> Facets:
     return facet("parent", run={"runId": run_id(path)}, job={"namespace": NAMESPACE, "name": INVOCATION})
 
 
-def error(message: str) -> Facets:
+def error_facet(message: str) -> Facets:
     return facet("errorMessage", message=message, programmingLanguage="PYTHON")
 
 
-def parameters(values: Mapping[str, Any]) -> Facets:
-    """Parameters of a run, each as text."""
+def parameters_facet(values: Mapping[str, Any]) -> Facets:
+    """The parameters of a run, as text."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     return facet("executionParameters", parameters=[{"key": key, "value": text} for key, text in texts.items()])
 
@@ -247,20 +250,20 @@ def run_event(
     inputs: Sequence[dict[str, Any]] = (),
     outputs: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """One event, as of now.
+    """A run event with the current time.
 
     Args:
-        kind: what happened to the run.
-        run: its UUID.
-        job: name of what runs.
-        run_facets: what is known of this run.
-        job_facets: what is known of the job.
+        kind: of the event.
+        run: UUID of the run.
+        job: name of the job.
+        run_facets: facets of the run.
+        job_facets: facets of the job.
         inputs: datasets that were read.
-        outputs: datasets that were made.
+        outputs: datasets that were written.
     """
     return {
         "eventType": kind,
-        "eventTime": journal.clock(),
+        "eventTime": journal.utc_now(),
         "producer": PRODUCER,
         "schemaURL": f"{MODEL}/RunEvent",
         "run": {"runId": run, "facets": run_facets or {}},
@@ -275,17 +278,18 @@ def lineage_path(path: Path) -> Path:
 
 
 def emit(path: Path, event: dict[str, Any]) -> None:
-    """Adds an event to the lineage of the run whose journal this is."""
+    """Appends an event to the lineage of a run; `path` is the run's journal."""
     journal.append(lineage_path(path), json.dumps(event, ensure_ascii=False))
 
 
-def emit_of_run(kind: Kind, path: Path, facets: Facets) -> None:
-    """Adds an event of the whole invocation."""
+def emit_invocation(kind: Kind, path: Path, facets: Facets) -> None:
+    """Appends an event of the whole invocation."""
     emit(path, run_event(kind, run_id(path), INVOCATION, run_facets=facets))
 
 
-def emit_unsaid(path: Path) -> None:
-    """Ends the attempts that could not say their own end."""
-    for end in journal.endings(journal.read(path)):
+def emit_missing_ends(path: Path) -> None:
+    """Appends a FAIL event for each attempt that exited without reporting its end."""
+    for end in journal.attempt_ends(journal.read(path)):
         if end.why == [journal.NO_EXIT_EVENT] and end.attempt:
-            emit(path, run_event("FAIL", end.attempt, end.step, run_facets=parent(path) | error(journal.NO_EXIT_EVENT)))
+            facets = parent_facet(path) | error_facet(journal.NO_EXIT_EVENT)
+            emit(path, run_event("FAIL", end.attempt, end.step, run_facets=facets))

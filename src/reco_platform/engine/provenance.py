@@ -1,4 +1,4 @@
-"""When, on what and why a step ran: the file beside each receipt, and what differs from the last time."""
+"""Provenance: when, on what and why a step ran, in a file beside each receipt, and what changed since the last run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from reco_platform.lakehouse import receipts, tables
 from reco_platform.lakehouse.receipts import PROVENANCE, RECEIPT
 
 MAX_NAMED = 10
-"""Changed parts of a step's code that a message names."""
+"""Maximum number of changed definitions that a message lists."""
 
-FIRST_RUN, NOTHING_DIFFERS = "first run", "asked again, nothing differs"
+FIRST_RUN, UNCHANGED = "first run", "requested again, nothing changed"
 
 
 def provenance_path(receipt: Path) -> Path:
@@ -30,7 +30,7 @@ def provenance_path(receipt: Path) -> Path:
 
 
 def provenance(started: float) -> dict[str, Any]:
-    """What changes from run to run: when, how long, on what."""
+    """The facts that differ between runs: time, duration, environment."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 2),
@@ -49,36 +49,39 @@ def git_commit() -> str | None:
 
 
 def reasons(task: Task) -> list[str]:
-    """Why the step was asked to run: what differs, by name, from the last time."""
+    """Why the step runs: what changed since its last run, by name."""
     try:
         last = receipts.read(task.memo / f"{LAST}.json")
     except TableError:
         return [FIRST_RUN]
-    differs = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
+    changes = differences(task.step, last.made_from, task.made_from, provenance_path(task.receipt_path))
     found = tables.content_problem(task.root, last)
     if found:
-        differs.append(found)
-    return differs or [NOTHING_DIFFERS]
+        changes.append(found)
+    return changes or [UNCHANGED]
 
 
-def differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any], side: Path) -> list[str]:
-    """What differs between two `made_from`, by name; `side` is the provenance that names the code of the first."""
+def differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any], provenance_file: Path) -> list[str]:
+    """What differs between two `made_from`, by name.
+
+    `provenance_file` belongs to the earlier one: it lists the definitions behind its code digest.
+    """
     params = {**before["params"], **now["params"]}
-    differs = [
+    changes = [
         f"{key} {before['params'].get(key)} -> {now['params'].get(key)}"
         for key in params
         if before["params"].get(key) != now["params"].get(key)
     ]
-    differs += [f"input {name} changed" for name, found in now["inputs"].items() if before["inputs"].get(name) != found]
+    changes += [f"input {name} changed" for name, found in now["inputs"].items() if before["inputs"].get(name) != found]
     if before["code"] != now["code"]:
-        differs.append(code_difference(step, side))
-    return differs
+        changes.append(code_difference(step, provenance_file))
+    return changes
 
 
-def code_difference(step: Step, side: Path) -> str:
-    """Which definitions, files or packages of a step's code changed, as far as its provenance can tell."""
+def code_difference(step: Step, provenance_file: Path) -> str:
+    """Which definitions, files or packages of a step's code changed, if its provenance file can be read."""
     try:
-        before = json.loads(side.read_text(encoding="utf-8"))["code"]
+        before = json.loads(provenance_file.read_text(encoding="utf-8"))["code"]
     except (OSError, ValueError, KeyError):
         return "code changed"
     changed = changed_parts(before, code_parts(step.script, step.files))

@@ -1,4 +1,4 @@
-"""The lock of a lakehouse: one run at a time, on this machine and, for a lakehouse on HDFS, on every other."""
+"""The lock of a lakehouse: one run at a time, on this machine and, for a lakehouse on HDFS, across machines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reco_platform.store.locks import LOCK, acquire_lock, hdfs_lease, lock_holde
 
 
 def lock_lakehouse(lakehouse: Lakehouse) -> IO[str]:
-    """Takes the lock of a lakehouse on this machine; it is held until it is closed.
+    """Acquires the lock of a lakehouse on this machine; closing the returned file releases it.
 
     Raises:
         TableError: if another process holds it, or the folder cannot be written.
@@ -21,7 +21,7 @@ def lock_lakehouse(lakehouse: Lakehouse) -> IO[str]:
         lock = acquire_lock(lakehouse.records)
     except OSError as error:
         message = f"lakehouse {lakehouse.records} cannot be written: {error.strerror}"
-        raise TableError(message, "name a folder that you may write to") from error
+        raise TableError(message, "choose a folder with write permission") from error
     if lock is None:
         message = f"another run holds {lakehouse.root} (process {lock_holder(lakehouse.records)})"
         raise TableError(message, "wait for it to end, then run again")
@@ -29,20 +29,20 @@ def lock_lakehouse(lakehouse: Lakehouse) -> IO[str]:
 
 
 def lock_run(lakehouse: Lakehouse) -> ExitStack:
-    """Takes all locks of a run; they are held until the stack is closed, or the process ends.
+    """Acquires all locks of a run; they are held until the stack is closed or the process exits.
 
     Raises:
-        TableError: if another process of this machine holds the lakehouse.
-        StoreError: if a process of another machine holds it.
+        TableError: if another process on this machine holds the lock.
+        StoreError: if a process on another machine holds it.
     """
     with ExitStack() as held:
         held.enter_context(lock_lakehouse(lakehouse))
         if isinstance(lakehouse.path, HdfsPath):
-            lock_for_other_machines(lakehouse.path, held)
+            acquire_hdfs_lock(lakehouse.path, held)
         return held.pop_all()
 
 
-def lock_for_other_machines(root: HdfsPath, held: ExitStack) -> None:
+def acquire_hdfs_lock(root: HdfsPath, held: ExitStack) -> None:
     try:
         held.enter_context(hdfs_lease(root / LOCK))
     except FileExistsError as error:

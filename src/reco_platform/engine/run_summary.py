@@ -1,4 +1,4 @@
-"""What became of a run, for programs: one JSON file beside its journal, written when it begins and when it ends."""
+"""The summary of a run for other programs: one JSON file beside its journal, written at its start and its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reco_platform.config import commands
 from reco_platform.core import os_limits, project
 from reco_platform.engine import journal
 from reco_platform.engine.journal import Event
-from reco_platform.engine.log_tail import last_words
+from reco_platform.engine.log_tail import last_meaningful_line
 from reco_platform.store.atomic_write import write_text
 
 SUFFIX = ".summary.json"
@@ -23,14 +23,14 @@ Outcome = Literal["under way", "succeeded", "failed", "no step ran"]
 
 
 class StepSummary(BaseModel):
-    """One step of the run; a step with several results, such as the trials of a sweep, is counted in one."""
+    """One step of the run; a step with several results, such as the trials of a sweep, has one entry."""
 
     step: str
-    outcome: str = Field(description="worked, restored, failed; up to date; not run, in a run that failed before it")
-    attempts: dict[str, int] = Field(description="How many attempts ended in which way")
-    seconds: float = Field(description="Of all attempts")
-    why: list[str] = Field(description="Why it was asked to run, or why it failed")
-    peak_memory_mb: int | None = Field(description="The most that an attempt took; see the journal")
+    outcome: str = Field(description="worked, restored or failed; up to date; or not run, if the run failed earlier")
+    attempts: dict[str, int] = Field(description="Number of attempts by outcome")
+    seconds: float = Field(description="Duration of all attempts")
+    why: list[str] = Field(description="Why it ran, or why it failed")
+    peak_memory_mb: int | None = Field(description="Largest peak memory of an attempt; see the journal")
 
 
 class Failure(BaseModel):
@@ -40,16 +40,16 @@ class Failure(BaseModel):
     artifact: str
     why: list[str]
     log: str = Field(description="Path of its log")
-    last_line: str = Field(description="The last line of the log that means something")
-    hint: str = Field(description="What the log says to do next; may be empty")
+    last_line: str = Field(description="The last meaningful line of the log")
+    hint: str = Field(description="What to do next; may be empty")
 
 
 class Summary(BaseModel):
-    """A run: what was asked, when, and what became of each step."""
+    """A run: its command, times, and the outcome of each step."""
 
-    run: str = Field(description="The run, which is also the name of its files")
-    outcome: Outcome = Field(description="under way: also of a run that was killed; no step ran: nothing was stale")
-    exit: int | None = Field(default=None, description="Snakemake's exit code, where a step ran to say it")
+    run: str = Field(description="The run; also the base name of its files")
+    outcome: Outcome = Field(description="under way: also if the run was killed; no step ran: nothing was stale")
+    exit: int | None = Field(default=None, description="Snakemake's exit code, if a step ran")
     started: str = Field(description="ISO 8601, UTC")
     ended: str | None = Field(default=None, description="The same")
     seconds: float | None = None
@@ -62,12 +62,12 @@ class Summary(BaseModel):
 
 
 def path_of(run: Path) -> Path:
-    """The summary's path from the journal's."""
+    """Path of the summary that belongs to a journal."""
     return run.with_suffix(SUFFIX)
 
 
-def command(argv: Sequence[str]) -> str:
-    """The command that was typed, to be pasted; without secrets."""
+def command_text(argv: Sequence[str]) -> str:
+    """The command as typed, ready to paste; without secrets."""
     return commands.typed(argv)
 
 
@@ -80,73 +80,75 @@ def read(run: Path) -> Summary:
 
 
 def finish(run: Path, outcome: Outcome, steps: Sequence[str]) -> Summary:
-    """Completes the summary that the run began with.
+    """Completes the summary that was written at the start of the run.
 
     Args:
-        run: the journal.
+        run: path of the journal.
         outcome: of the whole run.
-        steps: the target's, in their order.
+        steps: names of the target's steps, in order.
     """
-    ends = list(journal.endings(journal.read(run)))
-    last = {(end.step, end.artifact): end for end in ends}  # a log tells of the last attempt alone
-    begun, ended = read(run), journal.clock()
-    took = datetime.fromisoformat(ended) - datetime.fromisoformat(begun.started).astimezone(UTC)
-    otherwise = UP_TO_DATE if outcome == "succeeded" else NOT_RUN
-    whole = begun.model_copy(
+    ends = list(journal.attempt_ends(journal.read(run)))
+    last = {(end.step, end.artifact): end for end in ends}  # the log covers the last attempt only
+    started, ended = read(run), journal.utc_now()
+    duration = datetime.fromisoformat(ended) - datetime.fromisoformat(started.started).astimezone(UTC)
+    default_outcome = UP_TO_DATE if outcome == "succeeded" else NOT_RUN
+    summary = started.model_copy(
         update={
             "outcome": outcome,
             "exit": {"succeeded": 0, "failed": 1}.get(outcome),
             "ended": ended,
-            "seconds": round(took.total_seconds(), 2),
-            "steps": [of_step(step, [end for end in ends if end.step == step], otherwise) for step in steps],
-            "failures": [failure(run, end) for end in last.values() if end.event == "failed"],
+            "seconds": round(duration.total_seconds(), 2),
+            "steps": [step_summary(step, [end for end in ends if end.step == step], default_outcome) for step in steps],
+            "failures": [describe_failure(run, end) for end in last.values() if end.event == "failed"],
         }
     )
-    write(run, whole)
-    return whole
+    write(run, summary)
+    return summary
 
 
-def of_step(step: str, ends: Sequence[Event], otherwise: str) -> StepSummary:
+def step_summary(step: str, ends: Sequence[Event], default_outcome: str) -> StepSummary:
     counts = Counter(str(end.event) for end in ends)
     last = {end.artifact: end.event for end in ends}.values()
-    outcome = next((name for name in ("failed", "worked", "restored") if name in last), otherwise)
+    outcome = next((name for name in ("failed", "worked", "restored") if name in last), default_outcome)
     why = list(dict.fromkeys(reason for end in ends for reason in end.why))
     seconds = round(sum(end.seconds or 0 for end in ends), 2)
     peak = max((end.peak_memory_mb for end in ends if end.peak_memory_mb is not None), default=None)
     return StepSummary(step=step, outcome=outcome, attempts=dict(counts), seconds=seconds, why=why, peak_memory_mb=peak)
 
 
-def step_line(one: StepSummary) -> str:
-    """One step's line for people: of a step that ran several times, how often with which outcome."""
-    if not one.attempts:
-        return f"  {one.step:<15} {one.outcome}"
-    several = ", ".join(f"{n} {name}" for name, n in one.attempts.items())
-    said = several if sum(one.attempts.values()) > 1 else one.outcome
-    return f"  {one.step:<15} {said:<10} {one.seconds:>6.1f} s  {'; '.join(one.why)}"
+def step_line(step: StepSummary) -> str:
+    """One step's line on the terminal; a step with several attempts shows the number of each outcome."""
+    if not step.attempts:
+        return f"  {step.step:<15} {step.outcome}"
+    counts = ", ".join(f"{n} {name}" for name, n in step.attempts.items())
+    outcome = counts if sum(step.attempts.values()) > 1 else step.outcome
+    return f"  {step.step:<15} {outcome:<10} {step.seconds:>6.1f} s  {'; '.join(step.why)}"
 
 
-def failure(run: Path, end: Event) -> Failure:
+def describe_failure(run: Path, end: Event) -> Failure:
     log = run.parents[1] / end.log
-    said, hint = last_words(log)
+    last_line, hint = last_meaningful_line(log)
     if not hint:
         killed = end.why in ([journal.NO_EXIT_EVENT], [os_limits.JAVA_ENDED[0]])
-        _, hint = os_limits.library_message(said) or ("", os_limits.KILLED_HINT if killed else "")
-    return Failure(step=end.step, artifact=end.artifact, why=end.why, log=project.shown(log), last_line=said, hint=hint)
+        _, hint = os_limits.library_message(last_line) or ("", os_limits.KILLED_HINT if killed else "")
+    return Failure(
+        step=end.step, artifact=end.artifact, why=end.why, log=project.shown(log), last_line=last_line, hint=hint
+    )
 
 
 def failure_lines(summary: Summary, most: int = 5) -> list[str]:
-    """What failed and why, and the next command, for people."""
+    """The failures with their reasons, and the next command, as text for the terminal."""
     if not summary.failures:
-        lines = ["No step failed: what Snakemake says above stopped the run."]
+        lines = ["No step failed: Snakemake stopped the run with the error above."]
     else:
-        lines = [line for one in summary.failures[:most] for line in lines_of(one)]
+        lines = [line for failure in summary.failures[:most] for line in failure_text(failure)]
     more = len(summary.failures) - most
     lines += [f"  and {more} more, in the summary of the run"] if more > 0 else []
     return [*lines, f"Then run again   {summary.command}"]
 
 
-def lines_of(one: Failure) -> list[str]:
-    said = one.last_line or "; ".join(one.why)
-    labelled = {"log": one.log, "it says": said, "next": one.hint}
+def failure_text(failure: Failure) -> list[str]:
+    message = failure.last_line or "; ".join(failure.why)
+    labelled = {"log": failure.log, "message": message, "next": failure.hint}
     lines = [f"  {label:<8} {text}" for label, text in labelled.items() if text]
-    return [f"Failed: {one.step}, which makes {one.artifact}", *lines]
+    return [f"Failed: {failure.step}, which makes {failure.artifact}", *lines]

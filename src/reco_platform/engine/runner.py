@@ -1,4 +1,4 @@
-"""Runs a step's script: restores the result if the memo has it; otherwise computes, publishes and writes a receipt."""
+"""Runs a step: restores its result from the memo, or computes and publishes it; then writes the receipt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from reco_platform.core import os_limits, parent_watch, project
 from reco_platform.core.errors import EnvironmentProblemError, RecoError
@@ -43,7 +43,7 @@ def run(
         step: the step.
         description: for --help.
         work: computes and publishes the result.
-        needs_spark: whether that needs a Spark session; the script is then replaced by spark-submit.
+        needs_spark: whether the work needs a Spark session; spark-submit then replaces the process.
         argv: the command line, for tests.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -56,47 +56,70 @@ def run(
     try:
         task = task_from(step, namespace)
         attempt = replace(attempt, code=task.params["code"], inputs=task.inputs)
-        why = reasons(task)
-        lost = memo.restore_problem(task)
-        if lost is None and not submit.in_spark_submit():
-            attempt.end("restored", why, [memo.restore(task)])
-            task.say(f"restored from memo in {time.time() - attempt.started:.1f} s, nothing to compute")
-            return 0
-        why += [lost] if lost and lost not in why else []
-        if needs_spark(task) and not submit.in_spark_submit():
-            task.say(f"works: {'; '.join(why)}")
-            submit.exec_spark_submit(
-                spark_command(task, [*arguments, "--started", repr(attempt.started)], namespace.memory)
-            )
-        receipt = finish(task, work(task), attempt.started)
-        if receipt.failed:
-            attempt.end("failed", [receipt.facts["error"]], [receipt])
-        else:
-            attempt.end("worked", why, [receipt])
+        restore_or_work(task, attempt, work, needs_spark, SparkSubmit(arguments, namespace.memory))
     except BaseException as error:
-        return failed(step.name, attempt, error)
+        return report_failure(step.name, attempt, error)
     return 0
 
 
-def failed(name: str, attempt: Attempt, error: BaseException) -> int:
+@dataclass(frozen=True)
+class SparkSubmit:
+    """What spark-submit needs to run the script again.
+
+    Attributes:
+        arguments: command line of the script.
+        memory: Java heap of the driver.
+    """
+
+    arguments: Sequence[str]
+    memory: str
+
+
+def restore_or_work(
+    task: Task, attempt: Attempt, work: Work, needs_spark: Callable[[Task], bool], spark: SparkSubmit
+) -> None:
+    """Restores the result from the memo or computes it, and records the end of the attempt.
+
+    Does not return if Spark is needed: spark-submit then replaces the process.
+    """
+    why = reasons(task)
+    problem = memo.restore_problem(task)
+    if problem is None and not submit.in_spark_submit():
+        attempt.end("restored", why, [memo.restore(task)])
+        task.print_line(f"restored from memo in {time.time() - attempt.started:.1f} s, nothing to compute")
+        return
+    why += [problem] if problem and problem not in why else []
+    if needs_spark(task) and not submit.in_spark_submit():
+        task.print_line(f"works: {'; '.join(why)}")
+        submit.exec_spark_submit(
+            spark_command(task, [*spark.arguments, "--started", repr(attempt.started)], spark.memory)
+        )
+    receipt = finish(task, work(task), attempt.started)
+    if receipt.failed:
+        attempt.end("failed", [receipt.facts["error"]], [receipt])
+    else:
+        attempt.end("worked", why, [receipt])
+
+
+def report_failure(name: str, attempt: Attempt, error: BaseException) -> int:
     """Ends a failed attempt: records and prints the reason, and returns the exit code of the process.
 
     Raises:
-        BaseException: the error itself, if it is a defect of the program and not a mistake of the user's.
+        BaseException: the error itself, if it is a bug and not a user's mistake or a resource limit.
     """
     if isinstance(error, KeyboardInterrupt):
         stopped = parent_watch.as_stopped(error)
-        why, said, code = str(stopped), f"{stopped}\n  -> {parent_watch.RERUN_HINT}", stopped.exit_code
+        why, message, code = str(stopped), f"{stopped}\n  -> {parent_watch.RERUN_HINT}", stopped.exit_code
     else:
-        found = error if isinstance(error, RecoError) else os_limits.resource_error(error)
-        if found is None and submit.spark_java_exited():
-            found = EnvironmentProblemError(*os_limits.JAVA_ENDED)
-        if found is None:
+        known = error if isinstance(error, RecoError) else os_limits.resource_error(error)
+        if known is None and submit.spark_java_exited():
+            known = EnvironmentProblemError(*os_limits.JAVA_ENDED)
+        if known is None:
             attempt.end("failed", [f"{type(error).__name__}: {error}"])
             raise error
-        why, said, code = found.message, str(found), found.exit_code
+        why, message, code = known.message, str(known), known.exit_code
     attempt.end("failed", [why])
-    print(f"[ERROR] {name}: {said}", file=sys.stderr, flush=True)
+    print(f"[ERROR] {name}: {message}", file=sys.stderr, flush=True)
     return code
 
 
@@ -115,10 +138,12 @@ def input_bytes(task: Task) -> int:
 def finish(task: Task, receipt: Receipt, started: float) -> Receipt:
     """Completes a receipt and writes it, its memo entry and its provenance."""
     complete = replace(receipt, made_from=task.made_from)
-    side = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
-    atomic_write.write_text(provenance_path(task.receipt_path), json.dumps(side, indent=1) + "\n")
+    record = {**provenance(started), "code": code_parts(task.step.script, task.step.files)}
+    atomic_write.write_text(provenance_path(task.receipt_path), json.dumps(record, indent=1) + "\n")
     if complete.is_reusable:
-        memo.remember(task, complete)  # after its provenance, which a run that restores cannot write
+        memo.remember(task, complete)  # after the provenance, which restoring cannot write again
     atomic_write.write_text(task.receipt_path, complete.text())
-    task.say(f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}")
+    task.print_line(
+        f"made {complete.path}: {complete.rows:,} rows" if complete.kind == "table" else f"made {complete.path}"
+    )
     return complete

@@ -1,4 +1,4 @@
-"""What the engine knows of one step of a pipeline. The table of steps is passed in; the engine never imports it."""
+"""The definition of one step of a pipeline. The engine is given the steps; it never imports the table of steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ReportCopy:
         file: its name in reports/_latest/.
         caption: name of the caption file in rules/captions/.
         category: heading in the report.
-        label: what it is, in words.
+        label: short description for the report.
     """
 
     file: str
@@ -31,8 +31,8 @@ class Step:
     """One step.
 
     Attributes:
-        name: also the name of its rule, of its script and of its module in `steps`.
-        makes: its result, by the name under which other steps read it.
+        name: name of the step, of its rule, of its script and of its module in `steps`.
+        makes: name of its result, under which other steps read it.
         description: what it makes, in one sentence; the docstring of its rule.
         layer: part of the lakehouse that it belongs to.
         kind: of its result.
@@ -43,13 +43,13 @@ class Step:
         files: files other than Python modules that shape its result, relative to the package.
         all_threads: whether it uses every core that the run has; otherwise one.
         memory_mb: memory that Snakemake reserves for it.
-        reads_facts: whether it reads the facts in its inputs' receipts, and not only their content.
-        version_of: the input whose model version its result belongs to; None for a result that belongs to no model.
-        serves_as: name under which others read its result where it is enabled, and the model itself otherwise.
-        only_if: config key that must be true for the step to be part of a run; None for always.
-        reads_trials: whether it also reads the trials of a sweep: those that its parameter `cells` names.
-        own: its parameters that are no config keys.
-        report_copy: the copy for Snakemake's report, if there is one.
+        reads_facts: whether its result depends on the facts in its inputs' receipts as well as on their content.
+        version_of: the input whose model version its result carries; None if it belongs to no model.
+        serves_as: input name that refers to this result if the step is enabled, and to the model otherwise.
+        only_if: config key that enables the step; None if it is always enabled.
+        reads_trials: whether it also reads the trials of a sweep that its parameter `cells` lists.
+        own: its parameters that are not config keys.
+        report_copy: the copy for Snakemake's report; None if there is none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One step about to run: its parameters, the receipts of its inputs, and how it publishes its result."""
+"""A step that is about to run: its parameters, the receipts of its inputs, and how it publishes its result."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath
 
 LAST = "last"
-"""Name of the memo's copy of the latest receipt."""
+"""Base name of the memo's copy of the latest receipt."""
 
 QUALITY_FINGERPRINT = "quality_fingerprint"
-"""The fact of a silver table that names its quality report."""
+"""Key of the fact that holds the fingerprint of a silver table's quality report."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One step about to run, with the receipts of its inputs.
+    """A step that is about to run, with the receipts of its inputs.
 
     Attributes:
         step: the step.
         dataset: name of the data set.
         root: the lakehouse.
         receipt_path: the receipt to write.
-        artifact: what is made, as in the receipt.
+        artifact: the artifact to make, as in the receipt.
         params: config values and own parameters by key, and the code digest as `code`.
         inputs: the receipt of each input.
-        threads: threads that it may use; they never change the result.
+        threads: number of threads; it never changes the result.
         log_level: Spark's log level.
     """
 
@@ -79,7 +79,7 @@ class Task:
 
     @property
     def made_from(self) -> dict[str, Any]:
-        """What the receipt records about how the result was made."""
+        """The parameters, code and inputs that the receipt records."""
         return {
             "step": self.step.name,
             "code": self.params["code"],
@@ -87,29 +87,29 @@ class Task:
             "inputs": self.identities,
         }
 
-    def say(self, text: str) -> None:
-        """Prints a line about the step."""
+    def print_line(self, text: str) -> None:
+        """Prints a line prefixed with the step's name."""
         print(f"[{self.step.name}] {text}", flush=True)
 
     def log(self, text: str) -> None:
-        """Reports progress, on the terminal and in the journal of the run."""
-        self.say(text)
+        """Reports progress on the terminal and in the run's journal."""
+        self.print_line(text)
         journal.record("progress", self.step.name, self.artifact, text=text)
 
     def open(self, name: str) -> tables.OpenTable:
-        """An input table at exactly the version that its receipt names."""
+        """An input table, at exactly the version in its receipt."""
         receipt = self.inputs[name]
         return tables.open_table(self.root, receipt, rebuild_command(self.root, receipt))
 
     def path(self, name: str) -> Path:
         """An input file or folder on this machine, checked against its receipt."""
-        return tables.local_path(self.root, self.checked(name))
+        return tables.local_path(self.root, self.verified_receipt(name))
 
-    def checked(self, name: str) -> Receipt:
-        """The receipt of an input that holds what it says.
+    def verified_receipt(self, name: str) -> Receipt:
+        """The receipt of an input, after checking that the content matches it.
 
         Raises:
-            TableError: if it does not.
+            TableError: if it does not match.
         """
         receipt = self.inputs[name]
         found = tables.content_problem(self.root, receipt)
@@ -123,10 +123,10 @@ class Task:
 
     def uri(self, name: str) -> str:
         """Address of an input folder, for Spark; checked against its receipt."""
-        return (self.root / self.checked(name).path).absolute().as_uri()
+        return (self.root / self.verified_receipt(name).path).absolute().as_uri()
 
     def content_path(self, version: str = "") -> str:
-        """Path of the content that the step makes, relative to the lakehouse; `version` is the model version."""
+        """Path of the step's content, relative to the lakehouse; `version` is the model version."""
         return self.step.content_path(self.artifact, self.dataset, version)
 
     def publish(
@@ -186,7 +186,7 @@ class Task:
 
 
 def identity(step: Step, receipt: Receipt) -> str:
-    """What a step's digest sees of an input."""
+    """The part of an input's receipt that enters a step's digest."""
     return receipt.full_identity if step.reads_facts else receipt.content_identity
 
 
@@ -197,15 +197,15 @@ def memo_folder(step: Step, root: StorePath, artifact: str) -> StorePath:
 
 
 def rebuild_command(root: StorePath, receipt: Receipt) -> str:
-    """The command that rebuilds exactly what a receipt stands for, as part of a run like this one."""
+    """The command that rebuilds a receipt's result, with the configuration of this run."""
     rule = receipt.made_from.get("step", "bronze")
     target = os.environ.get(environment.TARGET, "gold")
     given = os.environ.get(environment.OVERRIDES, "")
-    if blocked(root, receipt, os.environ.get(layout.DATASET, "")) and f"{commands.FORCE}=" not in given:
+    if is_path_occupied(root, receipt, os.environ.get(layout.DATASET, "")) and f"{commands.FORCE}=" not in given:
         given = f"{given or '--config'} {commands.FORCE}=true"
     return commands.as_typed(target, rule, given)
 
 
-def blocked(root: StorePath, receipt: Receipt, dataset: str) -> bool:
-    """Whether what stands at a table's path keeps its step from making it again."""
+def is_path_occupied(root: StorePath, receipt: Receipt, dataset: str) -> bool:
+    """Whether foreign or damaged content at a table's path prevents its step from rebuilding it."""
     return receipt.kind == "table" and publish.publish_problem(root / receipt.path, receipt.format, dataset) is not None

@@ -28,12 +28,12 @@ def open_run(workflow: Workflow, argv: Sequence[str]) -> None:
     """Writes the summary of a run that begins, and registers its end for a run in which no step runs."""
     run = current_run()
     begun = run_summary.Summary(
-        run=run.stem, outcome="under way", started=journal.clock(), target=target(workflow, argv),
-        command=run_summary.command(argv), lakehouse=workflow.lakehouse.root, dataset=workflow.lakehouse.dataset,
+        run=run.stem, outcome="under way", started=journal.utc_now(), target=target(workflow, argv),
+        command=run_summary.command_text(argv), lakehouse=workflow.lakehouse.root, dataset=workflow.lakehouse.dataset,
     )  # fmt: skip
     run_summary.write(run, begun)
-    facets = openlineage.parameters({"target": begun.target, "command": begun.command})
-    openlineage.emit_of_run("START", run, facets)
+    facets = openlineage.parameters_facet({"target": begun.target, "command": begun.command})
+    openlineage.emit_invocation("START", run, facets)
     atexit.register(end_if_idle, workflow, argv)
 
 
@@ -55,7 +55,7 @@ def end_if_idle(workflow: Workflow, argv: Sequence[str]) -> None:
         end(workflow, argv, "failed")
         return
     end(workflow, argv, "no step ran")
-    cleanup.clear_up(workflow.lakehouse)  # functions registered with atexit are no longer called
+    cleanup.remove_temporary_files(workflow.lakehouse)  # functions registered with atexit are no longer called
     openlineage.lineage_path(run).unlink(missing_ok=True)
 
 
@@ -66,11 +66,11 @@ def end(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome) -
     shown = {*planned(workflow, argv), *happened} if happened else set()
     summary = run_summary.finish(run, outcome, [step for step in STEPS if step in shown])
     why = "; ".join(f"{one.step}: {one.last_line or one.why[0]}" for one in summary.failures)
-    openlineage.emit_unsaid(run)
+    openlineage.emit_missing_ends(run)
     if outcome == "failed":
-        openlineage.emit_of_run("FAIL", run, openlineage.error(why or "Snakemake stopped before its end"))
+        openlineage.emit_invocation("FAIL", run, openlineage.error_facet(why or "Snakemake stopped before its end"))
     else:
-        openlineage.emit_of_run("COMPLETE", run, {})
+        openlineage.emit_invocation("COMPLETE", run, {})
     return summary
 
 
@@ -84,7 +84,7 @@ def planned(workflow: Workflow, argv: Sequence[str]) -> set[str]:
 def success(workflow: Workflow, argv: Sequence[str]) -> str:
     """The text at the end of a successful run: what each step did, and the results."""
     text = [steps_table(end(workflow, argv, "succeeded"))]
-    cleanup.ended_well(workflow.lakehouse)
+    cleanup.remove_temporary_files_at_exit(workflow.lakehouse)
     if workflow.sweep:
         return "\n".join([*text, *leaderboard_lines(workflow)])
     return "\n".join([*text, *([gold_summary(workflow)] if target(workflow, argv) == "gold" else [])])

@@ -40,7 +40,7 @@ class Made:
 
     name: str
     receipt: Receipt
-    differs: list[str]
+    changes: list[str]
     inputs: list[Made]
 
     def as_json(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Made:
             "step": receipt.made_from.get("step"),
             "code": receipt.made_from.get("code"),
             "params": receipt.made_from.get("params", {}),
-            "differs_now": self.differs,
+            "differs_now": self.changes,
             "inputs": [made.as_json() for made in self.inputs],
         }
 
@@ -94,10 +94,10 @@ def made(lakehouse: Lakehouse, config: Config, step: Step, artifact: str) -> Mad
         else made(lakehouse, config, step_making(source, lakehouse.dataset), source)
         for name, source in sources(step, receipt, lakehouse, config).items()
     }
-    differs = differing(lakehouse, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
+    changes = differing(lakehouse, config, step, receipt, {name: one.receipt for name, one in inputs.items()})
     lost = tables.content_problem(lakehouse.path, receipt)
     name = artifact if step.name in SWEEP_STEPS else step.makes
-    return Made(name, receipt, differs + ([lost] if lost else []), list(inputs.values()))
+    return Made(name, receipt, changes + ([lost] if lost else []), list(inputs.values()))
 
 
 def differing(
@@ -107,8 +107,10 @@ def differing(
     now = {name: identity(step, one) for name, one in inputs.items()}
     values = present(step, receipt, config)
     code = values.pop("code")
-    side = provenance.provenance_path(Path(lakehouse.receipt(receipt.artifact)))
-    return provenance.differences(step, receipt.made_from, {"params": values, "code": code, "inputs": now}, side)
+    provenance_file = provenance.provenance_path(Path(lakehouse.receipt(receipt.artifact)))
+    return provenance.differences(
+        step, receipt.made_from, {"params": values, "code": code, "inputs": now}, provenance_file
+    )
 
 
 def made_otherwise(lakehouse: Lakehouse, config: Config, receipt: Receipt) -> bool:
@@ -165,7 +167,7 @@ def lines(one: Made, depth: int = 0, seen: set[str] | None = None) -> Iterator[s
         step, shown = receipt.made_from["step"], receipt.made_from["params"].items()
         params = ", ".join(f"{key}={value}" for key, value in shown if key not in STEPS[step].own) or "no parameters"
         yield f"{margin}  made by {step} ({params}), code {receipt.made_from['code']}"
-    yield from (f"{margin}  NOW DIFFERENT: {difference}" for difference in one.differs)
+    yield from (f"{margin}  NOW DIFFERENT: {difference}" for difference in one.changes)
     for made_from in one.inputs:
         yield from lines(made_from, depth + 1, seen)
 

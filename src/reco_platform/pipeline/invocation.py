@@ -39,7 +39,7 @@ DRY_RUN_OPTIONS = ("-n", "--dry-run", "--dryrun")
 
 
 def start(
-    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemakes: Sequence[str] = ()
+    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemake_folders: Sequence[str] = ()
 ) -> ExitStack | None:
     """Begins what the command line asks for: a run, a dry run, or an inspection of the workflow.
 
@@ -53,7 +53,7 @@ def start(
         The locks of a real run, held until closed: they end with the process, however that ends.
     """
     try:
-        return start_run(workflow, given, argv, snakemakes)
+        return start_run(workflow, given, argv, snakemake_folders)
     except RecoError as error:
         leave(error)
     except OSError as error:
@@ -64,7 +64,7 @@ def start(
 
 
 def start_run(
-    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemakes: Sequence[str] = ()
+    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemake_folders: Sequence[str] = ()
 ) -> ExitStack | None:
     """As `start`, but raises errors."""
     if any(word.partition("=")[0] in READ_ONLY_OPTIONS for word in argv):
@@ -73,7 +73,7 @@ def start_run(
         check_dry_run(workflow)
         print_plan(workflow)
         return None
-    lock = begin(workflow, given, snakemakes)
+    lock = begin(workflow, given, snakemake_folders)
     end_summary.open_run(workflow, argv)
     print_plan(workflow)
     return lock
@@ -94,17 +94,19 @@ def print_plan(workflow: Workflow) -> None:
 
 
 def begin(
-    workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequence[str] = (), environ: Any = os.environ
+    workflow: Workflow, given: Mapping[str, Any], snakemake_folders: Sequence[str] = (), environ: Any = os.environ
 ) -> ExitStack:
     """Takes the locks, refreshes receipts, opens the journal and saves the configuration."""
     with lock_run(workflow.lakehouse) as held:
-        prepare_lakehouse(workflow, given, snakemakes, environ)
+        prepare_lakehouse(workflow, given, snakemake_folders, environ)
         kept = held.pop_all()
     atexit.register(kept.close)
     return kept
 
 
-def prepare_lakehouse(workflow: Workflow, given: Mapping[str, Any], snakemakes: Sequence[str], environ: Any) -> None:
+def prepare_lakehouse(
+    workflow: Workflow, given: Mapping[str, Any], snakemake_folders: Sequence[str], environ: Any
+) -> None:
     """Prepares the lakehouse for a run that holds its lock.
 
     Raises:
@@ -112,7 +114,7 @@ def prepare_lakehouse(workflow: Workflow, given: Mapping[str, Any], snakemakes: 
     """
     cleanup.recover(workflow.lakehouse)  # first: an unfinished table looks like one of another format
     staleness.refuse_foreign(workflow)
-    scratch = cleanup.begin(workflow.lakehouse, snakemakes)
+    scratch = cleanup.begin(workflow.lakehouse, snakemake_folders)
     environ.update(
         {**script_environment(workflow, given, environ["PATH"]), parent_watch.SCRATCH_VARIABLE: str(scratch)}
     )

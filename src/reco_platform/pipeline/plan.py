@@ -197,7 +197,7 @@ def foreseen(
     lost = memo.restore_problem(task)
     reasons = provenance.reasons(task)
     why = reasons if reasons == [provenance.FIRST_RUN] else list(dict.fromkeys([*problems, *reasons]))
-    why = [reason for reason in why if reason != provenance.NOTHING_DIFFERS or len(why) == 1]
+    why = [reason for reason in why if reason != provenance.UNCHANGED or len(why) == 1]
     if lost is None:
         return Outlook(step.name, "restores", tuple(why)), receipts.read(memo.entry_path(task))
     return Outlook(step.name, "works", tuple(why + [lost] * (lost not in ("", *why)))), None
@@ -221,8 +221,10 @@ def own_reasons(task: Task, before: Receipt | None, problems: list[str]) -> list
     """What differs in a step's own parameters and code, whatever its inputs will be."""
     if before is None:
         return problems if memo.entries(task.memo) else [provenance.FIRST_RUN]
-    side = provenance.provenance_path(task.receipt_path)
-    return problems + provenance.differences(task.step, before.made_from, {**task.made_from, "inputs": {}}, side)
+    provenance_file = provenance.provenance_path(task.receipt_path)
+    return problems + provenance.differences(
+        task.step, before.made_from, {**task.made_from, "inputs": {}}, provenance_file
+    )
 
 
 def lacks_copy(workflow: Workflow, step: Step) -> bool:

@@ -61,13 +61,13 @@ def set_date(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
     not. A backdated receipt without a record of Snakemake makes its step run. Unlike a missing one it can be read.
     """
     stat = path.stat()
-    backdated, differs = stat.st_mtime_ns < BACKDATED_NS, is_outdated(workflow, receipt)
-    if differs:
+    backdated, outdated = stat.st_mtime_ns < BACKDATED_NS, is_outdated(workflow, receipt)
+    if outdated:
         from snakemake.io import IOFile  # noqa: PLC0415 - read-only tools work without Snakemake
         from snakemake.persistence.file import FilePersistence  # noqa: PLC0415
 
         FilePersistence().cleanup_metadata(IOFile(str(path)))
-    if differs != backdated:
+    if outdated != backdated:
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (BACKDATED_NS if backdated else -BACKDATED_NS)))
 
 

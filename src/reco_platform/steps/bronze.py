@@ -12,7 +12,7 @@ from reco_platform.datasets import registry as datasets
 from reco_platform.engine.attempt import Attempt
 from reco_platform.engine.command_line import add_lakehouse_options
 from reco_platform.engine.provenance import provenance, provenance_path
-from reco_platform.engine.runner import failed
+from reco_platform.engine.runner import report_failure
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
@@ -37,7 +37,7 @@ def main() -> int:
         described = {table: bronze.csv_receipt(dataset, lakehouse, table) for table in TABLES}
         changed = write_all(described, dataset, lakehouse, {**provenance(started), "params": arguments.params})
     except BaseException as error:
-        return failed("bronze", attempt, error)
+        return report_failure("bronze", attempt, error)
     reason = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
     attempt.end("worked" if brought or changed else "restored", reason or ["same bytes"], [*described.values()])
     return 0

@@ -171,7 +171,7 @@ class Session:
         try:
             self.channel.send_bytes(json.dumps(message).encode())
         except OSError as error:
-            raise self.problem("the process that talks to it ended", self.last_words()) from error
+            raise self.problem("the process that talks to it ended", self.last_meaningful_line()) from error
 
     def answer(self, seconds: float, otherwise: str) -> dict[str, Any]:
         """The next message, awaited for at most so long."""
@@ -180,7 +180,7 @@ class Session:
                 raise self.problem(otherwise)
             found: dict[str, Any] = json.loads(self.channel.recv_bytes())
         except (EOFError, OSError) as error:
-            raise self.problem("the process that talks to it ended", self.last_words()) from error
+            raise self.problem("the process that talks to it ended", self.last_meaningful_line()) from error
         if "problem" in found:
             raise self.problem(found["problem"], found["detail"])
         return found
@@ -191,6 +191,6 @@ class Session:
             detail = detail.replace(secret, "***")
         return StoreProblemError(reason, " ".join(detail.split())[:400])
 
-    def last_words(self) -> str:
+    def last_meaningful_line(self) -> str:
         self.said.seek(0)
         return self.said.read().decode("utf-8", "replace")[-400:]

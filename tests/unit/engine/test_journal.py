@@ -30,7 +30,7 @@ def test_a_step_outside_of_a_run_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_steps_record_is_read_back_in_order_and_fits_the_schema_in_docs(tmp_path: Path, root: Path) -> None:
+def test_recorded_events_are_read_back_in_order_and_match_the_schema_in_docs(tmp_path: Path, root: Path) -> None:
     path = journal.start(tmp_path / "runs")
     assert journal.read(path) == []
     before = datetime.now(UTC)
@@ -51,17 +51,17 @@ def test_what_steps_record_is_read_back_in_order_and_fits_the_schema_in_docs(tmp
         jsonschema.validate(json.loads(line), schema)
 
 
-def test_a_line_torn_by_a_kill_is_no_event_and_harms_none_after_it(tmp_path: Path) -> None:
+def test_an_incomplete_line_of_a_killed_process_is_skipped_and_corrupts_no_later_line(tmp_path: Path) -> None:
     path = journal.start(tmp_path)
     journal.record("started", "train_als", "gold/models/als", environ(path))
     with path.open("ab") as file:
         file.write('{"time":"2026-01-01T00:00:00.000Z","run":"é'.encode()[:-1])
-    assert [one.event for one in journal.read(path)] == ["started"]
+    assert [entry.event for entry in journal.read(path)] == ["started"]
     journal.record("worked", "recommend", "gold/recommendations_als", environ(path))
-    assert [one.event for one in journal.read(path)] == ["started", "worked"]
+    assert [entry.event for entry in journal.read(path)] == ["started", "worked"]
 
 
-def test_jobs_side_by_side_leave_each_others_lines_whole(tmp_path: Path, root: Path) -> None:
+def test_parallel_jobs_do_not_corrupt_each_others_lines(tmp_path: Path, root: Path) -> None:
     path = journal.start(tmp_path)
     code = (
         "import sys; from reco_platform.engine import journal\n"
@@ -74,7 +74,7 @@ def test_jobs_side_by_side_leave_each_others_lines_whole(tmp_path: Path, root: P
     assert len(journal.read(path)) == 600 == len(path.read_text("utf-8").splitlines())
 
 
-def test_a_journal_that_cannot_be_written_is_said_and_stops_no_step(
+def test_a_journal_that_cannot_be_written_is_a_warning_and_fails_no_step(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal.record("worked", "bronze", "x", environ(tmp_path / "gone" / "run.jsonl"))
@@ -92,11 +92,11 @@ def test_only_the_newest_runs_are_kept_with_all_their_files(tmp_path: Path) -> N
     assert len(list(tmp_path.glob("20200108*"))) == 3
 
 
-def test_a_journal_that_is_not_there_has_no_events(tmp_path: Path) -> None:
+def test_a_missing_journal_has_no_events(tmp_path: Path) -> None:
     assert journal.read(tmp_path / "none.jsonl") == []
 
 
-def test_an_attempt_that_says_no_end_has_failed() -> None:
+def test_an_attempt_without_an_end_event_has_failed() -> None:
     events = [
         event("started", artifact="a"),
         event("started", artifact="b"),
@@ -106,7 +106,7 @@ def test_an_attempt_that_says_no_end_has_failed() -> None:
         event("restored", artifact="a"),
         event("started", artifact="c"),
     ]
-    ends = [(end.artifact, end.event, end.why) for end in journal.endings(events)]
+    ends = [(end.artifact, end.event, end.why) for end in journal.attempt_ends(events)]
     assert ends == [
         ("b", "worked", ["first run"]),
         ("a", "failed", [journal.NO_EXIT_EVENT]),

@@ -1,4 +1,4 @@
-"""The lineage of a run, as OpenLineage's own model reads it."""
+"""The lineage of a run, validated against OpenLineage's own model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def events(run: Path) -> list[dict[str, Any]]:
 # --- events
 
 
-def test_an_attempt_tells_what_it_read_and_made_at_which_version(run: Path) -> None:
+def test_an_attempt_emits_its_inputs_and_outputs_with_their_versions(run: Path) -> None:
     root = run.parents[1]
     made = replace(
         publish_ratings(root, ratings_table()), made_from={"step": "silver_ratings", "params": {"sample_size": 9}}
@@ -70,17 +70,17 @@ def test_an_attempt_tells_what_it_read_and_made_at_which_version(run: Path) -> N
     assert written["outputFacets"]["outputStatistics"]["rowCount"] == made.rows == 6
     size = sum(path.stat().st_size for path in (root / "silver/ratings").rglob("*.parquet"))
     assert written["outputFacets"]["outputStatistics"]["size"] == size
-    (behind,) = written["facets"]["columnLineage"]["fields"]["year"]["inputFields"]
-    assert (behind["name"], behind["field"]) == (read["name"], "timestamp")
+    (origin,) = written["facets"]["columnLineage"]["fields"]["year"]["inputFields"]
+    assert (origin["name"], origin["field"]) == (read["name"], "timestamp")
     assert [event.attempt for event in journal.read(run)] == [start["run"]["runId"]] * 2
 
 
-def test_an_attempt_that_fails_says_why_and_one_that_is_killed_is_ended_by_the_run(run: Path) -> None:
+def test_a_failed_attempt_emits_its_reason_and_the_run_ends_killed_attempts(run: Path) -> None:
     failing = Attempt(STEPS["train_als"], "lake", "gold/models/als", 1.0)
     failing.begin()
     failing.end("failed", ["no ratings"])
     Attempt(STEPS["evaluate"], "lake", openlineage.INVOCATION, 2.0).begin()
-    openlineage.emit_unsaid(run)
+    openlineage.emit_missing_ends(run)
     kinds = [(checked(one).job.name, one["eventType"]) for one in events(run)]
     assert kinds == [("train_als", "START"), ("train_als", "FAIL"), ("evaluate", "START"), ("evaluate", "FAIL")]
     messages = [one["run"]["facets"]["errorMessage"]["message"] for one in events(run)[1::2]]
@@ -88,7 +88,7 @@ def test_an_attempt_that_fails_says_why_and_one_that_is_killed_is_ended_by_the_r
     assert events(run)[2]["run"]["runId"] == events(run)[3]["run"]["runId"]
 
 
-def test_a_step_outside_of_a_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_outside_of_a_run_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(journal.VARIABLE, raising=False)
     attempt = Attempt(STEPS["train_als"], str(tmp_path), "gold/models/als", 1.0)
     attempt.begin()
@@ -105,33 +105,33 @@ def test_a_step_outside_of_a_run_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     ],
 )
 def test_datasets_are_named_by_store_and_path(root: str, namespace: str, name: str) -> None:
-    assert openlineage.place(root, "silver/ratings") == {"namespace": namespace, "name": name}
+    assert openlineage.dataset_name(root, "silver/ratings") == {"namespace": namespace, "name": name}
 
 
-def test_a_model_and_a_file_are_datasets_with_versions_and_an_absent_table_is_none() -> None:
+def test_models_and_files_are_versioned_datasets_and_an_absent_table_is_not_a_dataset() -> None:
     model = Receipt("gold/models/als", "model", "gold/models/als/ab-cd", facts={"model_version": "ab-cd"})
     report = Receipt("reports/report", "file", "reports/ab-cd.html", "html", fingerprint="f00d")
     versions = [openlineage.dataset("lake", one)["facets"]["version"]["datasetVersion"] for one in (model, report)]
     assert versions == ["ab-cd", "f00d"]
-    assert openlineage.there([model, Receipt("silver/tags", "absent", "silver/tags")]) == [model]
+    assert openlineage.present([model, Receipt("silver/tags", "absent", "silver/tags")]) == [model]
 
 
 # --- columns
 
 
-def test_columns_are_those_of_the_contracts_and_of_the_csv_files() -> None:
-    behind = {
+def test_columns_match_the_contracts_and_the_csv_files() -> None:
+    inputs = {
         "interactions": "ratings",
         "recommendations_als": "interactions",
         "recommendations_fallback": "interactions",
     }
     assert openlineage.COLUMNS.keys() == CONTRACTS.keys()
     for name, columns in openlineage.COLUMNS.items():
-        assert not columns.same.keys() & columns.made.keys()
-        unsaid = set(CONTRACTS[name].names) - columns.same.keys() - columns.made.keys()
-        assert unsaid <= {"model_version", "generated_ts"}, name
-        known = CLEANINGS[name].source_columns if name in CLEANINGS else CONTRACTS[behind[name]].names
-        assert {source for _, source, _ in columns.inputs()} <= set(known)
+        assert not columns.copied.keys() & columns.computed.keys()
+        unlisted = set(CONTRACTS[name].names) - columns.copied.keys() - columns.computed.keys()
+        assert unlisted <= {"model_version", "generated_ts"}, name
+        known = CLEANINGS[name].source_columns if name in CLEANINGS else CONTRACTS[inputs[name]].names
+        assert {source for _, source, _ in columns.edges()} <= set(known)
         if name in CLEANINGS:
             assert sorted(openlineage.csv_columns(name)) == sorted(known)
 
@@ -144,8 +144,8 @@ def marked(cleaning: CleaningRules, texts: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("table", CLEANINGS)
-def test_a_cleaned_column_changes_with_just_those_of_the_csv_file_that_are_said(table: str) -> None:
-    cleaning, said = CLEANINGS[table], set(openlineage.COLUMNS[table].inputs())
+def test_a_cleaned_column_depends_on_exactly_its_declared_source_columns(table: str) -> None:
+    cleaning, declared = CLEANINGS[table], set(openlineage.COLUMNS[table].edges())
     before = {name: TEXTS[name][0] for name in cleaning.source_columns}
     found = {
         (column, source)
@@ -153,9 +153,9 @@ def test_a_cleaned_column_changes_with_just_those_of_the_csv_file_that_are_said(
         for column, value in marked(cleaning, {**before, source: TEXTS[source][1]}).items()
         if value != marked(cleaning, before)[column] and column in cleaning.contract.names
     }
-    assert found == {(column, source) for column, source, _ in said}
+    assert found == {(column, source) for column, source, _ in declared}
     texts = {**before, "genres": "(no genres listed)"}
-    copies = [(column, source) for column, source, kind in said if kind == "IDENTITY"]
+    copies = [(column, source) for column, source, kind in declared if kind == "IDENTITY"]
     assert all(marked(cleaning, texts)[column] == [texts[source]] for column, source in copies)
 
 
@@ -166,7 +166,7 @@ SPLIT = {
 
 
 @pytest.mark.parametrize("kind", ["global_time", "user_time", "random"])
-def test_a_fold_does_not_change_with_columns_that_are_not_said_to_be_behind_it(kind: str) -> None:
+def test_a_fold_does_not_depend_on_columns_that_are_not_its_declared_sources(kind: str) -> None:
     table = pa.table(
         {
             "user_id": pa.array([number // 10 for number in range(40)], pa.int32()),
@@ -176,7 +176,7 @@ def test_a_fold_does_not_change_with_columns_that_are_not_said_to_be_behind_it(k
         }
     )
     receipt = Receipt("i", "table", "gold/interactions", made_from={"params": {"split": kind}})
-    columns = openlineage.columns_of(receipt)
+    columns = openlineage.column_sources(receipt)
     assert columns is not None
     others = {
         "rating": pa.array([1.0] * 40, pa.float32()),
@@ -192,5 +192,5 @@ def test_a_fold_does_not_change_with_columns_that_are_not_said_to_be_behind_it(k
         name for name, column in others.items()
         if folds(table.set_column(table.schema.get_field_index(name), name, column)) != folds(table)
     }  # fmt: skip
-    assert changing <= set(columns.made["fold"])
+    assert changing <= set(columns.computed["fold"])
     assert changing
