@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from reco_platform.core import project
 from reco_platform.core.errors import EnvironmentProblemError, TableError
 from reco_platform.core.redaction import redact_uri
 from reco_platform.models.als.model import factors_problem
@@ -60,9 +62,10 @@ def promoted(store: tracking.Session, name: str, version: str, here: str) -> str
         raise TableError(f"{name} has no registered model {version!r}", f"give one of these: {known}")
     problem = damage(store, name, found)
     if problem:
+        mlflow = project.shown(Path(sys.executable).with_name("mlflow"))
         raise TableError(
             f"the factors of {version} in MLflow {problem}: it was not promoted",
-            f"give another of these: {', '.join(found['known'])}; or put them back: mlflow artifacts "
+            f"give another of these: {', '.join(found['known'])}; or put them back: {mlflow} artifacts "
             f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_worker.FACTORS} --local-dir {here}",
         )
     replaced = store.ask("promote", name=name, number=found["number"])["replaced"]
