@@ -63,7 +63,7 @@ def test_coverage_worked_by_hand() -> None:
     }
 
 
-def test_nobody_with_a_list_gives_reasons_and_no_warning() -> None:
+def test_without_lists_there_are_reasons_and_no_warnings() -> None:
     none = np.full((2, 3), -1, np.int32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -94,7 +94,7 @@ def test_gini_of_equal_exposure_is_0(shown: list[int]) -> None:
     assert gini(np.array(shown)).value == 0
 
 
-def test_gini_of_one_item_shown_alone_is_one_less_one_nth() -> None:
+def test_gini_of_a_single_item_shown_is_1_minus_1_over_n() -> None:
     assert gini(np.array([0, 0, 9, 0])).value == 1 - 1 / 4
 
 
@@ -111,7 +111,7 @@ def test_percentiles_are_scipys_means_of_ranks(counts: list[int]) -> None:
     np.testing.assert_allclose(popularity_percentiles(np.array(counts)), expected, atol=1e-9)
 
 
-def test_an_item_without_ratings_is_as_new_as_one_with_a_single_rating() -> None:
+def test_an_item_without_ratings_is_as_novel_as_one_with_a_single_rating() -> None:
     np.testing.assert_array_equal(self_information(np.array([0, 1, 1024]), 1024), [10, 10, 0])
 
 
@@ -139,7 +139,7 @@ def test_genre_diversity_is_the_mean_over_pairs_for_any_number_of_genres(seed: i
             assert found.numerators[user, at] == pytest.approx(np.mean(known) if known else 0, abs=1e-12)
 
 
-def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(3)
     lists = np.array([random.permutation(5)[:3] for _ in range(50)], np.int32)
     whole = list_property_sums(lists, (2, 3), COUNTS, 16, GENRES).numerators
@@ -170,7 +170,7 @@ def test_strata_begin_exactly_at_their_share() -> None:
     ]  # fmt: skip
 
 
-def test_items_with_equal_counts_are_never_parted() -> None:
+def test_items_with_equal_counts_are_in_the_same_stratum() -> None:
     assert names(item_strata(np.array([3, 3, 3, 3]))) == ["head"] * 4
 
 
@@ -197,7 +197,7 @@ def test_quartiles_of_users_hold_a_quarter_each_where_counts_differ() -> None:
     )
 
 
-def test_users_with_equal_counts_are_never_parted() -> None:
+def test_users_with_equal_counts_are_in_the_same_quartile() -> None:
     np.testing.assert_array_equal(activity_quartiles(np.array([5, 5, 5, 9])), [0, 0, 0, 3])
     assert len(activity_quartiles(np.empty(0, np.int64))) == 0
 

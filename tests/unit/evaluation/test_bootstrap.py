@@ -45,7 +45,7 @@ def errors(users: int, seed: int) -> UserSums:
     return UserSums((RMSE,), (rows * random.uniform(0.2, 2, users))[:, None], rows[:, None], (0,))
 
 
-def test_a_draw_worked_by_hand() -> None:
+def test_a_resample_worked_by_hand() -> None:
     sums = UserSums((RMSE,), np.array([[4.0], [9.0], [1.0]]), np.array([[1.0], [3.0], [2.0]]), (0,))
     found = resample({"als": sums}, 200, seed=1)["als"]
     assert found.metric_values["rmse"].value == pytest.approx(math.sqrt((4 + 9 + 1) / (1 + 3 + 2)), abs=1e-9)
@@ -56,7 +56,7 @@ def test_a_draw_worked_by_hand() -> None:
         assert found.values[number, 0] == pytest.approx(by_hand, rel=1e-12)
 
 
-def test_users_are_drawn_alike_often() -> None:
+def test_users_are_drawn_with_equal_probability() -> None:
     drawn = sum(resample_counts(50, 3, number) for number in range(400))
     assert stats.chisquare(drawn).pvalue > 1e-3
 
@@ -110,7 +110,7 @@ def test_one_seed_gives_one_result_and_another_gives_another() -> None:
 
 
 @pytest.mark.parametrize("cells", [1, 1000, 50_000])
-def test_block_and_threads_do_not_show(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_and_threads_do_not_change_results(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     systems = {"als": errors(2000, 1), "biases": errors(2000, 2)}
     whole = resample(systems, 100, 9)
     monkeypatch.setattr(bootstrap, "BLOCK_CELLS", cells)
@@ -120,7 +120,7 @@ def test_block_and_threads_do_not_show(cells: int, monkeypatch: pytest.MonkeyPat
         np.testing.assert_array_equal(parts[name].values, whole[name].values)
 
 
-def test_another_systems_presence_does_not_show() -> None:
+def test_other_systems_do_not_change_a_systems_resamples() -> None:
     alone = resample({"als": errors(300, 1)}, 100, 9)["als"].values
     np.testing.assert_array_equal(resample({"b": errors(300, 2), "als": errors(300, 1)}, 100, 9)["als"].values, alone)
 
@@ -149,7 +149,7 @@ def test_another_process_with_other_kernels_gives_the_same_bits(root: Path) -> N
 
 @given(st.integers(0, 2**32), st.floats(1e-6, 1e6))
 @settings(max_examples=30)
-def test_sums_are_exact_in_any_order_and_near_the_numbers_given(seed: int, scale: float) -> None:
+def test_sums_are_exact_in_any_order_and_close_to_the_input(seed: int, scale: float) -> None:
     random = np.random.default_rng(seed)
     numbers = random.normal(size=(200, 2)) * [scale, 1]
     rounded = round_for_exact_sums(numbers)
@@ -159,7 +159,7 @@ def test_sums_are_exact_in_any_order_and_near_the_numbers_given(seed: int, scale
     assert (np.abs(rounded - numbers).max(axis=0) <= 1e-12 * np.abs(numbers).max(axis=0)).all()
 
 
-def test_whole_numbers_stay_as_they_are() -> None:
+def test_integers_are_not_rounded() -> None:
     rows = np.array([[0.0], [1.0], [17.0], [9000.0]])
     np.testing.assert_array_equal(round_for_exact_sums(rows), rows)
 
@@ -167,7 +167,7 @@ def test_whole_numbers_stay_as_they_are() -> None:
 # --- differences
 
 
-def test_a_system_better_for_every_user_is_better_in_every_draw() -> None:
+def test_a_system_better_for_every_user_is_better_in_every_resample() -> None:
     values = np.random.default_rng(1).uniform(0, 0.5, 80)
     found = resample({"als": sums_of(values + 0.1), "popular": sums_of(values)}, 400, 2)
     ahead = differences(found["als"], found["popular"])["ndcg@10"]
@@ -176,7 +176,7 @@ def test_a_system_better_for_every_user_is_better_in_every_draw() -> None:
     assert differences(found["popular"], found["als"])["ndcg@10"].better_share == 0
 
 
-def test_pairing_is_sharper_than_the_two_intervals() -> None:
+def test_the_interval_of_a_difference_is_narrower_than_both_intervals() -> None:
     random = np.random.default_rng(3)
     values = random.uniform(0, 1, 300)
     found = resample({"a": sums_of(values + random.normal(0.02, 0.02, 300)), "b": sums_of(values)}, 1000, 4)
@@ -186,7 +186,7 @@ def test_pairing_is_sharper_than_the_two_intervals() -> None:
     assert paired.high - paired.low < (apart.high - apart.low) / 5
 
 
-def test_of_errors_the_smaller_is_better() -> None:
+def test_smaller_errors_are_better() -> None:
     small = errors(50, 1)
     large = UserSums(small.metrics, small.numerators * 1.1, small.denominators, small.denominator_of)
     found = resample({"als": small, "mean": large}, 200, 1)
@@ -206,7 +206,7 @@ def test_only_metrics_of_both_are_compared() -> None:
     assert differences(found["als"], found["popular"]) == {}
 
 
-def test_systems_over_different_users_are_refused() -> None:
+def test_systems_with_different_numbers_of_users_are_refused() -> None:
     with pytest.raises(ValueError, match=r"different numbers of users cannot share resamples: \[4, 5\]"):
         resample({"a": errors(4, 1), "b": errors(5, 1)}, 100, 1)
 
@@ -214,7 +214,7 @@ def test_systems_over_different_users_are_refused() -> None:
 # --- nothing to say
 
 
-def test_a_group_that_some_draws_miss_has_a_value_and_a_reason_for_no_interval() -> None:
+def test_a_group_missing_in_some_resamples_has_a_value_and_a_reason_for_no_interval() -> None:
     rare = means([NDCG], np.array([[0.5], [0.0], [0.0]]), np.array([True, False, False]))
     found = resample({"a": rare, "b": rare}, 200, 1)
     single, paired = intervals(found["a"])["ndcg@10"], differences(found["a"], found["b"])["ndcg@10"]
@@ -225,7 +225,7 @@ def test_a_group_that_some_draws_miss_has_a_value_and_a_reason_for_no_interval()
 
 
 @pytest.mark.parametrize("users", [0, 3])
-def test_nobody_who_counts_gives_reasons_and_no_warning(users: int) -> None:
+def test_without_values_there_are_reasons_and_no_warnings(users: int) -> None:
     nobody = UserSums((RMSE, NDCG), np.zeros((users, 2)), np.zeros((users, 1)), (0, 0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

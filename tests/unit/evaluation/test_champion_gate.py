@@ -33,7 +33,7 @@ def found(value: float, low: float | None, high: float | None, **more: Any) -> d
         (found(-0.1, None, None, missing_because="in 3 of 200 resamples no user has a value"), "challenger"),
     ],
 )
-def test_only_an_interval_wholly_below_zero_makes_a_champion(difference: dict[str, Any], state: str) -> None:
+def test_only_an_interval_below_zero_makes_a_champion(difference: dict[str, Any], state: str) -> None:
     decision = decide_by_difference(OURS, CHAMPION, "rmse_all", difference)
     assert decision.state == state
     assert "champion old by rmse_all" in decision.reason
@@ -74,7 +74,7 @@ def rows(users: int, movies: int, count: int, rng: np.random.Generator) -> Ratin
 
 
 @pytest.mark.parametrize("metric", ["rmse_all", "rmse_warm"])
-def test_the_difference_is_that_of_two_errors_on_the_same_rows(metric: str) -> None:
+def test_the_difference_is_between_errors_on_the_same_rows(metric: str) -> None:
     rng = np.random.default_rng(3)
     train, test = rows(12, 9, 300, rng), rows(15, 9, 200, rng)
     ours, theirs = model(12, 9, rng), model(10, 8, rng)
@@ -110,7 +110,7 @@ def test_a_model_is_no_better_than_itself() -> None:
         ("something at 10.0.0.1:5000 after 3 s", "MLflow says RuntimeError"),
     ],
 )
-def test_an_error_is_put_in_words_that_do_not_change_from_run_to_run(said: str, reason: str) -> None:
+def test_error_texts_do_not_differ_between_runs(said: str, reason: str) -> None:
     found_reason = reason_of(RuntimeError(said))
     assert reason in found_reason
     assert "10.0.0.1" not in found_reason and "port" not in found_reason

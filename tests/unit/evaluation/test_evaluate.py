@@ -36,14 +36,14 @@ def test_drop_leaves_cold_rows_out_and_counts_them() -> None:
     assert (found["cold_count"], found["cold_share"]) == (2, 0.5)
 
 
-def test_nan_keeps_cold_rows_and_says_why_there_is_no_rmse() -> None:
+def test_nan_keeps_cold_rows_and_gives_a_reason_for_no_rmse() -> None:
     found = metrics([1.0, 2.0], [NAN, 3.0], "nan")
     assert found["rmse"] is None
     assert "1 cold rows" in str(found["rmse_missing_because"])
     assert (found["predictions_count"], found["coverage"], found["cold_count"]) == (2, 1.0, 1)
 
 
-def test_nothing_but_cold_rows_has_no_rmse_and_a_reason() -> None:
+def test_only_cold_rows_give_no_rmse_and_a_reason() -> None:
     found = metrics([1.0, 2.0], [NAN, NAN])
     assert found["rmse"] is None
     assert found["rmse_missing_because"] == "no test row has both its user and its movie in the training data"

@@ -45,7 +45,7 @@ MODEL = Model(
 )
 
 
-def judged(model: Model = MODEL, test: RatingArrays = TEST, **changed: Any) -> dict[str, Any]:
+def evaluation(model: Model = MODEL, test: RatingArrays = TEST, **changed: Any) -> dict[str, Any]:
     return evaluate(model, None, TRAIN, test, genres=GENRES, settings=replace(SETTINGS, **changed))
 
 
@@ -56,7 +56,7 @@ def value(found: dict[str, Any], system: str, metric: str) -> float:
 
 
 def test_rating_metrics_on_known_rows_and_on_all_as_worked_by_hand() -> None:
-    found = judged()
+    found = evaluation()
     # Known rows: (1, 30) 5 against 4, (2, 20) 4 against 2, (3, 30) 2 against 2.
     assert value(found, "als", "rmse_warm") == pytest.approx(math.sqrt((1 + 4 + 0) / 3))
     assert value(found, "als", "mae_warm") == pytest.approx((1 + 2 + 0) / 3)
@@ -72,7 +72,7 @@ def test_rating_metrics_on_known_rows_and_on_all_as_worked_by_hand() -> None:
 
 
 def test_ranking_metrics_on_known_users_as_worked_by_hand() -> None:
-    found = judged()
+    found = evaluation()
     # Unseen: user 1: 30; user 2: 20; user 3: 30. Relevant and in the catalogue: (1, 30), (2, 20); user 3 has none.
     for system in ("als", "biases", "popular", "popular_recent"):
         assert value(found, system, "ndcg@1") == value(found, system, "recall@2") == 1.0
@@ -83,7 +83,7 @@ def test_ranking_metrics_on_known_users_as_worked_by_hand() -> None:
     assert "ndcg@1" not in found["systems"]["global_mean"]
 
 
-def test_the_recent_baseline_counts_the_last_days_before_the_cut_alone() -> None:
+def test_the_recent_baseline_counts_only_the_last_days_of_training() -> None:
     """User 4, who has seen nothing but movie 20, is shown 30, the only movie rated on the last day; popular says 10."""
     train = rows((1, 10, 4, 0), (2, 10, 4, 0), (2, 30, 5, 9), (3, 10, 4, 0), (4, 20, 4, 0))
     model = Model(Side(np.arange(1, 5, dtype=np.int32), np.ones((4, 1), np.float32)), MODEL.movies)
@@ -95,33 +95,33 @@ def test_the_recent_baseline_counts_the_last_days_before_the_cut_alone() -> None
 
 def test_user_mean_relevance_is_that_of_the_training_ratings() -> None:
     # Means: user 1: 3, user 2: 4.5, user 3: 1.5; so (1, 30) and (3, 30) are relevant, (2, 20) is not.
-    found = judged(relevance="user_mean")
+    found = evaluation(relevance="user_mean")
     assert found["folds"]["relevant_rows"] == 2
     assert value(found, "als", "recall@1") == 1.0
 
 
-def test_counts_say_what_each_kind_of_metric_is_about() -> None:
-    folds = judged()["folds"]
+def test_fold_counts() -> None:
+    folds = evaluation()["folds"]
     assert (folds["rows"], folds["warm_rows"], folds["cold_row_share"]) == (5, 3, 0.4)
     assert (folds["users"], folds["warm_users"], folds["cold_user_share"]) == (4, 3, 0.25)
     assert folds["catalogue"] == 3
 
 
-def test_the_plain_model_is_a_baseline_where_it_is_another() -> None:
+def test_plain_als_is_a_baseline_if_the_model_is_biased() -> None:
     found = evaluate(MODEL, MODEL, TRAIN, TEST, genres=GENRES, settings=SETTINGS)
     difference = found["differences"]["als_plain"]["rmse_warm"]
     assert difference["value"] == 0
     assert {one["verdict"] for one in found["verdicts"] if one["baseline"] == "als_plain"} == {"undecided"}
-    assert "als_plain" not in judged()["systems"]
+    assert "als_plain" not in evaluation()["systems"]
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_nothing(threads: int) -> None:
-    assert judged(threads=threads) == judged()
+    assert evaluation(threads=threads) == evaluation()
 
 
-def test_strata_take_the_rows_apart_and_leave_none_out() -> None:
-    found = judged()["strata"]
+def test_strata_cover_all_rows_once() -> None:
+    found = evaluation()["strata"]
     assert sum(found["test_rows"][name] for name in ("head", "middle", "tail")) == 3
     assert sum(count for name, count in found["test_rows"].items() if name.endswith("_active")) == 3
     for side in ("movies", "users"):
@@ -141,8 +141,8 @@ def assert_valid(found: dict[str, Any]) -> None:
     metrics_file.Evaluation.model_validate(found)
 
 
-def test_a_fold_without_known_users_gives_reasons_and_no_numbers() -> None:
-    found = judged(test=rows((4, 10, 3, 10), (5, 20, 4, 10)))
+def test_a_fold_without_known_users_gives_reasons_and_no_values() -> None:
+    found = evaluation(test=rows((4, 10, 3, 10), (5, 20, 4, 10)))
     assert_valid(found)
     assert found["systems"]["als"]["rmse_warm"]["value"] is None
     assert found["systems"]["als"]["rmse_warm"]["missing_because"]
@@ -150,8 +150,8 @@ def test_a_fold_without_known_users_gives_reasons_and_no_numbers() -> None:
     assert found["systems"]["als"]["rmse_all"]["value"] == found["systems"]["biases"]["rmse_all"]["value"]
 
 
-def test_a_threshold_that_nothing_meets_gives_reasons_and_no_numbers() -> None:
-    found = judged(relevant_rating=5.5)
+def test_a_threshold_above_all_ratings_gives_reasons_and_no_values() -> None:
+    found = evaluation(relevant_rating=5.5)
     assert_valid(found)
     assert found["systems"]["als"]["ndcg@1"] == {
         "value": None, "low": None, "high": None, "missing_because": "no user has a value",
@@ -160,7 +160,7 @@ def test_a_threshold_that_nothing_meets_gives_reasons_and_no_numbers() -> None:
 
 
 def test_lists_longer_than_the_catalogue_are_null_with_the_reason() -> None:
-    found = judged(evaluation_k=(1, 2, 50))
+    found = evaluation(evaluation_k=(1, 2, 50))
     assert_valid(found)
     long, short = found["systems"]["als"]["ndcg@50"], found["systems"]["als"]["ndcg@2"]
     assert (long["value"], long["missing_because"]) == (None, "the catalogue has only 3 movies")
@@ -170,12 +170,12 @@ def test_lists_longer_than_the_catalogue_are_null_with_the_reason() -> None:
 
 def test_a_catalogue_shorter_than_every_list_is_an_error() -> None:
     with pytest.raises(DataError, match="knows only 3 movies") as caught:
-        judged(evaluation_k=(5, 10))
+        evaluation(evaluation_k=(5, 10))
     assert "evaluation_k=3" in str(caught.value.hint)
 
 
 def test_a_whole_evaluation_fits_its_schema() -> None:
-    assert_valid(judged())
+    assert_valid(evaluation())
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_a_verdict_needs_an_interval_on_one_side_of_0(
 # --- the flat table
 
 
-def test_the_table_has_a_line_for_every_metric_and_no_word_for_what_is_missing() -> None:
-    found = judged(evaluation_k=(1, 50))
+def test_the_table_has_a_line_for_every_metric_and_empty_cells_for_missing_values() -> None:
+    found = evaluation(evaluation_k=(1, 50))
     lines = metrics_file.table({"model_version": "v", "evaluation": found}).splitlines()
     assert lines[0] == "model_version,part,stratum,system,metric,value,low,high"
     assert len(set(lines)) == len(lines)

@@ -27,7 +27,7 @@ def relevant_of(sets: list[list[int]]) -> RelevantItems:
     return RelevantItems(np.cumsum([0, *map(len, own)], dtype=np.int64), np.concatenate([np.empty(0, np.int32), *own]))
 
 
-def judge(lists: list[list[int]], sets: list[list[int]], ks: tuple[int, ...] = KS) -> UserSums:
+def evaluate_lists(lists: list[list[int]], sets: list[list[int]], ks: tuple[int, ...] = KS) -> UserSums:
     width = max([*ks, *map(len, lists)])
     padded = np.array([[*items, *[-1] * (width - len(items))] for items in lists], np.int32).reshape(-1, width)
     return ranking_sums(padded, relevant_of(sets), ks)
@@ -49,7 +49,7 @@ def random_case(seed: int, users: int = 60, items: int = 40, longest: int = 12) 
     return lists, sets
 
 
-def trec(lists: list[Any], sets: list[Any], measures: set[str]) -> list[dict[str, float]]:
+def trec_eval_results(lists: list[Any], sets: list[Any], measures: set[str]) -> list[dict[str, float]]:
     """Of each user, by trec_eval; falling scores give it our order."""
     truth = {f"u{user}": {f"i{item:03}": 1 for item in own} for user, own in enumerate(sets)}
     run = {f"u{user}": {f"i{item:03}": -float(at) for at, item in enumerate(own)} for user, own in enumerate(lists)}
@@ -61,7 +61,7 @@ def test_three_users_worked_by_hand() -> None:
     # user 0 finds 1, 3 and 9 relevant and sees [1, 2, 3]: hits at ranks 1 and 3
     # user 1 finds 5 relevant and sees [4, 5]: a hit at rank 2, a list too short
     # user 2 finds 7 and 8 relevant and sees [1, 2, 3]: no hit
-    sums = judge([[1, 2, 3], [4, 5], [1, 2, 3]], [[1, 3, 9], [5], [7, 8]], (2, 3))
+    sums = evaluate_lists([[1, 2, 3], [4, 5], [1, 2, 3]], [[1, 3, 9], [5], [7, 8]], (2, 3))
     by_hand: dict[str, list[float]] = {
         "precision@2": [1 / 2, 1 / 2, 0],
         "precision@3": [2 / 3, 1 / 3, 0],  # the denominator is k, however short the list
@@ -83,16 +83,16 @@ def test_three_users_worked_by_hand() -> None:
 
 
 def test_users_without_relevant_items_are_left_out_and_counted() -> None:
-    sums = judge([[1, 2, 3], [1, 2, 3]], [[], [2]], (3,))
+    sums = evaluate_lists([[1, 2, 3], [1, 2, 3]], [[], [2]], (3,))
     assert means(sums)["mrr@3"] == 1 / 2
     np.testing.assert_array_equal(sums.denominators, [[0], [1]])
 
 
 @pytest.mark.parametrize("sets", [[[], []], []])
-def test_nobody_with_relevant_items_gives_reasons_and_no_warning(sets: list[list[int]]) -> None:
+def test_without_relevant_items_there_are_reasons_and_no_warnings(sets: list[list[int]]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = metric_values(judge([[1, 2]] * len(sets), sets, (2,)))
+        found = metric_values(evaluate_lists([[1, 2]] * len(sets), sets, (2,)))
     assert {(entry.value, entry.missing_because) for entry in found.values()} == {(None, "no user has a value")}
 
 
@@ -101,11 +101,11 @@ def test_lists_shorter_than_k_are_refused() -> None:
         ranking_sums(np.zeros((1, 2), np.int32), relevant_of([[0]]), (1, 3))
 
 
-def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     lists, sets = random_case(1)
-    whole = judge(lists, sets).numerators
+    whole = evaluate_lists(lists, sets).numerators
     monkeypatch.setattr(ranking_metrics, "BLOCK_CELLS", 37)
-    np.testing.assert_array_equal(judge(lists, sets).numerators, whole)
+    np.testing.assert_array_equal(evaluate_lists(lists, sets).numerators, whole)
 
 
 def test_pairs_in_any_order_are_grouped_by_user() -> None:
@@ -127,8 +127,8 @@ def test_relevant_items_of_one_stratum() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_each_user_equals_trec_eval(name: str, seed: int) -> None:
     lists, sets = random_case(seed)
-    theirs = trec(lists, sets, {f"{TREC[name]}.{','.join(map(str, KS))}"})
-    sums = judge(lists, sets)
+    theirs = trec_eval_results(lists, sets, {f"{TREC[name]}.{','.join(map(str, KS))}"})
+    sums = evaluate_lists(lists, sets)
     for k in KS:
         expected = [own[f"{TREC[name]}_{k}"] for own in theirs]
         np.testing.assert_allclose(column(sums, f"{name}@{k}"), expected, atol=EPSILON)
@@ -137,17 +137,17 @@ def test_each_user_equals_trec_eval(name: str, seed: int) -> None:
 @pytest.mark.parametrize("k", KS)
 def test_mrr_equals_trec_evals_reciprocal_rank_of_lists_cut_at_k(k: int) -> None:
     lists, sets = random_case(4)
-    theirs = [own["recip_rank"] for own in trec([own[:k] for own in lists], sets, {"recip_rank"})]
-    np.testing.assert_allclose(column(judge(lists, sets), f"mrr@{k}"), theirs, atol=EPSILON)
+    theirs = [own["recip_rank"] for own in trec_eval_results([own[:k] for own in lists], sets, {"recip_rank"})]
+    np.testing.assert_allclose(column(evaluate_lists(lists, sets), f"mrr@{k}"), theirs, atol=EPSILON)
 
 
 @pytest.mark.parametrize("k", KS)
 def test_map_is_trec_evals_with_another_denominator(k: int) -> None:
     """trec_eval (and ranx) divide by all relevant items, so that a perfect list of k may fall short of 1."""
     lists, sets = random_case(5)
-    theirs = np.array([own[f"map_cut_{k}"] for own in trec(lists, sets, {f"map_cut.{k}"})])
+    theirs = np.array([own[f"map_cut_{k}"] for own in trec_eval_results(lists, sets, {f"map_cut.{k}"})])
     relevant = np.array([len(own) for own in sets])
-    ours = column(judge(lists, sets), f"map@{k}")
+    ours = column(evaluate_lists(lists, sets), f"map@{k}")
     np.testing.assert_allclose(ours, theirs * relevant / np.minimum(relevant, k), atol=EPSILON)
     assert k > 5 or not np.allclose(ours, theirs)
 
@@ -157,7 +157,7 @@ def test_trec_eval_breaks_ties_by_name_where_we_keep_the_order_of_the_list() -> 
     tied = {"u0": {"i001": 1.0, "i002": 1.0}}
     theirs = pytrec_eval.RelevanceEvaluator({"u0": {"i001": 1}}, {"recip_rank"}).evaluate(tied)
     assert theirs["u0"]["recip_rank"] == 1 / 2  # the greater name first
-    assert means(judge(lists, sets, (2,)))["mrr@2"] == 1
+    assert means(evaluate_lists(lists, sets, (2,)))["mrr@2"] == 1
 
 
 def test_ndcg_equals_scikit_learn_where_every_item_is_ranked() -> None:
@@ -166,18 +166,18 @@ def test_ndcg_equals_scikit_learn_where_every_item_is_ranked() -> None:
     gains[:, 0] = 1
     order = np.array([random.permutation(12) for _ in range(30)])
     scores = -np.argsort(order, axis=1)
-    sums = judge(order.tolist(), [np.flatnonzero(own).tolist() for own in gains])
+    sums = evaluate_lists(order.tolist(), [np.flatnonzero(own).tolist() for own in gains])
     for k in KS:
         theirs = [ndcg_score(gains[[user]], scores[[user]], k=k) for user in range(30)]
         np.testing.assert_allclose(column(sums, f"ndcg@{k}"), theirs, atol=EPSILON)
 
 
-def test_trec_eval_counts_users_with_nothing_relevant_as_0_where_we_leave_them_out() -> None:
+def test_trec_eval_counts_users_without_relevant_items_as_0_and_we_leave_them_out() -> None:
     lists, sets = [[1, 2], [1, 2]], [[], [1]]
     truth, run = {"u0": {"i1": 0}, "u1": {"i1": 1}}, {"u0": {"i1": 2.0}, "u1": {"i1": 2.0}}
     theirs = pytrec_eval.RelevanceEvaluator(truth, {"recip_rank"}).evaluate(run)
     assert [own["recip_rank"] for own in theirs.values()] == [0, 1]
-    assert means(judge(lists, sets, (2,)))["mrr@2"] == 1
+    assert means(evaluate_lists(lists, sets, (2,)))["mrr@2"] == 1
 
 
 @pytest.mark.spark
@@ -187,7 +187,7 @@ def test_means_equal_pysparks_ranking_metrics_and_it_counts_the_users_we_leave_o
     lists, sets = random_case(9)
     theirs = RankingMetrics(spark.sparkContext.parallelize(list(zip(lists, sets, strict=True)), 2))
     with_nobody = RankingMetrics(spark.sparkContext.parallelize([(lists[1], sets[1]), (lists[0], [])], 1))
-    ours, alone = means(judge(lists, sets)), means(judge(lists[:2], [[], sets[1]]))
+    ours, alone = means(evaluate_lists(lists, sets)), means(evaluate_lists(lists[:2], [[], sets[1]]))
     names = {
         "precision": "precisionAt", "recall": "recallAt", "ndcg": "ndcgAt", "map": "meanAveragePrecisionAt"
     }  # fmt: skip
@@ -208,7 +208,7 @@ cases = st.integers(0, 2**32)
 @settings(max_examples=40)
 def test_a_perfect_list_gives_1_in_all_but_precision_and_recall(seed: int) -> None:
     _, sets = random_case(seed, users=8)
-    found = judge([[*own, *range(100, 110)] for own in sets], sets)
+    found = evaluate_lists([[*own, *range(100, 110)] for own in sets], sets)
     for name in NAMES:
         for k in KS:
             best = np.minimum([len(own) for own in sets], k)
@@ -218,17 +218,17 @@ def test_a_perfect_list_gives_1_in_all_but_precision_and_recall(seed: int) -> No
 
 @given(cases)
 @settings(max_examples=40)
-def test_hits_last_are_not_better_than_hits_first(seed: int) -> None:
+def test_hits_at_the_start_are_at_least_as_good_as_hits_at_the_end(seed: int) -> None:
     lists, sets = random_case(seed, users=8)
     first = [sorted(own, key=lambda item, s=s: item not in s) for own, s in zip(lists, sets, strict=True)]  # type: ignore[misc]
-    ahead, behind = judge(first, sets), judge([own[::-1] for own in first], sets)
+    ahead, behind = evaluate_lists(first, sets), evaluate_lists([own[::-1] for own in first], sets)
     assert (ahead.numerators >= behind.numerators - 1e-12).all()
 
 
 @given(cases)
 @settings(max_examples=40)
 def test_values_lie_between_0_and_1_and_grow_with_k_but_for_precision(seed: int) -> None:
-    sums = judge(*random_case(seed, users=8))
+    sums = evaluate_lists(*random_case(seed, users=8))
     assert ((sums.numerators >= 0) & (sums.numerators <= 1 + 1e-12)).all()
     for name in ("recall", "mrr", "hit_rate"):
         grown = np.column_stack([column(sums, f"{name}@{k}") for k in KS])
@@ -239,11 +239,11 @@ def test_values_lie_between_0_and_1_and_grow_with_k_but_for_precision(seed: int)
 @settings(max_examples=40)
 def test_the_order_of_users_changes_no_mean_and_neither_does_doubling_them(seed: int) -> None:
     lists, sets = random_case(seed, users=8)
-    before = means(judge(lists, sets))
+    before = means(evaluate_lists(lists, sets))
     order = np.random.default_rng(seed).permutation(8)
-    shuffled = means(judge([lists[at] for at in order], [sets[at] for at in order]))
+    shuffled = means(evaluate_lists([lists[at] for at in order], [sets[at] for at in order]))
     assert shuffled == pytest.approx(before, abs=EPSILON)
-    assert means(judge(lists * 2, sets * 2)) == pytest.approx(before, abs=EPSILON)
+    assert means(evaluate_lists(lists * 2, sets * 2)) == pytest.approx(before, abs=EPSILON)
 
 
 @given(cases)
@@ -251,5 +251,7 @@ def test_the_order_of_users_changes_no_mean_and_neither_does_doubling_them(seed:
 def test_renumbering_the_items_changes_nothing(seed: int) -> None:
     lists, sets = random_case(seed, users=8)
     names = np.random.default_rng(seed).permutation(40)
-    renamed = judge([names[own].tolist() if own else [] for own in lists], [names[own].tolist() for own in sets])
-    np.testing.assert_array_equal(renamed.numerators, judge(lists, sets).numerators)
+    renamed = evaluate_lists(
+        [names[own].tolist() if own else [] for own in lists], [names[own].tolist() for own in sets]
+    )
+    np.testing.assert_array_equal(renamed.numerators, evaluate_lists(lists, sets).numerators)

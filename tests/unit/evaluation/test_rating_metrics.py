@@ -74,20 +74,20 @@ def test_without_predictions_there_is_a_reason_and_no_warning(
     assert {entry.missing_because for entry in found.values()} == {"no user has a value"}
 
 
-def test_clipping_keeps_the_scale_and_the_missing() -> None:
+def test_clipping_keeps_missing_predictions() -> None:
     truth, users = np.array([1.0, 3.0, 4.0, 2.0], np.float32), np.zeros(4, int)
     found = metric_values(rating_sums(truth, np.array([-1.0, 3.2, 9.0, NAN]), users, 1, (0.5, 5.0)))
     # Brought to 0.5, 3.2, 5.0: errors of 0.5, 0.2 and 1.
     assert found["mae"].value == pytest.approx((0.5 + 0.2 + 1) / 3)
 
 
-def test_a_group_alone_has_the_figures_of_its_own_rows() -> None:
+def test_a_group_has_the_values_of_its_own_rows() -> None:
     truth, predicted, users = [4.0, 3.0, 5.0, 2.0], [3.0, 5.0, 4.0, 2.0], [0, 0, 1, 2]
     group = sums(truth, predicted, users, 3).for_group(np.array([True, False, True]))
     assert values(group) == values(sums([4, 3, 2], [3, 5, 2], [0, 0, 2], 3))
 
 
-def test_joined_metrics_keep_their_figures() -> None:
+def test_concatenated_metrics_keep_their_values() -> None:
     one, other = sums([4, 3], [3, 3], [0, 1], 2), sums([5, 1], [3, 2], [0, 0], 2)
     both = concatenate([one, other])
     parts = concatenate([other]).numerators

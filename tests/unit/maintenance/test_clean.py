@@ -39,7 +39,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(lakehouse: Lakehouse) -> None:
+def test_a_lakehouse_is_removed_and_foreign_files_stay(lakehouse: Lakehouse) -> None:
     found = clean.layer_removals(lakehouse, (*LAYERS, "runs"))
     assert {"gold/interactions", "silver/ratings", "sweeps", "_logs"} <= {one.description for one in found}
     assert next(one.bytes for one in found if one.description == "silver/ratings") == 12, (
@@ -52,13 +52,13 @@ def test_a_whole_lakehouse_goes_and_what_others_put_there_stays(lakehouse: Lakeh
     assert clean.remove_root(lakehouse) == ["bronze", "gold", "notes.txt"]
 
 
-def test_one_layer_goes_alone(lakehouse: Lakehouse) -> None:
+def test_one_layer_is_removed_alone(lakehouse: Lakehouse) -> None:
     before = files(lakehouse.folder)
     clean.remove(lakehouse, clean.layer_removals(lakehouse, ("silver",)))
     assert {name.split("/")[0] for name in before - files(lakehouse.folder)} == {"silver"}
 
 
-def test_an_emptied_lakehouse_goes_with_its_lock(lakehouse: Lakehouse) -> None:
+def test_an_empty_lakehouse_is_removed_with_its_lock(lakehouse: Lakehouse) -> None:
     for name in ("notes.txt", "gold/mine/data", "bronze/movielens/other/ratings.csv"):
         (lakehouse.folder / name).unlink()
         clean.remove_empty_folders(lakehouse, (lakehouse.folder / name).parent)
@@ -114,7 +114,7 @@ def test_a_receipt_or_the_resolved_configuration_marks_a_lakehouse(tmp_path: Pat
     clean.check_is_lakehouse(Lakehouse(str(tmp_path), "small"))
 
 
-def test_a_held_lakehouse_is_refused_with_its_holder(lakehouse: Lakehouse) -> None:
+def test_a_locked_lakehouse_is_refused_with_its_process(lakehouse: Lakehouse) -> None:
     lock = locks.acquire_lock(lakehouse.folder)
     assert lock is not None
     with lock, pytest.raises(TableError, match=r"another run holds .*process \d+"), run_lock.lock_lakehouse(lakehouse):
@@ -127,10 +127,10 @@ def test_a_held_lakehouse_is_refused_with_its_holder(lakehouse: Lakehouse) -> No
     ("count", "said"),
     [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_234_567, "1.2 MB"), (5e15, "5000.0 TB")],
 )
-def test_sizes_in_words(count: int, said: str) -> None:
+def test_sizes_are_formatted_with_units(count: int, said: str) -> None:
     assert clean.format_bytes(int(count)) == said
 
 
-def test_a_list_ends_with_its_sum(tmp_path: Path) -> None:
+def test_a_list_ends_with_the_total(tmp_path: Path) -> None:
     shown = list(clean.removal_lines([clean.Removal("a", (), 1500), clean.Removal("b", (tmp_path,), 500)]))
     assert [line.split() for line in shown] == [["1.5", "kB", "a"], ["500", "bytes", "b"], ["2.0", "kB", "total"]]

@@ -88,7 +88,7 @@ def prune(lakehouse: Lakehouse, keep: int) -> retention.Plan:
     return plan
 
 
-def test_the_newest_runs_stay_with_what_they_were_made_from(lakehouse: Lakehouse) -> None:
+def test_the_newest_runs_are_kept_with_their_inputs(lakehouse: Lakehouse) -> None:
     for number, day in ((1, "2020-01-01"), (2, "2020-01-03"), (3, "2020-01-02"), (4, "2020-01-04")):
         run(lakehouse, f"v{number}", day, ratings(lakehouse, number))
     before = {path: path.read_bytes() for path in lakehouse.folder.rglob("*") if path.is_file()}
@@ -120,7 +120,7 @@ def test_lists_of_popular_movies_stay_with_the_run_that_served_them(lakehouse: L
     assert there(lakehouse, "gold/recommendations_fallback/_manifests/*.json") == ["1", "2"]
 
 
-def test_the_current_version_stays_however_old_it_is(lakehouse: Lakehouse) -> None:
+def test_the_current_version_is_kept_however_old_it_is(lakehouse: Lakehouse) -> None:
     table = ratings(lakehouse, 1)
     old = run(lakehouse, "v1", "2020-01-01", table)
     model = receipts.read(lakehouse.receipt(STEP_OF["model"].artifact))
@@ -137,7 +137,7 @@ def test_the_current_version_stays_however_old_it_is(lakehouse: Lakehouse) -> No
     assert there(lakehouse, "gold/models/als/[!._]*") == ["v1"]
 
 
-def test_no_file_goes_that_a_kept_version_names_also_after_going_back(lakehouse: Lakehouse) -> None:
+def test_files_of_kept_versions_are_kept_even_after_a_return_to_earlier_settings(lakehouse: Lakehouse) -> None:
     root = lakehouse.folder
     first, second, third = ratings(lakehouse, 1), ratings(lakehouse, 2), ratings(lakehouse, 3)
     publish.restore_head(root, first)  # version 3, with the files of version 0
@@ -161,7 +161,7 @@ def test_no_file_goes_that_a_kept_version_names_also_after_going_back(lakehouse:
     assert tables.content_problem(root, first) is None
 
 
-def test_the_newest_version_stays_also_where_no_receipt_names_it(lakehouse: Lakehouse) -> None:
+def test_the_newest_version_is_kept_even_if_no_receipt_names_it(lakehouse: Lakehouse) -> None:
     first = ratings(lakehouse, 1)
     publish_ratings(lakehouse.folder, ratings_table(2))
     publish_ratings(lakehouse.folder, ratings_table(3))
@@ -173,7 +173,7 @@ def test_the_newest_version_stays_also_where_no_receipt_names_it(lakehouse: Lake
     assert tables.content_problem(lakehouse.folder, first) is None
 
 
-def test_rejected_rows_stay_with_the_tables_that_tell_of_them(lakehouse: Lakehouse) -> None:
+def test_rejected_rows_are_kept_with_the_tables_that_name_them(lakehouse: Lakehouse) -> None:
     root = lakehouse.folder
     rejected = [
         publish_ratings(root, ratings_table(number), path=layout.quarantine("ratings")) for number in (11, 12, 13)
@@ -186,7 +186,7 @@ def test_rejected_rows_stay_with_the_tables_that_tell_of_them(lakehouse: Lakehou
     )
 
 
-def test_an_entry_whose_content_is_lost_goes_so_that_it_is_rebuilt(lakehouse: Lakehouse) -> None:
+def test_an_entry_with_lost_content_is_removed_so_that_it_is_rebuilt(lakehouse: Lakehouse) -> None:
     ratings(lakehouse, 1)
     second = ratings(lakehouse, 2)
     victim = next((lakehouse.folder / "silver/ratings").rglob("part-00000*.parquet"))

@@ -22,7 +22,7 @@ def dense(ids: Any) -> Any:
     return np.unique(ids, return_inverse=True)[1].astype(np.int32)
 
 
-def made() -> tuple[Model, Any]:
+def trained_example() -> tuple[Model, Any]:
     """A trained model of 40 users and 30 movies, some ids near the largest, and its (user, movie, rating) columns."""
     rng = np.random.default_rng(0)
     user = (LARGEST_ID - 7 * rng.integers(0, 40, 600)).astype(np.int32)
@@ -47,8 +47,8 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    model, _ = made()
+def test_a_written_model_is_read_back(tmp_path: Path) -> None:
+    model, _ = trained_example()
     again = read_model(written(model, tmp_path / "model"))
     for side, read in ((model.users, again.users), (model.movies, again.movies)):
         assert np.array_equal(side.ids, read.ids)
@@ -57,7 +57,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_terms_of_users_and_movies_become_two_columns() -> None:
-    model, (user, movie, _) = made()
+    model, (user, movie, _) = trained_example()
     b_u, b_i = np.linspace(3, 4, len(model.users.ids)), np.linspace(-1, 1, len(model.movies.ids))
     with_columns = model.with_terms(b_u, b_i)
     assert with_columns.users.factors.shape[1] == with_columns.movies.factors.shape[1] == 5 + 2
@@ -67,7 +67,7 @@ def test_terms_of_users_and_movies_become_two_columns() -> None:
 
 
 def test_a_model_has_the_same_bytes_every_time(tmp_path: Path) -> None:
-    model, _ = made()
+    model, _ = trained_example()
     one, other = written(model, tmp_path / "one"), written(model, tmp_path / "other")
     assert len(content(one)) == 3
     assert content(one) == content(other)
@@ -79,7 +79,7 @@ def test_a_model_has_the_same_bytes_every_time(tmp_path: Path) -> None:
 def test_spark_loads_and_uses_a_native_model(spark: Any, tmp_path: Path, biased: bool) -> None:
     from pyspark.ml.recommendation import ALSModel
 
-    model, (user, movie, value) = made()
+    model, (user, movie, value) = trained_example()
     if biased:
         model = model.with_terms(np.linspace(3, 4, len(model.users.ids)), np.linspace(-1, 1, len(model.movies.ids)))
     loaded = ALSModel.load(str(written(model, tmp_path / "model")))

@@ -23,7 +23,7 @@ Doubles = npt.NDArray[np.float64]
 DEFAULTS: dict[str, Any] = {"rank": 7, "max_iter": 5, "reg_param": 0.1, "seed": 3, "threads": 2}
 
 
-def made(users: int = 150, movies: int = 60, count: int = 4000, seed: int = 0) -> Ratings:
+def random_ratings(users: int = 150, movies: int = 60, count: int = 4000, seed: int = 0) -> Ratings:
     """Ratings with three true directions and noise; popular movies have most of them; some pairs come twice."""
     rng = np.random.default_rng(seed)
     user, movie = rng.integers(0, users, count), (movies * rng.random(count) ** 2).astype(np.int64)
@@ -88,7 +88,7 @@ def assert_equal(one: Factors, other: Factors) -> None:
 
 
 def test_cholesky_gives_the_factors_of_plain_als() -> None:
-    both = made()
+    both = random_ratings()
     users, movies = plain_als(both, rank=7, max_iter=5, reg_param=0.1, seed=3)
     found = train(both, **DEFAULTS, solver="cholesky")
     np.testing.assert_allclose(found.users, users, atol=1e-3)
@@ -98,7 +98,7 @@ def test_cholesky_gives_the_factors_of_plain_als() -> None:
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 @pytest.mark.parametrize("rank", [1, 7, 50, 130, 500])
 def test_the_objective_is_that_of_its_definition(solver: native.Solver, rank: int) -> None:
-    both = made()
+    both = random_ratings()
     seen = []
 
     def check(iteration: int, objective: float, users: Any, movies: Any) -> None:
@@ -116,13 +116,13 @@ def test_the_objective_is_that_of_its_definition(solver: native.Solver, rank: in
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 @pytest.mark.parametrize("reg_param", [0.0, 0.001, 0.1, 10.0])
 def test_the_objective_falls_with_every_iteration(solver: native.Solver, reg_param: float) -> None:
-    found = train(made(), **(DEFAULTS | {"rank": 20, "max_iter": 15, "reg_param": reg_param}), solver=solver)
+    found = train(random_ratings(), **(DEFAULTS | {"rank": 20, "max_iter": 15, "reg_param": reg_param}), solver=solver)
     assert (np.diff(found.objective) <= 1e-6 * found.objective[:-1]).all()
     assert found.objective[-1] < found.objective[0]
 
 
-def test_conjugate_gradients_reach_what_cholesky_reaches() -> None:
-    both = made(count=6000)
+def test_conjugate_gradients_reach_the_objective_of_cholesky() -> None:
+    both = random_ratings(count=6000)
     settings = DEFAULTS | {"max_iter": 12, "rank": 10}
     exact, near = train(both, **settings, solver="cholesky"), train(both, **settings, solver="cg")
     assert near.objective[-1] == pytest.approx(exact.objective[-1], rel=1e-4)
@@ -155,14 +155,14 @@ def test_any_number_of_threads_gives_the_same_bits(solver: native.Solver) -> Non
         assert_equal(one, train(both, **(settings | {"threads": threads}), solver=solver))
 
 
-def test_the_seed_decides_the_start() -> None:
-    both = made()
+def test_the_seed_decides_the_initial_factors() -> None:
+    both = random_ratings()
     first = train(both, **DEFAULTS)
     assert_equal(first, train(both, **DEFAULTS))
     assert not np.array_equal(first.users, train(both, **(DEFAULTS | {"seed": 4})).users)
 
 
-def test_code_read_from_disk_gives_the_bits_of_code_just_compiled(tmp_path: Path) -> None:
+def test_cached_code_gives_the_same_bits_as_newly_compiled_code(tmp_path: Path) -> None:
     program = """
 import hashlib, numpy as np
 from reco_platform.models.als import kernel, native
@@ -193,16 +193,16 @@ def test_only_users_and_movies_with_ratings_have_factors() -> None:
     assert found.movies.shape == (2, 7)
 
 
-def test_factors_come_in_the_order_of_their_indexes() -> None:
-    both = made()
+def test_factors_are_in_the_order_of_their_indexes() -> None:
+    both = random_ratings()
     found = train(both, **(DEFAULTS | {"rank": 20, "reg_param": 0.001, "max_iter": 20}))
     user, movie, value = triples(both)
     predicted = (found.users[user] * found.movies[movie]).sum(axis=1)
     assert np.corrcoef(predicted, value)[0, 1] > 0.9
 
 
-def test_a_pair_that_comes_twice_counts_twice() -> None:
-    user, movie, value = triples(made(count=500))
+def test_a_repeated_pair_counts_twice() -> None:
+    user, movie, value = triples(random_ratings(count=500))
     twice = [np.concatenate([array, array]) for array in (user, movie)]
     both = ratings(*twice, np.concatenate([value, value]).astype(np.float32))
     once = train(ratings(user, movie, value.astype(np.float32)), **DEFAULTS, solver="cholesky")
@@ -212,14 +212,14 @@ def test_a_pair_that_comes_twice_counts_twice() -> None:
 
 
 def test_ratings_may_be_residuals_around_zero() -> None:
-    user, movie, value = triples(made())
+    user, movie, value = triples(random_ratings())
     residuals = ratings(user, movie, (value - 3.5).astype(np.float32))
     found = train(residuals, **(DEFAULTS | {"max_iter": 20}))
     assert found.objective[-1] < 0.9 * (residuals.by_user.values.astype(np.float64) ** 2).sum()
 
 
 def test_ratings_that_are_all_zero_give_zero_factors() -> None:
-    both = made(count=300)
+    both = random_ratings(count=300)
     nothing = ratings(*triples(both)[:2], np.zeros(300, np.float32))
     for solver in ("cg", "cholesky"):
         found = train(nothing, **(DEFAULTS | {"max_iter": 3}), solver=solver)
@@ -229,16 +229,16 @@ def test_ratings_that_are_all_zero_give_zero_factors() -> None:
 # --- stopping
 
 
-def test_a_callback_that_returns_true_ends_training() -> None:
-    found = train(made(), **DEFAULTS, callback=lambda iteration, *_: iteration == 2)
+def test_a_callback_that_returns_true_stops_training() -> None:
+    found = train(random_ratings(), **DEFAULTS, callback=lambda iteration, *_: iteration == 2)
     assert len(found.objective) == 2
-    assert_equal(found, train(made(), **(DEFAULTS | {"max_iter": 2})))
+    assert_equal(found, train(random_ratings(), **(DEFAULTS | {"max_iter": 2})))
 
 
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_rating_that_is_not_finite_stops_training_and_is_named(solver: native.Solver, value: float) -> None:
-    both = made()
+    both = random_ratings()
     at = int(both.by_movie.starts[17])
     both.by_movie.values[at] = value
     with pytest.raises(DataError, match=f"iteration 1: .* movie index {both.by_movie.index[17]} are not finite"):
@@ -247,20 +247,20 @@ def test_a_rating_that_is_not_finite_stops_training_and_is_named(solver: native.
 
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 def test_a_rating_too_large_for_float32_sums_stops_training(solver: native.Solver) -> None:
-    user, movie, value = triples(made())
+    user, movie, value = triples(random_ratings())
     value[17] = 1e38
     with pytest.raises(DataError, match=r"iteration 1: .*not finite"):
         train(ratings(user, movie, value.astype(np.float32)), **DEFAULTS, solver=solver)
 
 
 def test_rows_that_are_not_finite_are_counted() -> None:
-    both = made()
+    both = random_ratings()
     broken = replace(both, by_user=replace(both.by_user, values=np.full_like(both.by_user.values, np.nan)))
     with pytest.raises(DataError, match=r"user index 0, 1, 2, 3, 4 and 145 more are not finite"):
         train(broken, **DEFAULTS)
 
 
-def test_what_does_not_fit_the_memory_is_refused_with_the_sum() -> None:
+def test_training_that_does_not_fit_into_memory_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"rank 500 on 1,000,000,000,000 ratings .* needs 14,9\d\d\.\d GiB(.|\n)*rank"
     ):

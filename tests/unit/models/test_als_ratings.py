@@ -33,7 +33,7 @@ def assert_same(one: Ratings, other: Ratings) -> None:
             assert np.array_equal(getattr(left, name), getattr(right, name)), name
 
 
-def test_both_orders_hold_every_rating() -> None:
+def test_both_matrices_have_every_rating() -> None:
     user, movie, value = triples()
     both = ratings(user, movie, value)
     by_user = np.column_stack([user, movie, value]).astype(np.float64)
@@ -42,7 +42,7 @@ def test_both_orders_hold_every_rating() -> None:
     assert np.array_equal(unrolled(both.by_movie, both.by_user), by_movie[np.lexsort(by_movie.T[::-1])])
 
 
-def test_busy_rows_come_first_and_columns_rise() -> None:
+def test_rows_with_most_ratings_come_first_and_columns_rise() -> None:
     both = ratings(*triples())
     for rows in (both.by_user, both.by_movie):
         assert (np.diff(rows.counts) <= 0).all()
@@ -82,6 +82,6 @@ def test_a_rating_takes_sixteen_bytes() -> None:
         ([0, 1], [-2, 0], [1.0, 2.0], "negative"),
     ],
 )
-def test_what_cannot_be_sorted_is_refused(user: list[int], movie: list[int], value: list[float], message: str) -> None:
+def test_invalid_ratings_are_refused(user: list[int], movie: list[int], value: list[float], message: str) -> None:
     with pytest.raises(DataError, match=message):
         ratings(np.array(user, np.int32), np.array(movie, np.int32), np.array(value, np.float32))

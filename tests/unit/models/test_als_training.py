@@ -29,7 +29,7 @@ def train(rows: pa.Table, params: dict[str, Any]) -> training.TrainedModel:
 # --- with and without biases
 
 
-def test_the_product_of_a_biased_model_is_mean_and_biases_and_factors() -> None:
+def test_a_biased_models_predictions_are_mean_plus_biases_plus_factors() -> None:
     rows, params = random_rows(), params_with()
     user, movie, value = columns_of(rows, "user_index", "movie_index", "rating")
     found = biases.fit(user, movie, value, params["bias_damping"])
@@ -53,7 +53,7 @@ def test_a_plain_model_has_the_factors_of_the_ratings_alone() -> None:
     assert np.array_equal(model.movies.ids, np.unique(columns_of(rows, "movie_id")[0]))
 
 
-def test_real_ratings_are_predicted_best_by_both_and_worst_by_plain_als(latest_small: Path) -> None:
+def test_on_real_ratings_biased_als_is_best_and_plain_als_worst(latest_small: Path) -> None:
     table = csv.read_csv(latest_small / "ratings.csv")
     test = np.random.default_rng(0).random(len(table)) < 0.2
     every = rating_rows(*columns_of(table, "userId", "movieId", "rating"))
@@ -90,7 +90,7 @@ def test_users_and_movies_with_few_ratings_are_left_out_in_one_pass() -> None:
     assert training.with_enough_ratings(rows, 1, 1) is rows
 
 
-def test_whoever_is_left_out_is_not_in_the_model() -> None:
+def test_users_and_movies_left_out_are_not_in_the_model() -> None:
     rows = random_rows(300)
     kept = training.with_enough_ratings(rows, 3, 9)
     model = train(kept, params_with()).model
@@ -99,7 +99,7 @@ def test_whoever_is_left_out_is_not_in_the_model() -> None:
         assert np.array_equal(side.ids, np.unique(kept[name].to_numpy()))
 
 
-def test_it_is_an_error_when_nothing_is_left() -> None:
+def test_too_few_ratings_are_an_error() -> None:
     with pytest.raises(DataError, match=r"none of the 8 .*min_user_ratings=1 .*\n?.*min_item_ratings=9.*\n.*smaller"):
         training.with_enough_ratings(rating_rows(range(8), [0] * 8, [3.0] * 8), 1, 9)
 

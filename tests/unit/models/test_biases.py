@@ -23,7 +23,7 @@ def arrays(user: list[int], movie: list[int], value: list[float]) -> tuple[Any, 
     return np.array(user, np.int32), np.array(movie, np.int32), np.array(value, np.float32)
 
 
-def drawn(count: int = 3000) -> tuple[Any, Any, Any]:
+def random_ratings(count: int = 3000) -> tuple[Any, Any, Any]:
     rng = np.random.default_rng(4)
     user, movie = rng.integers(0, 80, count), (50 * rng.random(count) ** 2).astype(int)
     return arrays(user.tolist(), movie.tolist(), (0.5 * rng.integers(1, 11, count)).tolist())
@@ -46,8 +46,8 @@ def test_three_users_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize("damping", [0.0, 5.0, 1000.0])
-def test_biases_are_those_of_plain_loops(damping: float) -> None:
-    user, movie, value = drawn()
+def test_biases_equal_those_of_simple_loops(damping: float) -> None:
+    user, movie, value = random_ratings()
     mean = sum(value.tolist()) / len(value)
     rows = list(zip(user.tolist(), movie.tolist(), value.tolist(), strict=True))
     found = biases.fit(user, movie, value, damping)
@@ -61,15 +61,15 @@ def test_biases_are_those_of_plain_loops(damping: float) -> None:
         assert found.users[one] == pytest.approx(sum(own) / (len(own) + damping), abs=1e-12)
 
 
-def test_whom_fitting_did_not_see_has_no_bias() -> None:
+def test_users_and_movies_without_ratings_have_bias_0() -> None:
     found = biases.fit(*arrays([0, 2], [1, 3], [5, 2]), damping=0.0)
     assert found.users[1] == found.movies[0] == found.movies[2] == 0  # numbered, but without ratings
     strangers = found.predict(*arrays([-1, 7, 1, 0, 9], [-1, 9, 0, -1, 1], [])[:2])
     assert strangers.tolist() == [3.5, 3.5, 3.5, 3.5 + found.users[0], 3.5 + found.movies[1]]
 
 
-def test_great_damping_leaves_the_mean() -> None:
-    user, movie, value = drawn()
+def test_large_damping_gives_biases_near_0() -> None:
+    user, movie, value = random_ratings()
     found = biases.fit(user, movie, value, 1e12)
     np.testing.assert_allclose(found.predict(user, movie), value.mean(), atol=1e-6)
 

@@ -50,12 +50,12 @@ def test_lists_leave_out_what_was_seen_and_end_with_minus_one() -> None:
     assert found.dtype == np.int32
 
 
-def test_an_order_may_leave_movies_out() -> None:
+def test_an_order_may_omit_movies() -> None:
     assert lists([1, 0], seen_by([5, 0], [7]), 2).tolist() == [[1, -1], [1, 0]]
 
 
 @pytest.mark.parametrize("k", [1, 10, 80])
-def test_lists_are_those_of_plain_python_for_any_part_of_the_users(k: int) -> None:
+def test_lists_equal_those_of_pure_python(k: int) -> None:
     rng = np.random.default_rng(1)
     own = [rng.permutation(60)[: rng.integers(0, 61)].tolist() for _ in range(200)]
     order, seen = rng.permutation(60).astype(np.int32), seen_by(*own)
@@ -86,7 +86,7 @@ def rows(*found: tuple[int, int, int]) -> pa.Table:
     )
 
 
-def test_users_without_training_ratings_get_what_is_popular_of_late() -> None:
+def test_users_without_training_ratings_get_recently_popular_movies() -> None:
     # Recent: movie 30 twice, 40 and 20 once; before that 20 once more, and 10 twice. Movie 99 is in no model.
     known = rows((1, 30, 100), (2, 30, 99), (1, 40, 98), (3, 20, 98), (3, 99, 97), (4, 20, 5), (2, 10, 4), (3, 10, 3))
     model, strangers = Model(side(1, 2, 3), side(10, 20, 30, 40)), np.array([4, 7], np.int32)
@@ -99,7 +99,7 @@ def test_users_without_training_ratings_get_what_is_popular_of_late() -> None:
     assert longer.offsets.tolist() == [0, 3, 7]
 
 
-def test_there_are_no_fallback_lists_where_the_model_knows_everybody() -> None:
+def test_there_are_no_fallback_lists_if_the_model_knows_all_users() -> None:
     model = Model(side(1, 2), side(10, 20))
     found = popularity.most_popular(model, np.empty(0, np.int32), rows((1, 10, 1), (2, 20, 2)), rows(), days=1, n=5)
     assert found.offsets.tolist() == [0]

@@ -40,7 +40,7 @@ def model_of(users: npt.ArrayLike, movies: npt.ArrayLike, *, spread: int = 3) ->
     return Model(Side(user_ids.astype(np.int32), left), Side(movie_ids.astype(np.int32), right))
 
 
-def drawn(users: int, movies: int, rank: int, *, seed: int = 0, skew: float = 1.0) -> Model:
+def random_model(users: int, movies: int, rank: int, *, seed: int = 0, skew: float = 1.0) -> Model:
     """Normal factors; the movies' norms differ the more, the greater the skew."""
     draws = np.random.default_rng(seed)
     sizes = draws.lognormal(0, skew, size=(movies, 1))
@@ -96,19 +96,19 @@ def assert_all_ways_agree(model: Model, n: int, pairs: Pairs) -> None:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 7, 8, 15, 16, 17, 50, 64, 130])
-def test_lists_are_those_of_all_products_at_any_rank(rank: int) -> None:
-    model = drawn(140, 1100, rank, seed=rank)
+def test_lists_equal_brute_force_at_any_rank(rank: int) -> None:
+    model = random_model(140, 1100, rank, seed=rank)
     assert_all_ways_agree(model, 10, some_pairs(model, 0.1))
 
 
 @pytest.mark.parametrize("movies", [1, 63, 64, 65, 511, 512, 513, 1024])
-def test_lists_are_those_of_all_products_where_blocks_begin_and_end(movies: int) -> None:
-    model = drawn(129, movies, 9, skew=0.1)
+def test_lists_equal_brute_force_at_block_boundaries(movies: int) -> None:
+    model = random_model(129, movies, 9, skew=0.1)
     assert_all_ways_agree(model, 5, some_pairs(model, 0.3))
 
 
 def test_a_bias_may_be_a_column_of_the_factors() -> None:
-    model = with_biases(drawn(100, 900, 20, skew=0.3))
+    model = with_biases(random_model(100, 900, 20, skew=0.3))
     assert_all_ways_agree(model, 10, some_pairs(model, 0.1))
 
 
@@ -126,7 +126,7 @@ def test_scores_that_differ_only_before_rounding_count_as_equal() -> None:
 
 @pytest.mark.parametrize("which", ["users", "movies", "both"])
 def test_factors_of_zero_give_the_smallest_ids(which: str) -> None:
-    model = drawn(5, 600, 6)
+    model = random_model(5, 600, 6)
     users, movies = (side.factors * (which not in (name, "both")) for name, side in vars(model).items())
     model = model_of(np.abs(users), np.abs(movies))
     assert_all_ways_agree(model, 4, [(0, 1), (20, 7)])
@@ -134,22 +134,22 @@ def test_factors_of_zero_give_the_smallest_ids(which: str) -> None:
 
 
 def test_only_negative_scores_still_give_the_best() -> None:
-    model = drawn(4, 700, 5)
+    model = random_model(4, 700, 5)
     assert_all_ways_agree(model_of(np.abs(model.users.factors), -np.abs(model.movies.factors)), 10, [])
 
 
 @pytest.mark.parametrize(
     "scales", [(1e-44, 1), (1e-44, 1e30), (1e-30, 1e-30), (1e-22, 1e-20), (1e-30, 1e30), (1e15, 1e15)]
 )
-def test_the_smallest_and_the_largest_float32_numbers_do_not_mislead(scales: tuple[float, float]) -> None:
-    model = drawn(30, 900, 20, skew=0.2)
+def test_lists_are_exact_with_the_smallest_and_largest_float32_numbers(scales: tuple[float, float]) -> None:
+    model = random_model(30, 900, 20, skew=0.2)
     users, movies = model.users.factors * np.float32(scales[0]), model.movies.factors * np.float32(scales[1])
     assert_all_ways_agree(model_of(users, movies), 10, [])
     assert_all_ways_agree(model_of(np.abs(users), movies), 10, [])
 
 
-def test_a_list_is_as_short_as_what_the_user_has_left() -> None:
-    model = drawn(4, 6, 3)
+def test_lists_are_shorter_for_users_with_few_unseen_movies() -> None:
+    model = random_model(4, 6, 3)
     ids = model.movies.ids.tolist()
     pairs = [(0, movie) for movie in ids] + [(10, movie) for movie in ids[:-1]] + [(20, ids[0])]
     best = top_n(model, 5, seen_of(model, pairs), 1)
@@ -160,12 +160,12 @@ def test_a_list_is_as_short_as_what_the_user_has_left() -> None:
 
 
 def test_everything_seen_by_everyone_gives_empty_lists() -> None:
-    model = drawn(3, 2, 2)
+    model = random_model(3, 2, 2)
     assert_all_ways_agree(model, 5, some_pairs(model, 1.1))
 
 
-def test_no_movie_is_recommended_that_was_seen() -> None:
-    model = drawn(200, 300, 8)
+def test_seen_movies_are_not_recommended() -> None:
+    model = random_model(200, 300, 8)
     pairs = some_pairs(model, 0.9)
     best = top_n(model, 300, seen_of(model, pairs), 2)
     owners = np.repeat(model.users.ids, np.diff(best.offsets))
@@ -175,14 +175,14 @@ def test_no_movie_is_recommended_that_was_seen() -> None:
 
 
 def test_ids_near_the_largest_int32_are_kept() -> None:
-    model = drawn(3, 40, 4)
+    model = random_model(3, 40, 4)
     ids = (2**31 - 1 - np.arange(40)[::-1] * 2).astype(np.int32)
     model = Model(Side(ids[-3:], model.users.factors), Side(ids, model.movies.factors))
     assert_all_ways_agree(model, 40, [(int(ids[-1]), int(ids[-1])), (int(ids[-2]), int(ids[0]))])
 
 
 def test_any_number_of_threads_gives_the_same_bits() -> None:
-    model = drawn(3000, 700, 20, skew=0.1)
+    model = random_model(3000, 700, 20, skew=0.1)
     seen = seen_of(model, some_pairs(model, 0.02))
     one, two, five = (top_n(model, 10, seen, threads) for threads in (1, 2, 5))
     assert same_bits(one, two)
@@ -191,7 +191,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
 
 @pytest.mark.parametrize("n", [1, 10, 400])
 def test_every_bound_gives_the_same_bits(n: int) -> None:
-    model = with_biases(drawn(300, 2000, 40, skew=0.2))
+    model = with_biases(random_model(300, 2000, 40, skew=0.2))
     seen = seen_of(model, some_pairs(model, 0.05))
     found = [
         top_n_of_block(model.users.factors, with_probe(build_catalogue(model), probe), seen, n)
@@ -205,17 +205,17 @@ def test_every_bound_gives_the_same_bits(n: int) -> None:
     assert all(same_bits(found[0], other) for other in found[1:])
 
 
-def test_a_block_of_users_has_the_lists_it_has_among_all() -> None:
-    model = drawn(40, 600, 12)
+def test_a_block_of_users_gets_the_same_lists_as_among_all_users() -> None:
+    model = random_model(40, 600, 12)
     seen = seen_of(model, some_pairs(model, 0.2))
     block = slice(13, 29)
     own = top_n_of_block(model.users.factors[block], fastest_catalogue(model, 7, seen), seen.part(block), 7)
     assert lists_of(own) == lists_of(top_n(model, 7, seen, 1))[block]
 
 
-def biased(users: int, movies: int, rank: int, seed: int = 0) -> Model:
+def biased_model(users: int, movies: int, rank: int, seed: int = 0) -> Model:
     """Small random tastes beside large biases, as the pipeline's own models have them."""
-    numbers, tastes = np.random.default_rng(seed), drawn(users, movies, rank, seed=seed)
+    numbers, tastes = np.random.default_rng(seed), random_model(users, movies, rank, seed=seed)
     small = Model(
         Side(tastes.users.ids, 0.3 * tastes.users.factors), Side(tastes.movies.ids, 0.3 * tastes.movies.factors)
     )
@@ -223,32 +223,32 @@ def biased(users: int, movies: int, rank: int, seed: int = 0) -> Model:
 
 
 @pytest.mark.parametrize("rank", [1, 6, 50])
-def test_lists_are_those_of_all_products_where_biases_rule(rank: int) -> None:
-    model = biased(140, 1100, rank)
+def test_lists_equal_brute_force_with_large_biases(rank: int) -> None:
+    model = biased_model(140, 1100, rank)
     assert_all_ways_agree(model, 10, some_pairs(model, 0.1))
 
 
-def test_users_who_look_away_from_the_others_get_their_own_lists() -> None:
-    model = biased(40, 1100, 6)
+def test_users_with_negative_products_with_the_direction_get_exact_lists() -> None:
+    model = biased_model(40, 1100, 6)
     turned = model.users.factors.copy()
     turned[::3] *= -1
     assert_all_ways_agree(Model(Side(model.users.ids, turned), model.movies), 10, [])
 
 
-def test_biases_leave_most_products_out() -> None:
-    model = biased(200, 20_000, 16)
+def test_biases_save_most_products() -> None:
+    model = biased_model(200, 20_000, 16)
     _, (products, _) = topn.search(model.users.factors, build_catalogue(model), seen_of(model, []), 10)
     assert products < 0.5 * 200 * 20_000
 
 
-def test_skewed_norms_leave_most_products_out() -> None:
-    model = drawn(200, 20_000, 16, skew=1.5)
+def test_skewed_norms_save_most_products() -> None:
+    model = random_model(200, 20_000, 16, skew=1.5)
     _, (products, _) = topn.search(model.users.factors, build_catalogue(model), seen_of(model, []), 10)
     assert products < 0.1 * 200 * 20_000
 
 
-def test_few_directions_are_chosen_where_they_tell_all_and_only_there() -> None:
-    flat = drawn(300, 4000, 60, skew=0.0)
+def test_principal_probes_are_used_only_if_they_are_faster() -> None:
+    flat = random_model(300, 4000, 60, skew=0.0)
     decay = (np.arange(60) < 8).astype(np.float32)
     steep = model_of(flat.users.factors * decay, flat.movies.factors)
     nothing = seen_of(flat, [])
@@ -257,13 +257,13 @@ def test_few_directions_are_chosen_where_they_tell_all_and_only_there() -> None:
 
 
 def test_seen_pairs_are_grouped_by_user_in_order_and_once() -> None:
-    model = drawn(3, 4, 2)
+    model = random_model(3, 4, 2)
     seen = seen_of(model, [(20, 10), (0, 7), (20, 1), (20, 10), (0, 1), (5, 1), (0, 2), (30, 1)])
     assert seen.bounds.tolist() == [0, 2, 2, 4]
     assert seen.movies.tolist() == [0, 2, 0, 3]
 
 
-def test_seen_of_chosen_users_is_theirs_alone() -> None:
+def test_seen_movies_of_selected_users() -> None:
     seen = Seen(np.array([0, 2, 2, 5]), np.array([1, 3, 0, 2, 4], np.int32))
     chosen = seen.select(np.array([2, 1]))
     assert (chosen.bounds.tolist(), chosen.movies.tolist()) == ([0, 3, 3], [0, 2, 4])
@@ -271,8 +271,8 @@ def test_seen_of_chosen_users_is_theirs_alone() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 @pytest.mark.parametrize("side", ["users", "movies"])
-def test_factors_that_are_no_proper_numbers_are_refused_with_the_way_out(value: float, side: str) -> None:
-    model = drawn(600, 30, 3)
+def test_factors_that_are_not_finite_or_too_large_are_refused_with_a_hint(value: float, side: str) -> None:
+    model = random_model(600, 30, 3)
     getattr(model, side).factors[-1, 1] = value
     getattr(model, "users" if side == "movies" else "movies").factors[0] *= 1e9
     with pytest.raises(DataError, match="too large for scores in float32") as caught:
@@ -297,15 +297,15 @@ def cases(draw: st.DrawFn) -> tuple[Model, int, Pairs]:
 
 @given(cases())
 @settings(max_examples=150, deadline=None)
-def test_lists_are_those_of_all_products_for_whatever_small_model(case: tuple[Model, int, Pairs]) -> None:
+def test_lists_equal_brute_force_for_any_small_model(case: tuple[Model, int, Pairs]) -> None:
     assert_all_ways_agree(*case)
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("share", [0.2, 0.003, None])
-def test_tasks_of_spark_find_the_same_bits(spark: Any, share: float | None) -> None:
+def test_spark_gives_lists_equal_to_the_bit(spark: Any, share: float | None) -> None:
     """Also of users who have seen nothing, and pairs that the model does not know."""
-    model = drawn(300, 90, 12, skew=2.0)
+    model = random_model(300, 90, 12, skew=2.0)
     pairs = some_pairs(model, share or 0)
     features = [(int(id_), row.tolist()) for id_, row in zip(model.users.ids, model.users.factors, strict=True)]
     users = spark.createDataFrame(features, "id int, features array<float>").repartition(5)

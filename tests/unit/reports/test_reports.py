@@ -58,24 +58,24 @@ class Page(HTMLParser):
 
 
 @cache
-def usual_run() -> str:
+def run_html() -> str:
     return run_page(pagefacts.run_facts())
 
 
 @cache
-def sweep_over(axes: int) -> str:
+def sweep_html(axes: int) -> str:
     return sweep_page(pagefacts.sweep_facts(**GRIDS[axes - 1]))
 
 
-PAGES = {"run": usual_run, **{f"sweep_of_{axes}_axes": partial(sweep_over, axes) for axes in (1, 2, 3)}}
+PAGES = {"run": run_html, **{f"sweep_of_{axes}_axes": partial(sweep_html, axes) for axes in (1, 2, 3)}}
 
 
-def test_a_run_is_told_from_whether_it_is_good_to_where_it_came_from() -> None:
-    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", usual_run()) == SECTIONS
+def test_the_sections_of_a_runs_page() -> None:
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", run_html()) == SECTIONS
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_whole_small_and_asks_for_nothing_else(name: str) -> None:
+def test_a_page_is_valid_small_and_self_contained(name: str) -> None:
     text = PAGES[name]()
     page = Page(text)
     assert len(text.encode()) < 3_000_000
@@ -95,7 +95,7 @@ def test_a_page_is_whole_small_and_asks_for_nothing_else(name: str) -> None:
 
 
 def test_the_same_facts_give_the_same_bytes_whatever_the_users_matplotlib_is_set_to() -> None:
-    first = usual_run()
+    first = run_html()
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
         assert run_page(pagefacts.run_facts()) == first
     assert "2031-07-08" not in first, "the time of writing is not on the page"
@@ -112,19 +112,19 @@ def test_a_metric_without_a_value_is_shown_with_its_reason() -> None:
 
 
 def test_numbers_have_thousands_separators_and_units() -> None:
-    text = usual_run()
+    text = run_html()
     for number in ("75,000", "74,073", "61,728", "1,234 ratings", "12,345", "95%: 0.7800 to 0.8200 stars"):
         assert number in text, number
 
 
-def test_absent_tags_rejected_rows_and_the_gates_decision_are_said() -> None:
-    text = usual_run()
+def test_absent_tags_rejected_rows_and_the_gates_decision_are_shown() -> None:
+    text = run_html()
     assert "not in this data set" in text
     assert "900 rows were rejected, for 2 reasons." in text
     assert "Gate: challenger." in text and "Not better." in text
 
 
-def test_an_engine_that_does_not_tell_its_objective_leaves_no_curve_and_says_so() -> None:
+def test_an_engine_without_objective_gives_a_note_instead_of_a_curve() -> None:
     metrics = pagefacts.metrics()
     metrics["training"]["objective"] = []
     metrics["hyperparameters"]["engine"] = "spark-ml"
@@ -133,28 +133,28 @@ def test_an_engine_that_does_not_tell_its_objective_leaves_no_curve_and_says_so(
     assert 'id="objective-title"' not in text
 
 
-def test_every_baseline_that_is_not_beaten_stands_out_and_losses_come_first() -> None:
-    text = usual_run()
+def test_baselines_that_are_not_beaten_are_highlighted_and_losses_come_first() -> None:
+    text = run_html()
     assert text.count('class="warning"') == 2
     assert "It is worse than &#39;most popular&#39; by NDCG@10." in text
     assert text.index(">worse</td>") < text.index(">statistically tied</td>") < text.index(">better</td>")
 
 
 def test_axes_are_shown_by_their_number_and_failed_trials_with_their_error() -> None:
-    one, two, three = (sweep_over(axes) for axes in (1, 2, 3))
+    one, two, three = (sweep_html(axes) for axes in (1, 2, 3))
     assert "rmse_all by rank and reg_param" in two and "rmse_all and its axes" in three
     assert "and its axes" not in one and "by rank" not in one
     for text in (one, two, three):
         assert "Failed trials" in text and "Cost against quality" in text and "1,234" in text
 
 
-def test_a_sweep_without_a_success_is_a_page_too() -> None:
+def test_a_sweep_without_successful_trials_has_a_page() -> None:
     facts = pagefacts.sweep_facts(rank=[10, 50])
     facts |= {"trials": [pagefacts.failed({"rank": 10})], "smaller_is_better": None}
     assert "No trial succeeded." in sweep_page(facts)
 
 
-def test_a_heat_map_marks_the_best_whichever_way_is_better() -> None:
+def test_a_heat_map_marks_the_best_value_in_both_directions() -> None:
     cells = {("10", "a"): 0.1, ("9", "a"): 0.2}
     smaller, greater = (
         charts.heat_map("x", "t", "d", cells, ("rank", "word"), smaller_is_better=way).svg for way in (True, False)

@@ -34,13 +34,13 @@ from reco_platform.tuning import leaderboard, sweeps, validation_score
 from reco_platform.tuning.sweeps import Sweep, expand
 
 
-def asked(**given: Any) -> Sweep:
+def sweep_for(**given: Any) -> Sweep:
     return expand(given, {})
 
 
 def problem(**given: Any) -> str:
     with pytest.raises(ConfigError) as caught:
-        asked(**given)
+        sweep_for(**given)
     assert caught.value.hint
     return f"{caught.value}"
 
@@ -50,23 +50,25 @@ def problem(**given: Any) -> str:
 
 @pytest.mark.parametrize("ranks", ["10,50", " 10 , 50", [10, 50], ["10", "50"], (10, 50), "10,50,10"])
 def test_a_list_in_any_form_is_an_axis(ranks: Any) -> None:
-    sweep = asked(rank=ranks, reg_param="0.05,0.1", top_n="7")
+    sweep = sweep_for(rank=ranks, reg_param="0.05,0.1", top_n="7")
     assert [tuple(cell.values.values()) for cell in sweep.cells] == [(10, 0.05), (10, 0.1), (50, 0.05), (50, 0.1)]
     assert {cell.config.top_n for cell in sweep.cells} == {7}
     assert len(sweep.fits) == sweep.size == 4
 
 
 def test_every_hyperparameter_can_be_an_axis_and_nothing_else() -> None:
-    sweep = asked(biased="true,false", bias_damping="1,5", seed="1,2", min_user_ratings="1,5", min_item_ratings=[1, 2])
+    sweep = sweep_for(
+        biased="true,false", bias_damping="1,5", seed="1,2", min_user_ratings="1,5", min_item_ratings=[1, 2]
+    )
     assert sweep.size == 32
     assert len(sweep.fits) == 24, "the damping shapes only a biased model"
-    assert "evaluation_k" not in asked(evaluation_k="5,10", rank="1,2").axes
+    assert "evaluation_k" not in sweep_for(evaluation_k="5,10", rank="1,2").axes
     assert "top_n=[5, 10]" in problem(top_n=[5, 10])
     assert "top_n='5,10'" in problem(top_n="5,10")
 
 
 def test_a_grid_without_axes_is_one_trial() -> None:
-    assert len(asked(rank="7").cells) == 1
+    assert len(sweep_for(rank="7").cells) == 1
 
 
 def test_each_cell_is_checked_before_any_job_and_the_message_names_a_trial() -> None:
@@ -83,23 +85,23 @@ def test_each_cell_is_checked_before_any_job_and_the_message_names_a_trial() -> 
     assert "not allowed" in problem(rank="10,,50")
 
 
-def test_a_grid_above_the_cap_is_an_error_that_says_its_size() -> None:
+def test_a_grid_above_max_trials_is_an_error_with_its_size() -> None:
     ranks, seeds = list(range(1, 13)), list(range(10))
     assert "the grid has 120 trials, and max_trials is 100" in problem(rank=ranks, seed=seeds)
-    assert asked(rank=ranks, seed=seeds, max_trials=120).size == 120
-    assert len(asked(rank=ranks, seed=seeds, sweep_sample=20).cells) == 20
+    assert sweep_for(rank=ranks, seed=seeds, max_trials=120).size == 120
+    assert len(sweep_for(rank=ranks, seed=seeds, sweep_sample=20).cells) == 20
     assert "of which 20 are to be tried" in problem(rank=ranks, seed=seeds, sweep_sample=20, max_trials=10)
 
 
 def test_a_sample_is_drawn_by_its_seed_without_repetition() -> None:
     grid = {"rank": list(range(1, 41)), "seed": list(range(100)), "reg_param": [0.1, 0.2]}
     first, again, other = (
-        [tuple(cell.values.items()) for cell in asked(**grid, sweep_sample=20, sweep_seed=seed).cells]
+        [tuple(cell.values.items()) for cell in sweep_for(**grid, sweep_sample=20, sweep_seed=seed).cells]
         for seed in (1, 1, 2)
     )
     assert first == again != other
     assert len(set(first)) == 20
-    assert len(asked(rank="1,2", sweep_sample=20).cells) == 2
+    assert len(sweep_for(rank="1,2", sweep_sample=20).cells) == 2
 
 
 def test_a_list_for_another_target_is_an_error_that_points_to_sweep() -> None:
@@ -109,22 +111,22 @@ def test_a_list_for_another_target_is_an_error_that_points_to_sweep() -> None:
         assert "is a list" in caught.value.message
 
 
-def test_the_plan_says_size_cost_and_what_each_engine_does_with_max_iter() -> None:
-    sweep = asked(rank="10,50", max_iter="5,10")
+def test_the_plan_has_size_cost_and_the_effect_of_max_iter_by_engine() -> None:
+    sweep = sweep_for(rank="10,50", max_iter="5,10")
     said = sweeps.plan_text(sweep, [next(iter(sweep.fits))], 100_000)
     assert "4 trials (2 rank x 2 max_iter) by 2 fits, 1 of them done" in said
     assert re.search(r"to do: 1 fits, 10 iterations, at most about \d+ s on one core", said)
     assert "one fit is scored after each iteration" in said
-    said = sweeps.plan_text(asked(rank="10,50", max_iter="5,10", engine="spark-ml", patience=3), [], None)
+    said = sweeps.plan_text(sweep_for(rank="10,50", max_iter="5,10", engine="spark-ml", patience=3), [], None)
     assert "each max_iter needs its own fit, and patience has no effect" in said
 
 
 # --- ids and names
 
 
-def test_an_id_follows_what_shapes_the_model_and_nothing_else() -> None:
+def test_an_id_depends_on_the_parameters_that_shape_the_model_alone() -> None:
     ids = {
-        name: next(iter(asked(**given).fits))
+        name: next(iter(sweep_for(**given).fits))
         for name, given in {
             "usual": {},
             "same": {
@@ -142,35 +144,35 @@ def test_an_id_follows_what_shapes_the_model_and_nothing_else() -> None:
     }
     assert ids["usual"] == ids["same"]
     assert len(set(ids.values())) == 5
-    assert ids["usual"] == next(iter(asked(engine="native").fits))
+    assert ids["usual"] == next(iter(sweep_for(engine="native").fits))
 
 
-def test_a_trial_is_never_filed_as_golds_model_of_the_same_parameters() -> None:
-    sweep = asked()
+def test_a_trials_id_differs_from_golds_model_with_the_same_parameters() -> None:
+    sweep = sweep_for()
     gold = hashing.short_hash(training_engine.shaping_params(sweep.base.model_dump(), "native"))
     assert gold not in sweep.fits
 
 
 def test_two_sweeps_share_the_fits_of_the_trials_they_have_in_common() -> None:
-    first, more, other = asked(rank="10,50"), asked(rank="10,50,70"), asked(reg_param="0.1,0.2", rank=50)
+    first, more, other = sweep_for(rank="10,50"), sweep_for(rank="10,50,70"), sweep_for(reg_param="0.1,0.2", rank=50)
     assert set(first.fits) < set(more.fits)
     assert len(set(first.fits) & set(other.fits)) == 1
     assert len({first.name, more.name, other.name}) == 3
-    assert asked(rank="50,10").name == first.name
-    assert asked(rank="10,50", sweep_metric="mae_all").name != first.name
-    assert asked(rank="10,50", sweep_name="mine").name == "mine"
+    assert sweep_for(rank="50,10").name == first.name
+    assert sweep_for(rank="10,50", sweep_metric="mae_all").name != first.name
+    assert sweep_for(rank="10,50", sweep_name="mine").name == "mine"
 
 
 def test_max_iter_is_one_fit_natively_and_one_each_with_spark() -> None:
-    native, spark = asked(max_iter="2,5,9", rank="3,4"), asked(max_iter="2,5,9", rank="3,4", engine="spark-ml")
+    native, spark = sweep_for(max_iter="2,5,9", rank="3,4"), sweep_for(max_iter="2,5,9", rank="3,4", engine="spark-ml")
     assert len(native.fits) == 2 and len(native.trials) == 6
     assert {fit.params["max_iter"] for fit in native.fits.values()} == {9}
     assert len(spark.fits) == 6
-    assert set(native.fits) == set(asked(max_iter=9, rank="3,4").fits)
+    assert set(native.fits) == set(sweep_for(max_iter=9, rank="3,4").fits)
 
 
 @pytest.mark.parametrize("name", ["data", "trials", "../other", "a/b", ".hidden"])
-def test_a_name_that_is_taken_or_no_folder_is_refused(name: str) -> None:
+def test_an_invalid_sweep_name_is_refused(name: str) -> None:
     assert "sweep_name" in problem(sweep_name=name)
 
 
@@ -183,7 +185,7 @@ def test_one_step_of_sweeps_alone_reads_interactions() -> None:
     assert STEPS["trial"].reads == ("sweep_data",)
 
 
-def drawn(seed: int = 3, users: int = 60, movies: int = 40) -> tuple[pa.Table, pa.Table, pa.Table]:
+def random_folds(seed: int = 3, users: int = 60, movies: int = 40) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Train and validation rows, and movies; ids are wide apart."""
     rng = np.random.default_rng(seed)
     pairs = np.array([(7 * user + 3, 5 * movie + 2) for user in range(users) for movie in range(movies)], np.int32)
@@ -197,18 +199,18 @@ def drawn(seed: int = 3, users: int = 60, movies: int = 40) -> tuple[pa.Table, p
 
 
 def test_the_folds_are_mapped_as_they_were_written_and_fingerprinted(tmp_path: Path) -> None:
-    folds = sweep_data.build_folds(*drawn())
+    folds = sweep_data.build_folds(*random_folds())
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
     first, again = sweep_data.write_folds(folds, tmp_path / "a"), sweep_data.write_folds(folds, tmp_path / "b")
     assert first == again
     found = sweep_data.read_folds(tmp_path / "a")
     assert isinstance(found.train["rating"], np.memmap)
-    for fold, rows in zip(sweep_data.FOLDS, drawn(), strict=False):
+    for fold, rows in zip(sweep_data.FOLDS, random_folds(), strict=False):
         columns = getattr(found, fold)
         assert np.array_equal(found.user_ids[columns["user_index"]], rows["user_id"].to_numpy())
         assert np.array_equal(found.movie_ids[columns["movie_index"]], rows["movie_id"].to_numpy())
         assert np.array_equal(columns["rating"], rows["rating"].to_numpy())
-    assert not np.array_equal(first, sweep_data.write_folds(sweep_data.build_folds(*drawn(4)), tmp_path / "b"))
+    assert not np.array_equal(first, sweep_data.write_folds(sweep_data.build_folds(*random_folds(4)), tmp_path / "b"))
 
 
 # --- scores
@@ -219,11 +221,11 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
     folder = tmp_path / "sweeps" / "data"
     if not folder.is_dir():
         staging = publish.create_staging_folder(folder)
-        found = sweep_data.write_folds(sweep_data.build_folds(*drawn()), staging)
+        found = sweep_data.write_folds(sweep_data.build_folds(*random_folds()), staging)
         publish.publish_folder(staging, folder, fingerprint=found, rows=1000)
     fingerprint = next((folder / "_manifests").glob("*.json")).stem
     data = Receipt("sweeps/data", "folder", "sweeps/data", "npy", None, 1000, "", fingerprint)
-    sweep = asked(**{"rank": 4, "max_iter": 6, "evaluation_k": "5", **params})
+    sweep = sweep_for(**{"rank": 4, "max_iter": 6, "evaluation_k": "5", **params})
     (fit,) = sweep.fits.values()
     values = {key: getattr(sweep.base, key) for key in STEPS["trial"].keys} | fit.params
     artifact = f"sweeps/trials/{fit.id}/result"
@@ -243,7 +245,7 @@ def names_of_evaluation(task: Task) -> dict[str, Any]:
     return dict(found["systems"]["als"])
 
 
-def test_each_metric_is_the_evaluations_with_its_interval(tmp_path: Path) -> None:
+def test_each_metric_equals_that_of_the_evaluation_with_its_interval(tmp_path: Path) -> None:
     expected = names_of_evaluation(task_in(tmp_path))
     assert all(re.match(METRIC, name) for name in expected)
     for name in ("rmse_all", "mae_warm_clipped", "ndcg@5", "genre_diversity@5"):
@@ -257,7 +259,7 @@ def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: 
     assert set(names) == set(names_of_evaluation(task_in(tmp_path)))
 
 
-def test_a_score_after_an_iteration_is_that_of_a_fit_of_so_many(tmp_path: Path) -> None:
+def test_a_score_after_n_iterations_equals_that_of_a_fit_with_max_iter_n(tmp_path: Path) -> None:
     long, short = (trial.scored(task_in(tmp_path, max_iter=most)) for most in (6, 3))
     assert [score["iteration"] for score in long["scores"]] == list(range(1, 7))
 
@@ -283,7 +285,7 @@ def test_patience_ends_a_fit_that_gets_no_better_and_its_best_iteration_counts(t
     assert line["iteration"] <= len(found["scores"]) and best >= 0
 
 
-def test_a_catalogue_smaller_than_the_lists_to_be_judged_is_said(tmp_path: Path) -> None:
+def test_a_catalogue_smaller_than_the_list_length_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="knows only 40 movies"):
         trial.scored(task_in(tmp_path, sweep_metric="ndcg@50"))
 
@@ -301,7 +303,7 @@ def test_a_catalogue_smaller_than_the_lists_to_be_judged_is_said(tmp_path: Path)
         ("raise SystemExit(3)", "ended with 3 and left no result"),
     ],
 )
-def test_a_training_that_dies_is_a_failed_trial(
+def test_a_killed_training_is_a_failed_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
 ) -> None:
     (tmp_path / "scripts").mkdir()
@@ -319,7 +321,7 @@ def test_a_training_that_dies_is_a_failed_trial(
     ("error", "said"),
     [(MemoryError(), "out of memory"), (DataError("factors that are not finite"), "factors that are not finite")],
 )
-def test_an_error_of_the_training_is_the_trials_own(
+def test_an_error_in_training_fails_the_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
 ) -> None:
     task = task_in(tmp_path)
@@ -351,7 +353,7 @@ def result(name: str, values: list[float], **params: Any) -> dict[str, Any]:
 FAILED = {"trial": "c", "status": "failed", "error": "out of memory", "params": {"rank": 400}, "seconds": 2.0}
 
 
-def test_trials_stand_from_best_to_worst_and_failed_ones_last_with_their_error() -> None:
+def test_trials_are_ranked_and_failed_ones_come_last_with_their_error() -> None:
     results = {"a": result("a", [0.9, 0.8, 0.85]), "b": result("b", [0.82, 0.81, 0.7], rank=8), "c": FAILED}
     cells = [("a", 1), ("a", 2), ("a", 3), ("b", 3), ("c", 3)]
     lines = leaderboard.rank_trials(results, cells)
@@ -376,7 +378,7 @@ def test_the_best_is_a_config_file_with_its_data_folds_and_sweep() -> None:
     assert (loaded.rank, loaded.max_iter, loaded.chosen_by) == (8, 2, "s")
 
 
-def test_one_metric_of_several_keeps_its_value() -> None:
+def test_a_selected_metric_keeps_its_value() -> None:
     from reco_platform.evaluation.user_sums import Metric, UserSums
 
     sums = UserSums(
