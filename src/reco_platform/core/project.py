@@ -89,7 +89,7 @@ def is_typed_as_snakemake() -> bool:
     return IS_CHECKOUT and WORKING_FOLDER not in os.environ
 
 
-VERBS = {"bronze_files": "bronze", "sweep": "sweep --run"}
+VERB_OF_TARGET = {"bronze_files": "bronze", "sweep": "sweep --run"}
 """Verbs of `reco` that run a target of the workflow, where they are not its name."""
 
 
@@ -102,7 +102,7 @@ def run_command(target: str, *words: str) -> str:
     """
     if is_typed_as_snakemake():
         return " ".join(filter(None, ["snakemake --cores 2", shlex.quote(target), *words]))
-    return command(VERBS.get(target, target), *words)
+    return command(VERB_OF_TARGET.get(target, target), *words)
 
 
 LOCATION = ("--snakefile", "--directory", "--workflow-profile")

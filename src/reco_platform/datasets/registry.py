@@ -113,7 +113,10 @@ def resolve(registry: dict[str, Dataset], name: str, dataset_path: str | None) -
     if dataset_path is not None:
         return DirectoryDataset(name=name, path=Path(dataset_path).expanduser())
     if name in registry:
-        return registry[name]
+        found = registry[name]
+        if isinstance(found, DirectoryDataset) and not found.path.is_absolute():  # relative to the registry's project
+            return found.model_copy(update={"path": Path(project.shown(project.ROOT / found.path))})
+        return found
     near = difflib.get_close_matches(name.lower(), registry, n=3, cutoff=0.5) or list(registry)
     raise ConfigError(
         f"dataset: there is no {name!r}; nearest: {', '.join(near)} (all: {', '.join(registry)})",

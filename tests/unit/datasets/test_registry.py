@@ -400,3 +400,21 @@ def test_a_line_that_is_not_of_the_layout_is_named(acquire_zip: Acquire) -> None
     archive = zip_of({"ml/ratings.csv": b"1::2::3::4\n1,2,3,4\n", "ml/movies.csv": b""})
     with pytest.raises(DataError, match=r"ml/ratings\.csv line 2: 1 fields, but 4 are expected"):
         acquire_zip(archive, layout="ml-1m")
+
+
+def test_a_folder_of_the_registry_is_relative_to_the_project(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry: dict[str, Dataset] = {
+        "near": DirectoryDataset(name="near", path=Path("data/mine")),
+        "far": DirectoryDataset(name="far", path=Path("/data/mine")),
+    }
+
+    def path(name: str) -> Path:
+        found = datasets.resolve(registry, name, None)
+        assert isinstance(found, DirectoryDataset)
+        return found.path
+
+    assert (path("near"), path("far")) == (Path("data/mine"), Path("/data/mine"))
+    monkeypatch.chdir(tmp_path)
+    assert (path("near"), path("far")) == (root / "data/mine", Path("/data/mine"))
