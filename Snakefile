@@ -62,8 +62,8 @@ onstart:
 
 
 onsuccess:
-    print(end_summary.success(FLOW, sys.argv))
+    print(end_summary.success_text(FLOW, sys.argv))
 
 
 onerror:
-    print(end_summary.failure(FLOW, sys.argv), file=sys.stderr)
+    print(end_summary.failure_text(FLOW, sys.argv), file=sys.stderr)

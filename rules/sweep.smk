@@ -1,6 +1,6 @@
 # Sweeps: one fit a job on the train fold, scored on the validation fold, and a leaderboard. Part of `sweep` alone.
 
-SWEEP = FLOW.of_sweep
+SWEEP = FLOW.sweep_workflow
 
 
 rule sweep_data:

@@ -188,9 +188,9 @@ CHANGES = [
         "a_deleted_silver_table_is_rebuilt_and_nothing_behind_it",
         remove("results/small/silver/ratings"),
         {"silver_ratings"},
-        says="silver/ratings is gone",
+        says="silver/ratings is missing",
     ),
-    Change("a_deleted_model_is_rebuilt", remove("results/small/gold/models/als"), {"train_als"}, says="is gone"),
+    Change("a_deleted_model_is_rebuilt", remove("results/small/gold/models/als"), {"train_als"}, says="is missing"),
     Change("a_deleted_receipt_is_restored", remove("results/small/gold/interactions.receipt.json"), set()),
     Change("a_receipt_edited_by_hand_is_named_and_restored", edit_receipt, set(), says="was edited by hand"),
 ]
@@ -374,7 +374,7 @@ def test_a_dry_run_tells_what_the_next_run_will_do(built: Project) -> None:
     shutil.rmtree(built.lakehouse() / "silver" / "movies")
     before = built.journals()
     dry = built.snakemake("-n", "gold")
-    assert "silver/movies is gone" in dry.output
+    assert "silver/movies is missing" in dry.output
     assert "silver_movies" in dry.output
     assert built.journals() == before
     assert "Nothing to be done" not in dry.output

@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_an_error_that_says_what_to_do(built_run: tuple[P
         lakehouse.table("model")
     with pytest.raises(TableError, match=r"als_refit\.receipt\.json cannot be read"):
         lakehouse.receipt("als_refit")
-    with pytest.raises(TableError, match=r"is no lakehouse"):
+    with pytest.raises(TableError, match=r"is not a lakehouse"):
         reco_platform.open(tmp_path)
     with pytest.raises(ConfigError, match="needs the name of its data set"):
         reco_platform.open("hdfs://namenode:9000/lake")

@@ -146,7 +146,7 @@ def test_explain_goes_back_to_bronze_and_says_what_differs_now(built: Project) -
     assert by_name["ratings"]["version"] == 0
     assert by_name["interactions"]["differs_now"] == []
     text = built.reco("explain").output
-    assert "NOW DIFFERENT" not in text
+    assert "CHANGED NOW" not in text
     assert "silver/movies, delta version 0" in text
     assert "gate: gold/metrics/_gate/gate_" in text
     unknown = built.reco("explain", "modle")

@@ -1,6 +1,6 @@
-"""The commands that messages end with: to be pasted as they are, in the folder where the run was started.
+"""The commands in messages: ready to paste in the folder where the run was started.
 
-In the root of a checkout people type `snakemake`; elsewhere, and where the package is installed, they type `reco`.
+In the root of a checkout the command is `snakemake`; elsewhere, and for an installed package, it is `reco`.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ TARGETS = ("gold", "silver", "bronze", "bronze_files", "sweep")
 
 
 def snakemake(target: str, given: Mapping[str, Any], *, rule: str = "", overwrite: bool = False) -> str:
-    """A run of Snakemake.
+    """A command that runs the pipeline.
 
     Args:
-        target: what is to be made.
+        target: of the run.
         given: config values by key.
-        rule: a step that is asked to run although nothing says that it is stale.
-        overwrite: whether it may replace what stands in the way of its table.
+        rule: a step to rerun although it is not stale.
+        overwrite: whether the run may replace foreign tables.
     """
     values = {**given, **({FORCE: "true"} if overwrite else {})}
-    pairs = [f"{key}={written(value)}" for key, value in values.items()]
-    return as_typed(target, rule, shlex.join(["--config", *pairs]) if pairs else "")
+    pairs = [f"{key}={as_config_value(value)}" for key, value in values.items()]
+    return run_command(target, rule, shlex.join(["--config", *pairs]) if pairs else "")
 
 
-def as_typed(target: str, rule: str, options: str) -> str:
-    """The same, with options as somebody typed them."""
+def run_command(target: str, rule: str, options: str) -> str:
+    """As `snakemake`, with options as text."""
     return project.run_command(target, f"--forcerun {rule}" if rule else "", options)
 
 
-def typed(argv: Sequence[str]) -> str:
-    """The command of a run as it was typed, from the command line of Snakemake; without secrets."""
+def typed_command(argv: Sequence[str]) -> str:
+    """The command of a run as the user typed it, from Snakemake's command line; without secrets."""
     words = list(map(redact_word, argv[1:]))
     if project.is_typed_as_snakemake():
         return shlex.join(["snakemake", *words])
@@ -54,17 +54,17 @@ def typed(argv: Sequence[str]) -> str:
     return project.run_command(target, shlex.join(words))
 
 
-def differing(config: Config) -> dict[str, Any]:
-    """The values of a configuration that are not those of config/config.yaml, wherever they come from.
+def non_default_values(config: Config) -> dict[str, Any]:
+    """The values of a configuration that differ from config/config.yaml, from whatever source.
 
-    What nobody may see is hidden in them, so that a command that needs it fails by it instead of telling it.
+    Secrets are redacted: a command that needs one fails rather than reveal it.
     """
-    usual = load_config({}, {})
+    defaults = load_config({}, {})
     values = {key: getattr(config, key) for key in Config.model_fields if key != FORCE}
-    return {key: redact_value(key, value) for key, value in values.items() if value != getattr(usual, key)}
+    return {key: redact_value(key, value) for key, value in values.items() if value != getattr(defaults, key)}
 
 
-def written(value: Any) -> str:
+def as_config_value(value: Any) -> str:
     """A value as `--config` takes it."""
     match value:
         case dict():

@@ -1,4 +1,4 @@
-"""What a config key says about itself beyond its type: the one place is the key's own field."""
+"""Metadata of config keys beyond their type; each key declares it in its own field."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Key:
     Attributes:
         shapes: names of the steps whose result depends on the key; a change reruns exactly these.
         env: environment variable that sets the key; None if there is none.
-        secret: whether its value may hold secrets, which messages and saved configurations must hide.
-        axis: whether a sweep may try several values of it.
+        secret: whether its value may contain secrets, which messages and saved configurations redact.
+        axis: whether a sweep may vary it.
     """
 
     shapes: frozenset[str] = frozenset()

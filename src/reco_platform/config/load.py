@@ -1,4 +1,4 @@
-"""Loading the configuration: overrides, then the environment, then the defaults file; every problem is reported."""
+"""Loads the configuration from overrides, the environment and the defaults file; reports all problems at once."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from reco_platform.core.redaction import redact_uri
 
 DEFAULTS_FILE = project.file("config/config.yaml")
 
-RESERVED_SWEEP_NAMES = ("data", "trials")  # folders beside those of the sweeps
+RESERVED_SWEEP_NAMES = ("data", "trials")  # other folders beside those of the sweeps
 
 Sources = dict[str, tuple[Any, str]]
-"""Values by key, each with the name of where it comes from."""
+"""Values by key, each with the name of its source."""
 
 
 def load_config(
@@ -36,18 +36,18 @@ def load_config(
     """The configuration from overrides, then the environment, then the defaults file.
 
     Args:
-        overrides: what the command line and its config files say; values may be strings.
+        overrides: values from the command line and its config files; they may be strings.
         environ: environment variables; an empty one counts as not set.
         defaults: a YAML file of keys and values.
 
     Raises:
-        ConfigError: for a key that does not exist or a value that is not allowed, naming its source.
+        ConfigError: for an unknown key or a value that is not allowed; the message names its source.
     """
     return validated({**environment_and_defaults(environ, defaults), **overrides_as_sources(overrides)})
 
 
 def environment_and_defaults(environ: Mapping[str, str], defaults: Path = DEFAULTS_FILE) -> Sources:
-    """Values of the environment, then of the defaults file."""
+    """Values from the environment, then from the defaults file."""
     found = {key: (value, project.shown(defaults)) for key, value in read_defaults(defaults).items()}
     for variable, key in ENVIRONMENT.items():
         if environ.get(variable, "") != "":
@@ -60,7 +60,7 @@ def overrides_as_sources(overrides: Mapping[str, Any]) -> Sources:
 
 
 def source_of(key: str, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """The name of where a key's value comes from."""
+    """The name of the source of a key's value."""
     sources = {**environment_and_defaults(environ), **overrides_as_sources(overrides)}
     return sources[key][1] if key in sources else project.shown(DEFAULTS_FILE)
 
@@ -80,8 +80,8 @@ def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
 
     Args:
         path: the file.
-        if_missing: what to do where it cannot be read.
-        if_damaged: what to do where it is no mapping of keys.
+        if_missing: hint for a file that cannot be read.
+        if_damaged: hint for a file that is not a mapping of keys.
 
     Raises:
         ConfigError: if it is missing, is not YAML, or is not a mapping.
@@ -93,12 +93,12 @@ def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {project.shown(path)} is not YAML: {error}", if_damaged) from error
     if not isinstance(values, dict):
-        raise ConfigError(f"config file {project.shown(path)} holds no keys", if_damaged)
+        raise ConfigError(f"config file {project.shown(path)} contains no keys", if_damaged)
     return values
 
 
 def validated(sources: Sources) -> Config:
-    """The model from values and the name of each one's source; every problem is reported at once.
+    """The configuration from values and their sources; reports all problems at once.
 
     Raises:
         ConfigError: see load_config.
@@ -116,9 +116,8 @@ def validated(sources: Sources) -> Config:
     if axes:
         raise ConfigError(
             f"{axes[0]}={redact_value(axes[0], values[axes[0]])} (from {sources[axes[0]][1]}) is a list: "
-            "this target takes one value of each key",
-            "give one value; a list of a hyperparameter is an axis of a sweep: "
-            + project.run_command("sweep", "--config rank=10,50"),
+            "this target takes one value per key",
+            "give one value; to try several values run a sweep: " + project.run_command("sweep", "--config rank=10,50"),
         )
     try:
         config = Config.model_validate(values)
@@ -126,44 +125,46 @@ def validated(sources: Sources) -> Config:
     except ValidationError as error:
         problems = [describe_problem(problem, sources) for problem in error.errors()]
     if problems:
-        raise ConfigError("\n".join(problems), "docs/configuration.md lists every key with what it allows")
+        raise ConfigError("\n".join(problems), "docs/configuration.md lists every key and its allowed values")
     return config
 
 
 def describe_problem(problem: ErrorDetails, sources: Sources) -> str:
-    """One problem that pydantic found, in words."""
+    """The message for a problem that pydantic found."""
     key = str(problem["loc"][0])
     value, source = sources[key]
     return describe(problem["type"], key, redact_value(key, value), source)
 
 
 def conflicts(config: Config) -> list[str]:
-    """Values that are allowed alone and not together."""
+    """Values that are not allowed in combination."""
     first, second = config.validation_from, config.test_from
     problems = []
     if (first is None) != (second is None):
-        problems.append("validation_from and test_from are given together or not at all")
+        problems.append("validation_from and test_from must be set together")
     if first and second and (first >= second or not (is_day(first) and is_day(second))):
-        problems.append(f"validation_from={first} and test_from={second} must be two days, the first one earlier")
+        problems.append(f"validation_from={first} and test_from={second} must be two dates, the first one earlier")
     if first and config.split != "global_time":
-        problems.append(f"validation_from and test_from need split=global_time, and it is {config.split}")
+        problems.append(f"validation_from and test_from need split=global_time, not {config.split}")
     if config.last_k and config.split != "user_time":
-        problems.append(f"last_k needs split=user_time, and it is {config.split}")
+        problems.append(f"last_k needs split=user_time, not {config.split}")
     for key, name in (("sweep_name", config.sweep_name), ("chosen_by", config.chosen_by)):
         if name in RESERVED_SWEEP_NAMES:
-            problems.append(f"{key}={name} is no name for a sweep: {', '.join(RESERVED_SWEEP_NAMES)} are taken")
+            problems.append(
+                f"{key}={name} is not allowed as the name of a sweep: {', '.join(RESERVED_SWEEP_NAMES)} are reserved"
+            )
     problems += remote_lakehouse_problems(config)
     problems += [problem for name in config.spark_conf if (problem := setting_problem(name))]
     if config.nonnegative and config.biased:
-        problems.append("nonnegative=true needs biased=false: what biases leave is negative as often as not")
+        problems.append("nonnegative=true needs biased=false: residuals after the biases are often negative")
     return problems
 
 
-REMOTE = re.compile(r"hdfs://[\w.-]+(:\d{1,5})?(/[\w.=-]+)+", re.ASCII)  # others, delta-rs 1.6 reads as if encoded
+REMOTE = re.compile(r"hdfs://[\w.-]+(:\d{1,5})?(/[\w.=-]+)+", re.ASCII)  # delta-rs 1.6 decodes other characters
 
 
 def remote_lakehouse_problems(config: Config) -> list[str]:
-    """What is wrong with a lakehouse that is an address."""
+    """Problems of a lakehouse on HDFS."""
     root = config.root
     if "://" not in root:
         return []
@@ -173,7 +174,7 @@ def remote_lakehouse_problems(config: Config) -> list[str]:
             "digits, and . _ = -"
         ]
     if config.storage_format != "delta":
-        return [f"a lakehouse on HDFS needs storage_format=delta, and it is {config.storage_format}"]
+        return [f"a lakehouse on HDFS needs storage_format=delta, not {config.storage_format}"]
     return []
 
 
@@ -184,15 +185,15 @@ SETTINGS_WITH_A_KEY = {
     "spark.executor.cores": "executor_cores",
     "spark.executor.instances": "executor_instances",
 }
-"""Settings that have a key of their own."""
+"""Spark settings that have their own config key."""
 
 
 def setting_problem(setting: str) -> str | None:
-    """Why a setting may not be in spark_conf; None if it may."""
+    """Why a setting is not allowed in spark_conf; None if it is."""
     if not re.fullmatch(SETTING_NAME, setting):
-        return f"spark_conf: {setting!r} is no setting of Spark: their names begin with spark."
+        return f"spark_conf: {setting!r} is not a Spark setting: names begin with spark."
     if setting in SETTINGS_WITH_A_KEY:
-        return f"spark_conf: {setting} has a key of its own, {SETTINGS_WITH_A_KEY[setting]}"
+        return f"spark_conf: {setting} has its own key, {SETTINGS_WITH_A_KEY[setting]}"
     if setting in {*RESULT_SETTINGS, *ORDER_SETTINGS}:
         return f"spark_conf: {setting} is fixed, since results depend on it"
     if setting == "spark.submit.deployMode":

@@ -1,4 +1,4 @@
-"""What is wrong with a config value, in words: key, value, source, what is allowed, the nearest valid name."""
+"""Error messages for config values: key, value, source, what is allowed, the nearest valid name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from reco_platform.config.patterns import MEANING, RANKING_METRICS, RATING_METRI
 
 
 def describe(kind: str, key: str, value: Any, source: str) -> str:
-    """A problem with a value, in words: key, value, source, what is allowed, the nearest valid name.
+    """The message for a config value that is not allowed.
 
     Args:
-        kind: the type of pydantic's error.
-        key: the key.
+        kind: pydantic's error type.
+        key: the config key.
         value: its value, without secrets.
-        source: where the value comes from.
+        source: name of the source of the value.
     """
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.5)
@@ -28,7 +28,7 @@ def describe(kind: str, key: str, value: Any, source: str) -> str:
 
 
 def allowed_values(key: str, given: str) -> list[str]:
-    """The words a key allows, where it allows only some; of ranking metrics those with the length that is given."""
+    """The allowed words of a key, if it is an enumeration; ranking metrics get the list length of the given value."""
     if key == "sweep_metric":
         k = given.partition("@")[2]
         return [*RATING_METRICS, *(f"{name}@{k if k.isdigit() else 10}" for name in RANKING_METRICS)]
@@ -36,7 +36,7 @@ def allowed_values(key: str, given: str) -> list[str]:
 
 
 def allowed(key: str) -> str:
-    """What a key allows, in words."""
+    """The allowed values of a key, as text."""
     schema = Config.model_json_schema()["properties"][key]
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     option = options[0]

@@ -1,4 +1,4 @@
-"""The configuration: one strict model, with one field for each key. docs/configuration.md is generated from it."""
+"""The configuration: a strict pydantic model with one field per key. docs/configuration.md is generated from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reco_platform.core.hashing import sha256
 from reco_platform.core.redaction import redact_uri
 
 MAX_LIST_LENGTH = 1000
-MAX_TRIALS = 2000  # their ids are one argument of a command
+MAX_TRIALS = 2000  # all trial ids are passed as one argument of a command
 
 # Groups of steps whose results depend on the same keys.
 SILVER = ("silver_ratings", "silver_movies", "silver_tags")
@@ -40,7 +40,7 @@ TABLE_FORMAT = (*SILVER, *SPLIT, *LISTS, "etl_report", "run_metrics")
 
 
 class Config(BaseModel):
-    """Every key, flat, with its default and its bounds. Unknown keys are refused."""
+    """All config keys, in one flat model, with defaults and bounds. Unknown keys are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
 
@@ -393,13 +393,13 @@ class Config(BaseModel):
 
     @property
     def root(self) -> str:
-        """The lakehouse: as configured, or results/<dataset>, with a suffix so that two formats never share a path."""
+        """The lakehouse; default results/<dataset>, with a suffix so that two formats never share a path."""
         if self.lakehouse is not None:
             return self.lakehouse.rstrip("/") or "/"
         return f"results/{self.dataset}" + ("" if self.storage_format == "delta" else "-parquet")
 
     def shaping(self) -> dict[str, Any]:
-        """Every value by key, as the parameters of steps hold it; a digest replaces the address of the MLflow store."""
+        """All values by key, as steps record them; a digest replaces the address of the MLflow store."""
         values = self.model_dump(mode="json")
         if self.mlflow_tracking_uri is not None:
             values["mlflow_tracking_uri"] = f"sha256:{sha256(redact_uri(self.mlflow_tracking_uri))[:12]}"
@@ -409,16 +409,16 @@ class Config(BaseModel):
 KEYS: dict[str, Key] = {
     name: next(one for one in field.metadata if isinstance(one, Key)) for name, field in Config.model_fields.items()
 }
-"""What each key says about itself."""
+"""The metadata of each key."""
 
 ENVIRONMENT = {one.env: name for name, one in KEYS.items() if one.env}
-"""Keys by the environment variable that sets them: between --config and the defaults file."""
+"""Keys by environment variable; these rank between --config and the defaults file."""
 
 SECRET_KEYS = frozenset(name for name, one in KEYS.items() if one.secret)
-"""Keys whose values may hold secrets."""
+"""Keys whose values may contain secrets."""
 
 AXES = tuple(name for name, one in KEYS.items() if one.axis)
-"""Keys of which a sweep takes several values."""
+"""Keys that a sweep may vary."""
 
 
 def keys_of(step: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Regular expressions that config values must match, and what each allows, in words."""
+"""Regular expressions for config values, with a description of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RANKING_METRICS = (
 
 DATASET_NAME = r"^[\w][\w .+-]*$"
 FOLDER = r"^[^{}\\%\x00-\x1f\x7f-][^{}\\%\x00-\x1f\x7f]*$"
-"""Braces are Snakemake's wildcards, delta-rs reads \\ as / and %41 as A, programs take a leading - as an option."""
+"""Braces are Snakemake wildcards, delta-rs reads \\ as / and %41 as A, programs read a leading - as an option."""
 MEMORY = r"^[1-9]\d*[mg]$"
 MODEL_NAME = r"^[\w.-]+$"
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
@@ -25,15 +25,15 @@ METRIC = rf"^({'|'.join(RATING_METRICS)}|({'|'.join(RANKING_METRICS)})@[1-9]\d{{
 SWEEP_NAME = r"^\w[\w.-]*$"
 
 MEANING = {
-    DATASET_NAME: "a name of letters, digits, spaces and .+-_, which begins with a letter or digit",
-    FOLDER: "a folder whose name has no { } \\ %, no control characters, and no - at its beginning (./- will do)",
+    DATASET_NAME: "a name of letters, digits, spaces and .+-_, starting with a letter or digit",
+    FOLDER: "a folder whose name has no { } \\ %, no control characters, and no leading - (write ./-)",
     DATE: "a date such as 2015-12-31",
-    TRACKING_URI: "an address that begins with http://, https://, sqlite://, postgresql://, mysql:// or mssql://",
+    TRACKING_URI: "an address starting with http://, https://, sqlite://, postgresql://, mysql:// or mssql://",
     METRIC: f"one of {', '.join(RATING_METRICS)}; or one of {', '.join(RANKING_METRICS)} with the length of the lists, "
     "1 to 999, such as ndcg@10",
-    SWEEP_NAME: "a name of letters, digits and .-_, which begins with a letter or digit",
+    SWEEP_NAME: "a name of letters, digits and .-_, starting with a letter or digit",
     MODEL_NAME: "a name of letters, digits and .-_",
     MEMORY: "a whole number with m or g, such as 800m or 4g",
     SPARK_MASTER: "spark://HOST:PORT, yarn, k8s://ADDRESS or local-cluster[EXECUTORS,CORES,MEMORY_MB]",
 }
-"""What each pattern allows, in words for error messages and docs."""
+"""What each pattern allows, for error messages and docs."""

@@ -1,4 +1,4 @@
-"""What is generated from the configuration model: config.yaml, the docs table and .env.example."""
+"""Files generated from the configuration model: config.yaml, the docs table and .env.example."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reco_platform.config.model import ENVIRONMENT, Config
 
 
 def defaults_yaml() -> str:
-    """The text of config/config.yaml: every key with its default, its meaning and what it allows."""
+    """The text of config/config.yaml: every key with its default, meaning and allowed values."""
     lines = [
         "# Every key and its default. Written by `make docs` from src/reco_platform/config/model.py.",
         "# Override for one run: snakemake --cores 2 gold --config rank=20",
@@ -47,9 +47,9 @@ def docs_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-ENV_HEADER = """# The environment variables that set a key, each with its default. Written by `make docs`.
-# Copy to .env, take the # from the lines to change, and load it: set -a; . ./.env; set +a
-# --config key=value comes before a variable, a variable before config/config.yaml; an empty one counts as not set.
+ENV_HEADER = """# The environment variables that set a config key, each with its default. Written by `make docs`.
+# Copy to .env, uncomment the lines to change, and load it: set -a; . ./.env; set +a
+# --config key=value overrides a variable; a variable overrides config/config.yaml; an empty variable is ignored.
 # A value with spaces or other special characters needs quotes, as in any shell: LAKEHOUSE_PATH='/my lake'
 """
 
@@ -64,6 +64,6 @@ def env_example() -> str:
 
 
 def env_value(key: str) -> str:
-    """A key's default as a variable's value in a shell."""
+    """A key's default, quoted for a shell."""
     default = Config.model_fields[key].default
     return "" if default is None else shlex.quote(str(yaml_value(default)))

@@ -1,4 +1,4 @@
-"""Config values as people may read them: without the secrets that addresses and settings may hold."""
+"""Redaction of secrets in config values: addresses and Spark settings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SECRET = re.compile(
     "secret|passw|passphrase|[.]pass$|token|credential|(access|account|api|encryption|private)[._-]?key|[.]sas[.]",
     re.IGNORECASE,
 )
-"""Names of settings whose values nobody may see: those that Spark and Hadoop know as such, and storage keys."""
+"""Names of settings with secret values: those that Spark and Hadoop redact, and storage keys."""
 
 SECRET_PAIR = re.compile(rf"(?:^|(?<=\W)|(?<=-C))({'|'.join(sorted(SECRET_KEYS))})=(.*)", re.DOTALL)
 
 
 def redact_value(key: str, value: Any) -> Any:
-    """A key's value as people may read it: addresses without passwords, settings without secrets."""
+    """A key's value without secrets: addresses without passwords, Spark settings without secret values."""
     if key not in SECRET_KEYS:
         return value
     if key != "spark_conf":
@@ -32,13 +32,13 @@ def redact_value(key: str, value: Any) -> Any:
 
 
 def redact_setting(name: str, value: str) -> str:
-    """A setting's value as people may read it; as in Spark, a word for a secret in it hides it whole."""
-    known = re.fullmatch(SETTING_NAME, name) is not None  # otherwise it may be a part of a secret with a comma
+    """A Spark setting's value without secrets; as in Spark, a secret-like word in name or value redacts all of it."""
+    known = re.fullmatch(SETTING_NAME, name) is not None  # otherwise it may be part of a secret that contains a comma
     return redact_uri(value) if known and not SECRET.search(name) and not SECRET.search(value) else "***"
 
 
 def redact_word(word: str) -> str:
-    """A word of a command line as people may read it, KEY=VALUE or another."""
+    """A word of a command line, such as KEY=VALUE, without secrets."""
     found = SECRET_PAIR.search(word)
     if found is None:
         return redact_uri(word) if "://" in word else word
@@ -46,5 +46,5 @@ def redact_word(word: str) -> str:
 
 
 def redact_config(config: Config) -> dict[str, Any]:
-    """Every value by key as people may read it."""
+    """All config values by key, without secrets."""
     return {key: redact_value(key, value) for key, value in config.model_dump().items()}

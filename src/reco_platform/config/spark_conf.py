@@ -1,4 +1,4 @@
-"""Settings of Spark given as the key spark_conf: how they are written."""
+"""Parsing and formatting of Spark settings in the config key spark_conf."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SETTING_NAME = r"spark\.[\w./-]+"
 
 
 def parse_settings(value: Any) -> dict[str, Any]:
-    """Settings of Spark by name, from a mapping or from text: JSON, or `spark.a=1,spark.b=2`.
+    """Spark settings by name, from a mapping or from text: JSON, or `spark.a=1,spark.b=2`.
 
     Raises:
         ValueError: for text that is neither.
@@ -27,10 +27,10 @@ def parse_settings(value: Any) -> dict[str, Any]:
 
 
 def setting_text(value: Any) -> Any:
-    """A setting's value as Spark reads it."""
+    """A Spark setting's value as Spark reads it."""
     return str(value).lower() if isinstance(value, bool) else value
 
 
 def as_argument(value: Any) -> Any:
-    """A value as `--config` takes it: settings joined by commas."""
+    """A value in the syntax of `--config`: settings joined by commas."""
     return ",".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else value

@@ -68,7 +68,7 @@ def path_of(run: Path) -> Path:
 
 def command_text(argv: Sequence[str]) -> str:
     """The command as typed, ready to paste; without secrets."""
-    return commands.typed(argv)
+    return commands.typed_command(argv)
 
 
 def write(run: Path, summary: Summary) -> None:

@@ -203,7 +203,7 @@ def rebuild_command(root: StorePath, receipt: Receipt) -> str:
     given = os.environ.get(environment.OVERRIDES, "")
     if is_path_occupied(root, receipt, os.environ.get(layout.DATASET, "")) and f"{commands.FORCE}=" not in given:
         given = f"{given or '--config'} {commands.FORCE}=true"
-    return commands.as_typed(target, rule, given)
+    return commands.run_command(target, rule, given)
 
 
 def is_path_occupied(root: StorePath, receipt: Receipt, dataset: str) -> bool:

@@ -35,7 +35,7 @@ class RepairCommands:
     @cached_property
     def config_pairs(self) -> dict[str, Any]:
         """The configuration that every command must repeat."""
-        return commands.differing(self.workflow.config)
+        return commands.non_default_values(self.workflow.config)
 
     def run(self, artifact: str) -> str:
         """A normal run, which makes or restores results without a valid receipt."""

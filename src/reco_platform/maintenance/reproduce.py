@@ -58,7 +58,7 @@ def reproduce(lakehouse: Lakehouse, run: str, folder: Path, report: Callable[[st
     Raises:
         TableError: if the run, or a version of the tables that it was made from, no longer exists.
     """
-    chain = explain.chain(lakehouse, explain.run_receipt(lakehouse, run))
+    chain = explain.run_chain(lakehouse, explain.run_receipt(lakehouse, run))
     scratch = Lakehouse(str(folder), lakehouse.dataset)
     for name in COPIED_TABLES:
         copy_table(lakehouse, name, chain[name], scratch)

@@ -1,4 +1,4 @@
-"""The end of a run: its summary, its lineage, and what the terminal shows."""
+"""The end of a run: its summary, its lineage, and the text on the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reco_platform.core.errors import RecoError
 from reco_platform.engine import cleanup, journal, openlineage, run_summary
 from reco_platform.lakehouse import receipts, tables
 from reco_platform.pipeline.steps_table import SILVER, STEP_OF, STEPS, SWEEP_STEPS
-from reco_platform.pipeline.workflow import SWEEP, SWEPT, Workflow
+from reco_platform.pipeline.workflow import SWEEP, SWEEP_INPUTS, Workflow
 from reco_platform.reports import text_summary
 from reco_platform.store.json_file import read_json
 from reco_platform.tuning import leaderboard
@@ -21,20 +21,20 @@ from reco_platform.tuning import leaderboard
 TARGETS = ("bronze_files", "silver", "gold")
 SHOWN_TRIALS = 10
 PATH_KEYS = ("dataset_path", "lakehouse")
-"""Keys that name folders of this machine, which a sweep's best.yaml leaves out."""
+"""Keys with paths on this machine, which a sweep's best.yaml omits."""
 
 
 def open_run(workflow: Workflow, argv: Sequence[str]) -> None:
-    """Writes the summary of a run that begins, and registers its end for a run in which no step runs."""
+    """Writes the initial summary of a run, and registers its completion in case no step runs."""
     run = current_run()
-    begun = run_summary.Summary(
+    summary = run_summary.Summary(
         run=run.stem, outcome="under way", started=journal.utc_now(), target=target(workflow, argv),
         command=run_summary.command_text(argv), lakehouse=workflow.lakehouse.root, dataset=workflow.lakehouse.dataset,
     )  # fmt: skip
-    run_summary.write(run, begun)
-    facets = openlineage.parameters_facet({"target": begun.target, "command": begun.command})
+    run_summary.write(run, summary)
+    facets = openlineage.parameters_facet({"target": summary.target, "command": summary.command})
     openlineage.emit_invocation("START", run, facets)
-    atexit.register(end_if_idle, workflow, argv)
+    atexit.register(finish_if_idle, workflow, argv)
 
 
 def current_run() -> Path:
@@ -46,53 +46,53 @@ def target(workflow: Workflow, argv: Sequence[str]) -> str:
     return SWEEP if workflow.sweep else next((word for word in argv if word in TARGETS), "gold")
 
 
-def end_if_idle(workflow: Workflow, argv: Sequence[str]) -> None:
-    """Ends a run for which Snakemake reported neither success nor failure: usually nothing was stale."""
+def finish_if_idle(workflow: Workflow, argv: Sequence[str]) -> None:
+    """Completes a run for which Snakemake reported neither success nor failure: usually nothing was stale."""
     run = current_run()
     if run_summary.read(run).outcome != "under way":
         return
     if journal.read(run):
-        end(workflow, argv, "failed")
+        finish(workflow, argv, "failed")
         return
-    end(workflow, argv, "no step ran")
+    finish(workflow, argv, "no step ran")
     cleanup.remove_temporary_files(workflow.lakehouse)  # functions registered with atexit are no longer called
     openlineage.lineage_path(run).unlink(missing_ok=True)
 
 
-def end(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome) -> run_summary.Summary:
+def finish(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome) -> run_summary.Summary:
     """Completes the run's summary and its lineage."""
     run = current_run()
-    happened = {event.step for event in journal.read(run)}
-    shown = {*planned(workflow, argv), *happened} if happened else set()
-    summary = run_summary.finish(run, outcome, [step for step in STEPS if step in shown])
-    why = "; ".join(f"{one.step}: {one.last_line or one.why[0]}" for one in summary.failures)
+    attempted = {event.step for event in journal.read(run)}
+    included = {*target_steps(workflow, argv), *attempted} if attempted else set()
+    summary = run_summary.finish(run, outcome, [step for step in STEPS if step in included])
+    why = "; ".join(f"{failed.step}: {failed.last_line or failed.why[0]}" for failed in summary.failures)
     openlineage.emit_missing_ends(run)
     if outcome == "failed":
-        openlineage.emit_invocation("FAIL", run, openlineage.error_facet(why or "Snakemake stopped before its end"))
+        openlineage.emit_invocation("FAIL", run, openlineage.error_facet(why or "Snakemake stopped early"))
     else:
         openlineage.emit_invocation("COMPLETE", run, {})
     return summary
 
 
-def planned(workflow: Workflow, argv: Sequence[str]) -> set[str]:
+def target_steps(workflow: Workflow, argv: Sequence[str]) -> set[str]:
     """The steps of the target."""
     if workflow.sweep:
-        return {"bronze", *(STEP_OF[name].name for name in SWEPT), *SWEEP_STEPS}
+        return {"bronze", *(STEP_OF[name].name for name in SWEEP_INPUTS), *SWEEP_STEPS}
     return {STEP_OF[name].name for name in results_of(workflow, target(workflow, argv))}
 
 
-def success(workflow: Workflow, argv: Sequence[str]) -> str:
-    """The text at the end of a successful run: what each step did, and the results."""
-    text = [steps_table(end(workflow, argv, "succeeded"))]
+def success_text(workflow: Workflow, argv: Sequence[str]) -> str:
+    """Text at the end of a successful run: what each step did, and the results."""
+    text = [steps_table(finish(workflow, argv, "succeeded"))]
     cleanup.remove_temporary_files_at_exit(workflow.lakehouse)
     if workflow.sweep:
         return "\n".join([*text, *leaderboard_lines(workflow)])
     return "\n".join([*text, *([gold_summary(workflow)] if target(workflow, argv) == "gold" else [])])
 
 
-def failure(workflow: Workflow, argv: Sequence[str]) -> str:
-    """The text at the end of a failed run: what each step did, which one failed and why, its log, the next command."""
-    summary = end(workflow, argv, "failed")
+def failure_text(workflow: Workflow, argv: Sequence[str]) -> str:
+    """Text at the end of a failed run: what each step did, which one failed and why, its log, the next command."""
+    summary = finish(workflow, argv, "failed")
     best = leaderboard_lines(workflow) if workflow.sweep else []
     return "\n".join([steps_table(summary), *best, "", *run_summary.failure_lines(summary)])
 
@@ -102,9 +102,9 @@ def steps_table(summary: run_summary.Summary) -> str:
 
 
 def leaderboard_lines(workflow: Workflow) -> list[str]:
-    """The best trials of a sweep, and the command that makes gold with the best one."""
+    """The best trials of a sweep, and the command that builds gold with the best one."""
     try:
-        receipt = receipts.read(workflow.of_sweep.leaderboard)
+        receipt = receipts.read(workflow.sweep_workflow.leaderboard)
         folder = tables.local_path(workflow.lakehouse.path, receipt)
         found = read_json(folder / "leaderboard.json")
     except (RecoError, OSError, ValueError):
@@ -119,7 +119,7 @@ def leaderboard_lines(workflow: Workflow) -> list[str]:
 
 
 def results_of(workflow: Workflow, target: str) -> tuple[str, ...]:
-    """The results that a target consists of, as configured."""
+    """Names of the results of a target, as configured."""
     layers = (("bronze",), SILVER, workflow.gold)[: TARGETS.index(target) + 1]
     return tuple(name for layer in layers for name in layer)
 

@@ -1,4 +1,4 @@
-"""The start of a run: locks, receipts in line with the lakehouse, and the environment of its scripts."""
+"""The start of a run: locks, refreshed receipts, and the environment of the scripts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reco_platform.engine.run_lock import lock_run
 from reco_platform.lakehouse import layout
 from reco_platform.pipeline import end_summary, staleness
 from reco_platform.pipeline.refresh import refresh_receipts
-from reco_platform.pipeline.workflow import Workflow, leave
+from reco_platform.pipeline.workflow import Workflow, exit_with_error
 from reco_platform.spark import cluster, submit
 from reco_platform.store import atomic_write
 from reco_platform.store.locks import acquire_lock, lock_holder
@@ -41,26 +41,26 @@ DRY_RUN_OPTIONS = ("-n", "--dry-run", "--dryrun")
 def start(
     workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemake_folders: Sequence[str] = ()
 ) -> ExitStack | None:
-    """Begins what the command line asks for: a run, a dry run, or an inspection of the workflow.
+    """Starts a run, a dry run, or an inspection of the workflow.
 
     Args:
-        workflow: what was asked for.
-        given: the configuration as it was given.
+        workflow: the invocation.
+        given: the configuration as given, by key.
         argv: the command line.
         snakemakes: folders for temporary files that Snakemake has created.
 
     Returns:
-        The locks of a real run, held until closed: they end with the process, however that ends.
+        The locks of a real run; they are released when closed or when the process exits.
     """
     try:
         return start_run(workflow, given, argv, snakemake_folders)
     except RecoError as error:
-        leave(error)
+        exit_with_error(error)
     except OSError as error:
         found = os_limits.resource_error(error)
         if found is None:
             raise
-        leave(found)
+        exit_with_error(found)
 
 
 def start_run(
@@ -82,11 +82,11 @@ def start_run(
 def print_plan(workflow: Workflow) -> None:
     """Prints the size and the cost of a sweep, and warns if the configured cluster will not be used."""
     if workflow.sweep:
-        print(workflow.of_sweep.plan, file=sys.stderr, flush=True)
-    asked = workflow.config
-    if asked.spark_master and asked.engine != "spark-ml" and asked.etl_engine != "spark":
+        print(workflow.sweep_workflow.plan, file=sys.stderr, flush=True)
+    config = workflow.config
+    if config.spark_master and config.engine != "spark-ml" and config.etl_engine != "spark":
         print(
-            f"[WARNING] spark_master={asked.spark_master} is set, but data of this size are cleaned and "
+            f"[WARNING] spark_master={config.spark_master} is set, but data of this size are cleaned and "
             "trained on this machine\n  -> --config etl_engine=spark engine=spark-ml",
             file=sys.stderr,
             flush=True,
@@ -110,10 +110,10 @@ def prepare_lakehouse(
     """Prepares the lakehouse for a run that holds its lock.
 
     Raises:
-        RecoError: if the run cannot begin.
+        RecoError: if the run cannot start.
     """
-    cleanup.recover(workflow.lakehouse)  # first: an unfinished table looks like one of another format
-    staleness.refuse_foreign(workflow)
+    cleanup.recover(workflow.lakehouse)  # first, because an incomplete table looks like a foreign one
+    staleness.refuse_foreign_tables(workflow)
     scratch = cleanup.begin(workflow.lakehouse, snakemake_folders)
     environ.update(
         {**script_environment(workflow, given, environ["PATH"]), parent_watch.SCRATCH_VARIABLE: str(scratch)}
@@ -126,7 +126,7 @@ def prepare_lakehouse(
 
 
 def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:
-    """Prepares a job that an executor plugin runs outside the main process, and perhaps without its environment."""
+    """Prepares a job that an executor plugin runs outside the main process, possibly without its environment."""
     if layout.LAKEHOUSE not in environ:
         environ.update(script_environment(workflow, given, environ["PATH"]))
     environ[parent_watch.SCRATCH_VARIABLE] = str(cleanup.scratch_folder())
@@ -157,18 +157,18 @@ def script_environment(workflow: Workflow, given: Mapping[str, Any], path: str) 
 
 
 def check_dry_run(workflow: Workflow) -> None:
-    """Refreshes receipts before a dry run, so that its list is right; removed receipts can be restored.
+    """Refreshes receipts before a dry run, so that its list of jobs is correct; removed receipts can be restored.
 
     Raises:
-        TableError: if a run would not begin.
+        TableError: if a run could not start.
     """
     root = workflow.lakehouse.records
     if not root.is_dir():
         return
-    staleness.refuse_foreign(workflow)
+    staleness.refuse_foreign_tables(workflow)
     lock = acquire_lock(root)
     if lock is None:
-        print(f"[INFO] process {lock_holder(root)} is running here: this list may change", file=sys.stderr)
+        print(f"[INFO] process {lock_holder(root)} is running in this lakehouse: the list may change", file=sys.stderr)
         return
     with lock:
         refresh_receipts(workflow)

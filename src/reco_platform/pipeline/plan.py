@@ -1,7 +1,7 @@
-"""What the next run of gold would do, step by step and why, without running or changing anything.
+"""The plan of the next run of gold: what each step would do and why, without running or changing anything.
 
-Each step is asked what its script will ask: is there an earlier result of the same digest? Where that depends on the
-content of a result that is still to be made, the answer is that it depends.
+Each step is checked as its script checks it: is there an earlier result with the same digest? If an input is still to
+be computed, its content is not known, and the state of the step is `depends`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ State = Literal["up to date", "restores", "works", "depends"]
 
 
 @dataclass(frozen=True)
-class Outlook:
+class StepPlan:
     """What a step will do.
 
     Attributes:
-        step: its name.
-        state: `up to date`: it is not asked. `restores`: its result was made before and is put back. `works`: it
-            computes. `depends`: it computes unless the inputs that are made before it come out as they were.
-        why: in words.
+        step: name of the step.
+        state: `up to date`: it does not run. `restores`: it restores an earlier result from the memo. `works`: it
+            computes. `depends`: it computes unless the inputs that are recomputed before it turn out unchanged.
+        why: the reasons, as text.
     """
 
     step: str
@@ -48,65 +48,67 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Status:
-    """The outlook of every step, and what the run will warn of at its start."""
+    """The plan of every step, and the warnings that the run will print at its start."""
 
     lakehouse: str
-    steps: tuple[Outlook, ...]
+    steps: tuple[StepPlan, ...]
     warnings: tuple[str, ...]
 
     def count(self, state: State) -> int:
-        return sum(one.state == state for one in self.steps)
+        return sum(step.state == state for step in self.steps)
 
     @property
     def stale(self) -> bool:
-        return any(one.state != "up to date" for one in self.steps)
+        return any(step.state != "up to date" for step in self.steps)
 
     def as_json(self) -> dict[str, Any]:
-        found = [{"step": one.step, "state": one.state, "why": list(one.why)} for one in self.steps]
-        return {"lakehouse": self.lakehouse, "stale": self.stale, "steps": found, "warnings": list(self.warnings)}
+        steps = [{"step": plan.step, "state": plan.state, "why": list(plan.why)} for plan in self.steps]
+        return {"lakehouse": self.lakehouse, "stale": self.stale, "steps": steps, "warnings": list(self.warnings)}
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """The status as text for the terminal."""
         yield f"Lakehouse {self.lakehouse}"
         yield from map(str, self.steps)
         yield from (f"[WARNING] {warning}" for warning in self.warnings)
         if not self.stale:
             yield "Everything is up to date"
             return
-        said: dict[State, str] = {"works": "work", "depends": "depend on what comes out", "restores": "are restored"}
-        parts = [f"{count} {words}" for state, words in said.items() if (count := self.count(state))]
-        yield f"Of {len(self.steps)} steps {', '.join(parts)}"
+        verbs: dict[State, str] = {
+            "works": "will compute", "depends": "depend on their inputs", "restores": "will be restored",
+        }  # fmt: skip
+        parts = [f"{count} {verb}" for state, verb in verbs.items() if (count := self.count(state))]
+        yield f"Of {len(self.steps)} steps: {', '.join(parts)}"
 
 
 @dataclass
-class Ahead:
-    """What is known of the results as they will be.
+class ExpectedResults:
+    """The expected results of the next run.
 
     Attributes:
-        results: by artifact; None where only the run will tell.
-        asked: the artifacts that the run will make or restore.
+        results: the expected receipt by artifact; None if it is not known before the run.
+        reruns: the artifacts whose step will run.
     """
 
     results: dict[str, Receipt | None] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
+    reruns: set[str] = field(default_factory=set)
 
 
 def status(workflow: Workflow) -> Status:
     """What the next run of gold would do.
 
     Raises:
-        TableError: the lakehouse holds tables that are not the pipeline's, so that a run would stop at once.
+        TableError: the lakehouse holds foreign tables, so that a run would fail at its start.
     """
-    staleness.refuse_foreign(workflow)
-    ahead = Ahead()
-    found = [of_bronze(workflow, ahead)]
+    staleness.refuse_foreign_tables(workflow)
+    expected = ExpectedResults()
+    plans = [plan_bronze(workflow, expected)]
     wanted = {STEP_OF[name].name for name in (*SILVER, *workflow.gold)}
-    found += [of_step(workflow, step, ahead) for step in STEPS.values() if step.name in wanted]
-    return Status(workflow.lakehouse.root, tuple(found), tuple(warnings(workflow, ahead)))
+    plans += [plan_step(workflow, step, expected) for step in STEPS.values() if step.name in wanted]
+    return Status(workflow.lakehouse.root, tuple(plans), tuple(warnings(workflow, expected)))
 
 
-def warnings(workflow: Workflow, ahead: Ahead) -> Iterator[str]:
-    for artifact in ahead.results:
+def warnings(workflow: Workflow, expected: ExpectedResults) -> Iterator[str]:
+    for artifact in expected.results:
         receipt, problem = current(workflow, artifact)
         damage = receipt and not problem and staleness.damage(workflow, receipt)
         if damage:
@@ -114,13 +116,13 @@ def warnings(workflow: Workflow, ahead: Ahead) -> Iterator[str]:
 
 
 def current(workflow: Workflow, artifact: str) -> tuple[Receipt | None, str | None]:
-    """The receipt of an artifact as it is, and why it does not hold."""
+    """The current receipt of an artifact, and why it is stale; None for each if there is none."""
     path = Path(workflow.lakehouse.receipt(artifact))
     if not path.is_file():
         return None, "its receipt is missing"
     try:
         receipt = receipts.read(path)
-        return receipt, staleness.stale(workflow, receipt, path)
+        return receipt, staleness.stale_reason(workflow, receipt, path)
     except TableError as error:
         return None, error.message
 
@@ -128,29 +130,33 @@ def current(workflow: Workflow, artifact: str) -> tuple[Receipt | None, str | No
 # --- the CSV files
 
 
-def of_bronze(workflow: Workflow, ahead: Ahead) -> Outlook:
+def plan_bronze(workflow: Workflow, expected: ExpectedResults) -> StepPlan:
     artifacts = {table: workflow.lakehouse.bronze(table) for table in TABLES}
-    found = {table: current(workflow, artifact) for table, artifact in artifacts.items()}
-    filed = {staleness.described_beside(Path(workflow.bronze(table))).get("params") for table in TABLES}
-    problems = [problem for _, problem in found.values() if problem]
-    if not problems and filed == {workflow.bronze_params}:
-        ahead.results |= {artifacts[table]: receipt for table, (receipt, _) in found.items()}
-        return Outlook("bronze", "up to date")
-    ahead.asked |= set(artifacts.values())
-    brought = not bronze.is_imported(workflow.dataset, workflow.lakehouse)
-    now = {table: csv_ahead(workflow, table, brought=brought) for table in TABLES}
-    ahead.results |= {artifacts[table]: receipt for table, receipt in now.items()}
-    changed = [f"{table}.csv changed" for table, receipt in now.items() if differs_from_memo(workflow, table, receipt)]
-    if brought or changed:
-        return Outlook("bronze", "works", tuple(problems or changed or ["its source changed"]))
-    return Outlook("bronze", "restores", tuple(problems or ["asked again, same bytes"]))
+    receipts_now = {table: current(workflow, artifact) for table, artifact in artifacts.items()}
+    recorded = {staleness.read_provenance(Path(workflow.bronze(table))).get("params") for table in TABLES}
+    problems = [problem for _, problem in receipts_now.values() if problem]
+    if not problems and recorded == {workflow.bronze_params}:
+        expected.results |= {artifacts[table]: receipt for table, (receipt, _) in receipts_now.items()}
+        return StepPlan("bronze", "up to date")
+    expected.reruns |= set(artifacts.values())
+    must_acquire = not bronze.is_imported(workflow.dataset, workflow.lakehouse)
+    after = {table: expected_csv(workflow, table, must_acquire=must_acquire) for table in TABLES}
+    expected.results |= {artifacts[table]: receipt for table, receipt in after.items()}
+    changed = [
+        f"{table}.csv changed" for table, receipt in after.items() if differs_from_memo(workflow, table, receipt)
+    ]
+    if must_acquire or changed:
+        return StepPlan("bronze", "works", tuple(problems or changed or ["its source changed"]))
+    return StepPlan("bronze", "restores", tuple(problems or ["requested again, same bytes"]))
 
 
-def csv_ahead(workflow: Workflow, table: str, *, brought: bool) -> Receipt | None:
-    """The receipt that a CSV file will have; None where its bytes are still to be made or downloaded."""
+def expected_csv(workflow: Workflow, table: str, *, must_acquire: bool) -> Receipt | None:
+    """The expected receipt of a CSV file; None if the file is still to be generated or downloaded."""
     dataset, lakehouse = workflow.dataset, workflow.lakehouse
-    if not brought or isinstance(dataset, datasets.DirectoryDataset):
-        return bronze.csv_receipt(dataset, lakehouse, table, datasets.own_csv_file(dataset, table) if brought else None)
+    if not must_acquire or isinstance(dataset, datasets.DirectoryDataset):
+        return bronze.csv_receipt(
+            dataset, lakehouse, table, datasets.own_csv_file(dataset, table) if must_acquire else None
+        )
     registered = bronze.registered_sha256(dataset, table)
     if table not in datasets.tables(dataset) or registered is None:
         return None
@@ -166,59 +172,59 @@ def differs_from_memo(workflow: Workflow, table: str, receipt: Receipt | None) -
 # --- the other steps
 
 
-def of_step(workflow: Workflow, step: Step, ahead: Ahead) -> Outlook:
+def plan_step(workflow: Workflow, step: Step, expected: ExpectedResults) -> StepPlan:
     artifact = artifact_of(step.makes, workflow.lakehouse.dataset)
     sources = input_artifacts(step, workflow.lakehouse, workflow.config)
-    outlook, ahead.results[artifact] = foreseen(workflow, step, artifact, sources, ahead)
-    if outlook.state != "up to date":
-        ahead.asked.add(artifact)
-    return outlook
+    step_plan, expected.results[artifact] = predict_step(workflow, step, artifact, sources, expected)
+    if step_plan.state != "up to date":
+        expected.reruns.add(artifact)
+    return step_plan
 
 
-def foreseen(
-    workflow: Workflow, step: Step, artifact: str, sources: Mapping[str, str], ahead: Ahead
-) -> tuple[Outlook, Receipt | None]:
-    """A step's outlook, and its receipt as it will be, where that is known."""
+def predict_step(
+    workflow: Workflow, step: Step, artifact: str, sources: Mapping[str, str], expected: ExpectedResults
+) -> tuple[StepPlan, Receipt | None]:
+    """A step's plan, and its expected receipt if that is known."""
     now, problem = current(workflow, artifact)
-    if step.makes in {"gate", "tracking"} and staleness.store_is_lost(workflow):
-        return Outlook(step.name, "works", (f"{tracking.DATABASE} is gone",)), None
-    inputs = {name: ahead.results[source] for name, source in sources.items()}
+    if step.makes in {"gate", "tracking"} and staleness.is_tracking_store_missing(workflow):
+        return StepPlan(step.name, "works", (f"{tracking.DATABASE} is missing",)), None
+    inputs = {name: expected.results[source] for name, source in sources.items()}
     unknown = [name for name, receipt in inputs.items() if receipt is None]
     known = {name: receipt for name, receipt in inputs.items() if receipt is not None}
-    task = task_of(workflow, step, artifact, known)
+    task = task_for(workflow, step, artifact, known)
     problems = [problem] if problem else []
     if unknown:
-        why = [*own_reasons(task, now, problems), f"before it: {', '.join(unknown)}"]
-        return Outlook(step.name, "depends" if made_so_before(task) else "works", tuple(why)), None
+        why = [*changes_before_inputs(task, now, problems), f"waits for: {', '.join(unknown)}"]
+        return StepPlan(step.name, "depends" if may_be_restored(task) else "works", tuple(why)), None
     same = now is not None and problem is None and now.made_from == task.made_from
-    asked = any(source in ahead.asked for source in sources.values()) or lacks_copy(workflow, step)
-    if same and not asked:
-        return Outlook(step.name, "up to date"), now
-    lost = memo.restore_problem(task)
+    is_rerun = any(source in expected.reruns for source in sources.values()) or is_report_copy_missing(workflow, step)
+    if same and not is_rerun:
+        return StepPlan(step.name, "up to date"), now
+    memo_problem = memo.restore_problem(task)
     reasons = provenance.reasons(task)
     why = reasons if reasons == [provenance.FIRST_RUN] else list(dict.fromkeys([*problems, *reasons]))
     why = [reason for reason in why if reason != provenance.UNCHANGED or len(why) == 1]
-    if lost is None:
-        return Outlook(step.name, "restores", tuple(why)), receipts.read(memo.entry_path(task))
-    return Outlook(step.name, "works", tuple(why + [lost] * (lost not in ("", *why)))), None
+    if memo_problem is None:
+        return StepPlan(step.name, "restores", tuple(why)), receipts.read(memo.entry_path(task))
+    return StepPlan(step.name, "works", tuple(why + [memo_problem] * (memo_problem not in ("", *why)))), None
 
 
-def task_of(workflow: Workflow, step: Step, artifact: str, inputs: Mapping[str, Receipt]) -> Task:
-    """The task that the step's script will make for itself."""
+def task_for(workflow: Workflow, step: Step, artifact: str, inputs: Mapping[str, Receipt]) -> Task:
+    """The task that the step's script will build."""
     lakehouse = workflow.lakehouse
     receipt, params = Path(lakehouse.receipt(artifact)), parameters(step, workflow.config)
     return Task(step, lakehouse.dataset, lakehouse.path, receipt, artifact, params, dict(inputs), 1, "warn")
 
 
-def made_so_before(task: Task) -> bool:
-    """Whether any earlier result has the same parameters and code, so that it may be restored for some input."""
+def may_be_restored(task: Task) -> bool:
+    """Whether an earlier result has the same parameters and code, so that it can be restored if the inputs match."""
     wanted = {key: task.made_from[key] for key in ("params", "code")}
-    found = (memo.read_or_none(path) for path in memo.entries(task.memo))
-    return any(wanted.items() <= receipt.made_from.items() for receipt in found if receipt)
+    memo_entries = (memo.read_or_none(path) for path in memo.entries(task.memo))
+    return any(wanted.items() <= receipt.made_from.items() for receipt in memo_entries if receipt)
 
 
-def own_reasons(task: Task, before: Receipt | None, problems: list[str]) -> list[str]:
-    """What differs in a step's own parameters and code, whatever its inputs will be."""
+def changes_before_inputs(task: Task, before: Receipt | None, problems: list[str]) -> list[str]:
+    """What changed in a step's own parameters and code, regardless of its inputs."""
     if before is None:
         return problems if memo.entries(task.memo) else [provenance.FIRST_RUN]
     provenance_file = provenance.provenance_path(task.receipt_path)
@@ -227,7 +233,7 @@ def own_reasons(task: Task, before: Receipt | None, problems: list[str]) -> list
     )
 
 
-def lacks_copy(workflow: Workflow, step: Step) -> bool:
-    """Whether the copy for Snakemake's report is gone, so that the step is asked to run."""
+def is_report_copy_missing(workflow: Workflow, step: Step) -> bool:
+    """Whether the copy for Snakemake's report is missing, so that the step runs."""
     copy = step.report_copy
     return copy is not None and not Path(workflow.latest(copy.file)).is_file()

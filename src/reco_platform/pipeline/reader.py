@@ -1,4 +1,4 @@
-"""The public view of a lakehouse: its tables and metrics, read through their receipts, without a JVM."""
+"""The public read API: tables and metrics of a lakehouse, read through their receipts, without a JVM."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def open_lakehouse(root: str | os.PathLike[str], dataset: str | None = None) -> 
     try:
         saved = json.loads((folder / SAVED_CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TableError(f"{text} is no lakehouse: it has no {SAVED_CONFIG}", project.run_command("gold")) from error
+        raise TableError(f"{text} is not a lakehouse: it has no {SAVED_CONFIG}", project.run_command("gold")) from error
     return OpenLakehouse(Lakehouse(text, dataset or saved["dataset"]))
 
 
 class OpenLakehouse:
     """A lakehouse that is open for reading.
 
-    Every result is read as its receipt says: a Delta table at exactly the version that the latest run has made, also
-    where another program has added to it since. Results are named as steps read them: `ratings`, `movies`, `tags`,
+    Every result is read as its receipt says: a Delta table at exactly the version that the latest run has made, even if
+    another program has since written a newer version. The names of results are `ratings`, `movies`, `tags`,
     `interactions`, `model`, `recommendations`, `evaluation`, `run_metrics`, `report` and so on.
     """
 
@@ -67,7 +67,7 @@ class OpenLakehouse:
 
     @property
     def root(self) -> str:
-        """The folder or address that was opened."""
+        """The folder or address of the lakehouse."""
         return self._lakehouse.root
 
     @property
@@ -90,7 +90,7 @@ class OpenLakehouse:
         return [name for name, path in paths.items() if path.is_file() and receipts.read(path).kind == "table"]
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """A table as Arrow has it; `.to_pandas()` turns it into a data frame.
+        """A table as an Arrow table; `.to_pandas()` converts it to a data frame.
 
         Args:
             name: one of `tables()`.

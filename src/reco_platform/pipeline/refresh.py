@@ -1,4 +1,4 @@
-"""At the start of a run: receipts are brought in line with the lakehouse, so that Snakemake runs what is stale."""
+"""Refreshes receipts at the start of a run, so that Snakemake reruns stale steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reco_platform.store.paths import remove_tree
 from reco_platform.tracking import client as tracking
 
 BACKDATED_NS = 30 * 365 * 86400 * 10**9
-"""Nanoseconds by which a receipt is backdated: none was ever written so long ago."""
+"""Offset by which an outdated receipt is backdated (30 years): a receipt this old must be a backdated one."""
 
 
 def refresh_receipts(workflow: Workflow) -> None:
@@ -31,7 +31,7 @@ def refresh_receipts(workflow: Workflow) -> None:
             continue
         try:
             receipt = receipts.read(path)
-            found = staleness.stale(workflow, receipt, path)
+            found = staleness.stale_reason(workflow, receipt, path)
         except TableError as error:
             found = error.message
         if found:
@@ -45,20 +45,20 @@ def refresh_receipts(workflow: Workflow) -> None:
 
 
 def clamp_mtime(path: Path) -> None:
-    """Sets a modification time in the future, as a clock that was set back leaves it, to now.
+    """Sets a modification time that is in the future to now; it occurs after the clock was set back.
 
-    Snakemake refuses results that are older than their inputs; receipts decide that here.
+    Snakemake refuses outputs that are older than their inputs; here receipts decide what is stale.
     """
     if path.stat().st_mtime > time.time():
         os.utime(path)
 
 
 def set_date(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
-    """Backdates the receipt of a step that would now be run with other parameters, code or inputs; undoes it otherwise.
+    """Backdates a receipt whose parameters, code or inputs have changed; otherwise undoes an earlier backdating.
 
-    Snakemake compares modification times, and parameters with its own records. Neither knows what another checkout
-    made in this lakehouse, and both are lost with `.snakemake/` or a clock that is set back; the receipt itself is
-    not. A backdated receipt without a record of Snakemake makes its step run. Unlike a missing one it can be read.
+    Snakemake compares modification times, and parameters with its own records. Neither covers what another checkout
+    made in this lakehouse, and both are lost if `.snakemake/` is deleted or the clock is set back. A backdated receipt
+    without a Snakemake record makes its step run and, unlike a missing receipt, can still be read.
     """
     stat = path.stat()
     backdated, outdated = stat.st_mtime_ns < BACKDATED_NS, is_outdated(workflow, receipt)
@@ -72,31 +72,31 @@ def set_date(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
 
 
 def is_outdated(workflow: Workflow, receipt: receipts.Receipt) -> bool:
-    """Whether a step would now be run with other parameters, code or inputs; with a missing input it runs anyway."""
+    """Whether parameters, code or inputs have changed; False if an input is missing: the step then runs in any case."""
     if receipt.artifact.startswith("bronze/"):
         return False
     try:
-        return explain.made_otherwise(workflow.lakehouse, workflow.config, receipt)
+        return explain.is_outdated(workflow.lakehouse, workflow.config, receipt)
     except TableError:
         return False
 
 
 def forget_lost_tracking_store(workflow: Workflow) -> None:
-    """If the file of MLflow's default store is gone, forgets what was logged there, so that it is logged again."""
-    if not staleness.store_is_lost(workflow):
+    """If MLflow's default database is missing, removes the receipts of what was logged, so that it is logged again."""
+    if not staleness.is_tracking_store_missing(workflow):
         return
     for name in ("gate", "tracking"):
         artifact, receipt = artifact_of(name, workflow.lakehouse.dataset), Path(workflow.receipt(name))
         remove_tree(memo_folder(STEP_OF[name], workflow.lakehouse.path, artifact))
         if receipt.is_file():
-            print(f"[stale] {receipt}: {tracking.DATABASE} is gone", file=sys.stderr, flush=True)
+            print(f"[stale] {receipt}: {tracking.DATABASE} is missing", file=sys.stderr, flush=True)
             receipt.unlink()
 
 
 def record_csv_stat(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
-    """Records size and modification time of an unchanged CSV file, so that it is not read again."""
+    """Records size and modification time of an unchanged CSV file, so that it need not be read again."""
     if receipt.artifact.startswith("bronze/"):
-        known, stats = staleness.described_beside(path), staleness.looks(workflow, receipt)
+        known, stats = staleness.read_provenance(path), staleness.file_stats(workflow, receipt)
         if known.get("seen") != stats:
             atomic_write.write_text(
                 provenance.provenance_path(path), json.dumps({**known, "seen": stats}, indent=1) + "\n"

@@ -1,4 +1,4 @@
-"""Which receipts no longer tell the truth, as far as a quick look can tell; nothing is changed by looking."""
+"""Quick checks of which receipts are stale; the checks change nothing."""
 
 from __future__ import annotations
 
@@ -20,70 +20,70 @@ from reco_platform.store.paths import store_path
 from reco_platform.tracking import client as tracking
 
 
-def refuse_foreign(workflow: Workflow) -> None:
-    """Checks that nothing stands at the paths of tables but this data set's own in this format.
+def refuse_foreign_tables(workflow: Workflow) -> None:
+    """Checks that table paths hold only tables of this data set in the configured format.
 
     Raises:
-        TableError: if it does, and the run may not overwrite it.
+        TableError: if one holds foreign content and the run may not overwrite it.
     """
     if workflow.config.force_overwrite:
         return
     for name in TABLE_RESULTS:
-        found = foreign(workflow, artifact_of(name, workflow.lakehouse.dataset))
-        if found:
-            command = commands.snakemake("gold", commands.differing(workflow.config), overwrite=True)
-            raise TableError(found, publish.OVERWRITE_HINT + command)
+        problem = foreign_content_problem(workflow, artifact_of(name, workflow.lakehouse.dataset))
+        if problem:
+            command = commands.snakemake("gold", commands.non_default_values(workflow.config), overwrite=True)
+            raise TableError(problem, publish.OVERWRITE_HINT + command)
 
 
-def foreign(workflow: Workflow, artifact: str) -> str | None:
-    """What stands at the path of a table and is none of the pipeline's; None if nothing does."""
-    asked = workflow.config
-    return publish.foreign_content(workflow.lakehouse.content(artifact), asked.storage_format, asked.dataset)
+def foreign_content_problem(workflow: Workflow, artifact: str) -> str | None:
+    """What foreign content is at the path of a table; None if there is none."""
+    config = workflow.config
+    return publish.foreign_content(workflow.lakehouse.content(artifact), config.storage_format, config.dataset)
 
 
-def store_is_lost(workflow: Workflow) -> bool:
-    """Whether the file that MLflow's default store consists of is gone, so that all is to be logged anew."""
-    asked = workflow.config
-    return asked.tracking and not asked.mlflow_tracking_uri and not tracking.DATABASE.exists()
+def is_tracking_store_missing(workflow: Workflow) -> bool:
+    """Whether MLflow's default database is missing, so that everything must be logged again."""
+    config = workflow.config
+    return config.tracking and not config.mlflow_tracking_uri and not tracking.DATABASE.exists()
 
 
-def stale(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
-    """Why a receipt no longer holds; None if it does.
+def stale_reason(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
+    """Why a receipt is stale; None if it is not.
 
     Args:
-        workflow: what was asked for.
+        workflow: the invocation.
         receipt: the receipt.
-        path: where it lies.
+        path: path of the receipt.
     """
     if receipt.artifact.startswith("bronze/"):
-        return changed_csv(workflow, receipt, path)
+        return csv_change(workflow, receipt, path)
     if not receipt.is_reusable:
-        return "it could not be finished, and is tried again"
+        return "it could not be completed; trying again"
     content = workflow.lakehouse.content(receipt.path)
     if receipt.kind == "absent":
         return None
     if not content.exists():
-        return f"{content} is gone"
-    if receipt.kind == "table" and (found := foreign(workflow, receipt.path)):
-        return found
+        return f"{content} is missing"
+    if receipt.kind == "table" and (problem := foreign_content_problem(workflow, receipt.path)):
+        return problem
     return tables.head_problem(content, receipt)
 
 
-def changed_csv(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
-    """Whether a CSV file, or the user's own that it came from, differs; read only where its size or time does."""
-    seen = described_beside(path).get("seen", {})
-    for name, look in looks(workflow, receipt).items():
-        if seen.get(name) == look or (look is None and receipt.kind == "absent"):
+def csv_change(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
+    """Which CSV file, in bronze or of the user, has changed; only files with a new size or time are read."""
+    seen = read_provenance(path).get("seen", {})
+    for name, stats in file_stats(workflow, receipt).items():
+        if seen.get(name) == stats or (stats is None and receipt.kind == "absent"):
             continue
-        if look is None:
-            return f"{name} is gone"
+        if stats is None:
+            return f"{name} is missing"
         if file_fingerprint(store_path(name)) != receipt.fingerprint:
-            return f"{name} was changed"
+            return f"{name} has changed"
     return None
 
 
-def looks(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
-    """Size and time of a CSV file and of the user's own that it came from, by path."""
+def file_stats(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
+    """Size and modification time of a CSV file and of the user's file that it was copied from, by path."""
     files = [
         workflow.lakehouse.content(receipt.path),
         datasets.own_csv_file(workflow.dataset, Path(receipt.artifact).name),
@@ -91,8 +91,8 @@ def looks(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
     return {str(file): bronze.file_stat(file) for file in files if file}
 
 
-def described_beside(receipt: Path) -> dict[str, Any]:
-    """What the provenance beside a receipt says; nothing where it cannot be read."""
+def read_provenance(receipt: Path) -> dict[str, Any]:
+    """The provenance of a receipt; empty if it cannot be read."""
     try:
         return dict(read_json(provenance.provenance_path(receipt)))
     except (OSError, ValueError):
@@ -100,7 +100,7 @@ def described_beside(receipt: Path) -> dict[str, Any]:
 
 
 def damage(workflow: Workflow, receipt: Receipt) -> str | None:
-    """What of a table, model or folder is damaged: not mended unasked, since the cause may be a dying disk."""
+    """What is damaged in a table, model or folder; not repaired automatically: the cause may be a failing disk."""
     if receipt.kind not in {"table", "model", "folder"}:
         return None
     return tables.content_problem(workflow.lakehouse.path, receipt)

@@ -144,25 +144,25 @@ STEPS = {one.name: one for one in _ENTRIES}
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "sweeps")
 SWEEP_STEPS = tuple(one.name for one in _ENTRIES if one.layer == "sweeps")
 STEP_OF = {one.makes: one for one in _ENTRIES if one.layer != "sweeps"}
-"""The step behind each result of bronze, silver and gold."""
+"""The step that makes each result of bronze, silver and gold."""
 
 SILVER = tuple(one.makes for one in _ENTRIES if one.layer == "silver")
 GOLD = tuple(one.makes for one in _ENTRIES if one.layer == "gold")
 TABLE_RESULTS = tuple(one.makes for one in _ENTRIES if one.kind == "table")
 
 _REPLACES_MODEL = {one.serves_as: one.makes for one in _ENTRIES if one.serves_as}
-"""Inputs that are the model itself unless the configuration enables a step that makes this result instead."""
+"""Inputs that refer to the model unless the configuration enables a step whose result replaces it."""
 
 
 def resolve_input(name: str, config: Config) -> str:
-    """The result that steps read under a name."""
+    """The result that an input name refers to, as configured."""
     if name not in _REPLACES_MODEL:
         return name
     return _REPLACES_MODEL[name] if STEP_OF[_REPLACES_MODEL[name]].is_enabled(config) else "model"
 
 
 def possible_inputs(name: str) -> tuple[str, ...]:
-    """The results that steps may read under a name, whatever the configuration."""
+    """The results that an input name may refer to, in any configuration."""
     return ("model", _REPLACES_MODEL[name]) if name in _REPLACES_MODEL else (name,)
 
 
@@ -172,7 +172,7 @@ def artifact_of(name: str, dataset: str) -> str:
 
 
 def step_making(artifact: str, dataset: str) -> Step:
-    """The step that makes an artifact other than those of bronze."""
+    """The step that makes an artifact; not for artifacts of bronze."""
     if artifact.startswith(layout.TRIALS):
         return STEPS["trial"]
     name = artifact.rpartition("/")[2]
@@ -182,7 +182,7 @@ def step_making(artifact: str, dataset: str) -> Step:
 
 
 def input_artifacts(step: Step, lakehouse: Lakehouse, config: Config) -> dict[str, str]:
-    """The artifact behind each of a step's inputs."""
+    """The artifact of each input of a step, by input name."""
     return {
         name: lakehouse.bronze(step.makes)
         if name == "bronze"
@@ -192,7 +192,7 @@ def input_artifacts(step: Step, lakehouse: Lakehouse, config: Config) -> dict[st
 
 
 def folders_of(layer: str, dataset: str) -> tuple[str, ...]:
-    """Folders and tables that the pipeline makes in a layer; for any other word those that runs leave besides."""
+    """Folders and tables that the pipeline makes in a layer; for any other word the other files of runs."""
     if layer == "bronze":
         return (STEPS["bronze"].artifact_path(dataset),)
     if layer == "sweeps":
@@ -207,7 +207,7 @@ def folders_of(layer: str, dataset: str) -> tuple[str, ...]:
 
 
 def needed_by(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Results and all that they are made from, back to silver, in the order of the table."""
+    """Results and everything that they are made from, back to silver, in the order of the table."""
     found: set[str] = set()
     todo = list(names)
     while todo:
@@ -219,6 +219,6 @@ def needed_by(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def parameters(step: Step, config: Config) -> dict[str, Any]:
-    """What shapes a step's result besides its inputs: its config values and the digest of its code."""
+    """What determines a step's result besides its inputs: its config values and the digest of its code."""
     values = {key: value for key, value in config.shaping().items() if key in step.keys}
     return {**values, "code": code_digest(step.script, step.files)}

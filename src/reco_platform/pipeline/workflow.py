@@ -1,4 +1,4 @@
-"""What was asked for: the configuration, the data set, and the receipts that every step reads and writes."""
+"""One invocation: its configuration, its data set, and the receipts that each step reads and writes."""
 
 from __future__ import annotations
 
@@ -36,17 +36,19 @@ from reco_platform.tuning import sweeps
 REGISTRY = project.file("config/datasets.yaml")
 SWEEP = "sweep"
 
-SWEPT = needed_by(STEPS["sweep_data"].reads)
-"""Results of the other layers that a sweep needs."""
+SWEEP_INPUTS = needed_by(STEPS["sweep_data"].reads)
+"""Results of other layers that a sweep needs."""
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """One invocation: what was asked for, and where it goes.
+    """One invocation.
 
     Attributes:
-        config: with one value of each key; of a sweep, that of its first trial.
-        sweep: where the target is one.
+        config: the configuration; for a sweep, that of its first trial.
+        lakehouse: the lakehouse to work on.
+        dataset: the data set.
+        sweep: the sweep; None for any other target.
     """
 
     config: Config
@@ -60,7 +62,7 @@ class Workflow:
 
     @property
     def bronze_params(self) -> str:
-        """What decides the bronze files; of a folder, its files are inputs of the rule instead."""
+        """The parameters of the bronze step; for a folder, its files are inputs of the rule instead."""
         code = parameters(STEPS["bronze"], self.config)["code"]
         if isinstance(self.dataset, datasets.DirectoryDataset):
             return canonical_json({"code": code, "kind": "directory", "path": str(self.dataset.path)})
@@ -68,7 +70,7 @@ class Workflow:
 
     @property
     def sources(self) -> list[str]:
-        """The user's own CSV files, where the data set is a folder."""
+        """The user's own CSV files, if the data set is a folder."""
         return [
             str(path) for table in datasets.tables(self.dataset) if (path := datasets.own_csv_file(self.dataset, table))
         ]
@@ -81,7 +83,7 @@ class Workflow:
         return self.lakehouse.receipt(artifact_of(resolve_input(name, self.config), self.lakehouse.dataset))
 
     def latest(self, name: str) -> str:
-        """Where a copy of the latest file of a kind lies, for Snakemake's own report."""
+        """Path of the copy of a latest result, for Snakemake's own report."""
         return str(self.lakehouse.records / layout.latest(name))
 
     @property
@@ -98,16 +100,16 @@ class Workflow:
         return [self.receipt(name) for name in self.gold]
 
     @property
-    def of_sweep(self) -> SweepFlow:
-        """What the rules of the sweep ask."""
-        assert self.sweep is not None  # noqa: S101  # they are not there otherwise
-        return SweepFlow(self.sweep, self.lakehouse)
+    def sweep_workflow(self) -> SweepWorkflow:
+        """Receipts and parameters for the rules of the sweep."""
+        assert self.sweep is not None  # noqa: S101  # the rules are included only for a sweep
+        return SweepWorkflow(self.sweep, self.lakehouse)
 
     @property
     def sweep_receipts(self) -> list[str]:
-        """What the target of a sweep lists: what it reads, and what it makes."""
-        before = [*(self.bronze(table) for table in TABLES), *map(self.receipt, SWEPT)]
-        return [*before, *self.of_sweep.receipts] if self.sweep else []
+        """The inputs of the sweep target: the results that a sweep needs, and its own."""
+        needed = [*(self.bronze(table) for table in TABLES), *map(self.receipt, SWEEP_INPUTS)]
+        return [*needed, *self.sweep_workflow.receipts] if self.sweep else []
 
     @property
     def all_receipts(self) -> list[str]:
@@ -115,8 +117,8 @@ class Workflow:
 
 
 @dataclass(frozen=True)
-class SweepFlow:
-    """What the rules of a sweep ask."""
+class SweepWorkflow:
+    """Receipts and parameters for the rules of a sweep."""
 
     sweep: sweeps.Sweep
     lakehouse: Lakehouse
@@ -156,31 +158,31 @@ class SweepFlow:
 
     @property
     def ratings(self) -> int | None:
-        """Ratings of the train fold, as far as an earlier run tells."""
+        """Number of ratings in the train fold; None before the first run."""
         try:
             receipt = read(self.lakehouse.receipt(artifact_of("interactions", self.lakehouse.dataset)))
             return int(receipt.facts["folds"]["train"]["rows"])
-        except (RecoError, KeyError):  # none yet, or written by an earlier version
+        except (RecoError, KeyError):  # no receipt yet, or one of an earlier version
             return None
 
     def threads(self, cores: int) -> int:
-        """Threads of a trial: one, so that trials run side by side, unless there are fewer of them than cores."""
+        """Threads per trial: one, so that trials run in parallel, unless there are fewer trials than cores."""
         return max(1, cores // len(self.sweep.fits))
 
     @property
     def memory_mb(self) -> int:
-        """Of a trial: 64 bytes a rating, and what Python takes."""
+        """Memory of a trial, in MB: 64 bytes per rating and 600 MB for Python and its libraries."""
         return 600 + 64 * (self.ratings or 0) // 1_000_000
 
     @property
     def plan(self) -> str:
-        """Size and estimated cost in words."""
+        """Size and estimated cost of the sweep, as text."""
         done = [name for name in self.sweep.fits if Path(self.trial(name)).is_file()]
         return sweeps.plan_text(self.sweep, done, self.ratings)
 
 
 def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]:
-    """What `--config` and `--configfile` of the tools say, as keys and values; the former comes first.
+    """Keys and values from `--config` and `--configfile`; the former takes precedence.
 
     Raises:
         ConfigError: for a word without `=`, or a file that cannot be read.
@@ -190,65 +192,66 @@ def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]
             raise ConfigError(f"--config {pair!r}: expected KEY=VALUE", "for example --config rank=20")
     found: dict[str, Any] = {}
     for file in files:
-        found |= read_keys(Path(file), "name a YAML file of keys", f"mend {file}: a line for each key")
+        found |= read_keys(Path(file), "name a YAML file of config keys", f"correct {file}: one line per key")
     return found | dict(pair.split("=", 1) for pair in pairs)
 
 
 def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
-    """The configuration and the data set that were asked for.
+    """Validates the configuration and the data set of an invocation.
 
     Raises:
-        RecoError: for anything in them that is not allowed.
+        RecoError: for an invalid configuration or data set.
     """
-    return resolved_to(load_config(given, environ), source_of("lakehouse", given, environ))
+    return workflow_for(load_config(given, environ), source_of("lakehouse", given, environ))
 
 
 def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
-    """The same where the target is a sweep: hyperparameters may be lists.
+    """As `prepare`, for a sweep: hyperparameters may be lists.
 
     Raises:
-        RecoError: for anything in them that is not allowed.
+        RecoError: for an invalid configuration or data set.
     """
-    asked = sweeps.expand(given, environ)
-    return resolved_to(asked.base, source_of("lakehouse", given, environ), asked)
+    expanded = sweeps.expand(given, environ)
+    return workflow_for(expanded.base, source_of("lakehouse", given, environ), expanded)
 
 
-def resolved_to(resolved: Config, source: str, sweep: sweeps.Sweep | None = None) -> Workflow:
-    """The workflow of a configuration; `source` is where its lakehouse comes from, for the message."""
+def workflow_for(resolved: Config, source: str, sweep: sweeps.Sweep | None = None) -> Workflow:
+    """The workflow of a configuration; `source` names where `lakehouse` was set, for the error message."""
     dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
     datasets.tables(dataset)
     if not is_remote(resolved.root):
-        refuse_file(Path(resolved.root), source)
+        require_folder(Path(resolved.root), source)
     return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep)
 
 
-def refuse_file(root: Path, source: str) -> None:
-    """Checks that a folder is there or can be made.
+def require_folder(root: Path, source: str) -> None:
+    """Checks that a folder exists or can be created.
 
     Raises:
-        ConfigError: it, or something above it, is a file.
+        ConfigError: if the path or one of its parents is a file.
     """
-    there = next((path for path in (root, *root.parents) if path.exists()), root)
-    if there.exists() and not there.is_dir():
-        raise ConfigError(f"lakehouse={root} (from {source}): {there} is no folder", "name a folder")
+    existing = next((path for path in (root, *root.parents) if path.exists()), root)
+    if existing.exists() and not existing.is_dir():
+        raise ConfigError(f"lakehouse={root} (from {source}): {existing} is not a folder", "set lakehouse to a folder")
 
 
 def prepare_or_exit(given: Mapping[str, Any], argv: Sequence[str] = ()) -> Workflow:
-    """What a command line of Snakemake asks for; a mistake ends the process with a message and no stack trace."""
+    """The workflow of a Snakemake command line; a user error ends the process with a message, without stack trace."""
     try:
         if SWEEP not in argv:
             return prepare(given)
         if "gold" in argv:
             raise ConfigError(
-                "sweep and gold are two runs: gold takes what the sweep has chosen", "ask for sweep first"
+                "sweep and gold are separate runs: gold uses the parameters that the sweep has chosen",
+                "run sweep first",
             )
         return prepare_sweep(given)
     except RecoError as error:
-        leave(error)
+        exit_with_error(error)
 
 
-def leave(error: RecoError) -> NoReturn:
-    """Ends Snakemake's main process with a message; raised through Snakemake, an error would come with its trace."""
+def exit_with_error(error: RecoError) -> NoReturn:
+    """Ends Snakemake's main process with a message; Snakemake would print a raised error with a stack trace."""
     print(f"[ERROR] {error}", file=sys.stderr, flush=True)
-    atexit._run_exitfuncs()  # removes the folders for temporary files that Snakemake has made
+    atexit._run_exitfuncs()  # removes Snakemake's temporary folders
     os._exit(error.exit_code)

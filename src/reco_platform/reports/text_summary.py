@@ -91,8 +91,8 @@ def summary(
     lines += [f"  {name:<16} {path}" for name, path in paths.items()]
     lines += [
         "Next",
-        f"  another model:   {commands.as_typed('gold', '', '--config rank=20')}{activation()}",
-        f"  your own data:   {commands.as_typed('gold', '', '--config dataset=mine dataset_path=/any/folder')}",
+        f"  another model:   {commands.run_command('gold', '', '--config rank=20')}{activation()}",
+        f"  your own data:   {commands.run_command('gold', '', '--config dataset=mine dataset_path=/any/folder')}",
         f"  check results:   {project.command('validate')}",
     ]
     return "\n".join(lines)

@@ -77,7 +77,7 @@ def test_in_the_root_of_a_checkout_the_command_is_that_of_snakemake(root: Path) 
         "--cores", "2", "gold", "-n", "--configfile", "a.yaml", "--config", "rank=20", "dataset_path=data",
         "force_overwrite=true",
     ]  # fmt: skip
-    assert commands.typed(words) == "snakemake " + " ".join(words[1:])
+    assert commands.typed_command(words) == "snakemake " + " ".join(words[1:])
     assert project.run_command("gold") == "snakemake --cores 2 gold"
 
 
@@ -100,7 +100,7 @@ def test_elsewhere_snakemake_gets_the_workflow_and_the_folder(monkeypatch: pytes
         "--cores", "all", "silver", "--forcerun", "silver_tags", "--config", "rank=20",
     ]  # fmt: skip
     named = f"--dir {tmp_path / 'lake'}"
-    assert commands.typed(words) == f"reco silver {named} --cores all --forcerun silver_tags --config rank=20"
+    assert commands.typed_command(words) == f"reco silver {named} --cores all --forcerun silver_tags --config rank=20"
     assert project.run_command("sweep", "--config rank=1,2") == f"reco sweep --run {named} --config rank=1,2"
     with pytest.raises(ConfigError, match="there is no such folder"):
         found.enter()

@@ -290,7 +290,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 @pytest.mark.parametrize("given", [[10, 50], "10,50", [10]])
 def test_a_list_is_refused_with_a_pointer_to_sweeps(given: Any) -> None:
-    with pytest.raises(ConfigError, match=r"is a list: this target takes one value") as caught:
+    with pytest.raises(ConfigError, match=r"is a list: this target takes one value per key") as caught:
         load_config({"rank": given}, {})
     assert caught.value.hint is not None
     assert "sweep" in caught.value.hint
@@ -304,9 +304,9 @@ def test_a_list_is_refused_with_a_pointer_to_sweeps(given: Any) -> None:
     [
         (b"rank: [", "is not YAML"),
         (b"\xff\xfe\x00", "is not YAML"),
-        (b"- rank\n- seed\n", "holds no keys"),
-        (b"", "holds no keys"),
-        (b"just text", "holds no keys"),
+        (b"- rank\n- seed\n", "contains no keys"),
+        (b"", "contains no keys"),
+        (b"just text", "contains no keys"),
     ],
 )
 def test_a_damaged_defaults_file_is_named_with_the_way_back(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -350,9 +350,9 @@ def test_two_formats_and_two_data_sets_never_share_a_root(overrides: dict[str, A
     ("given", "said"),
     [
         ({"nonnegative": "true"}, "nonnegative=true needs biased=false"),
-        ({"validation_from": "2015-01-01"}, "validation_from and test_from are given together"),
+        ({"validation_from": "2015-01-01"}, "validation_from and test_from must be set together"),
         ({"validation_from": "2017-04-01", "test_from": "2015-01-01"}, "the first one earlier"),
-        ({"validation_from": "2015-02-30", "test_from": "2015-03-01"}, "must be two days"),
+        ({"validation_from": "2015-02-30", "test_from": "2015-03-01"}, "must be two dates"),
         ({"validation_from": "2015-01-01", "test_from": "2017-04-01", "split": "random"}, "need split=global_time"),
         ({"last_k": 3}, "last_k needs split=user_time"),
         ({"evaluation_k": "5,0"}, "whole numbers from 1 to 1,000"),
@@ -398,9 +398,9 @@ def test_settings_of_spark_come_as_a_mapping_as_json_or_as_pairs(given: Any) -> 
         ("spark.sql.ansi.enabled=false", "spark.sql.ansi.enabled is fixed, since results depend on it"),
         ("spark.default.parallelism=8", "spark.default.parallelism is fixed"),
         ("spark.submit.deployMode=cluster", "the driver runs where Snakemake runs"),
-        ("spark.executor.memory=2g", "has a key of its own, executor_memory"),
-        ("hive.x=1", "'hive.x' is no setting of Spark: their names begin with spark."),
-        ({"spark.a\nspark.b": "1"}, "is no setting of Spark"),
+        ("spark.executor.memory=2g", "has its own key, executor_memory"),
+        ("hive.x=1", "'hive.x' is not a Spark setting: names begin with spark."),
+        ({"spark.a\nspark.b": "1"}, "is not a Spark setting"),
         ("spark.a", "is not allowed: settings such as spark.a=1,spark.b=2, or JSON"),
         ("{spark.a: 1", "is not allowed: settings such as"),
         ({"spark.a": ["x"]}, "is not allowed: settings such as"),
