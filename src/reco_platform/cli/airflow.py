@@ -17,7 +17,7 @@ def airflow(action: str, home: Path | None, port: int) -> None:
     """Airflow's API server, scheduler and DAG processor run on 127.0.0.1, over SQLite. `prepare` only writes
     airflow.cfg, the password and the database, so that Airflow's own commands work. It needs a checkout, and its
     environment .venv-airflow, which `make airflow` sets up."""
-    from reco_platform.maintenance import airflow_server  # noqa: PLC0415
+    from reco_platform.maintenance import airflow_server
 
     folder = (home or airflow_server.HOME).resolve()
     if action == "serve":

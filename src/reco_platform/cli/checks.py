@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from reco_platform.cli.verbs import Invocation, further_values, on_a_project, verb
+from reco_platform.cli.project_options import Invocation, on_a_project
+from reco_platform.cli.verbs import further_values, verb
 from reco_platform.core.errors import RecoError
 
 RULE = "=" * 80
@@ -24,7 +25,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.option("--deep", is_flag=True, help="Also recompute every checksum and fingerprint.")
 @json_option
 def validate(invocation: Invocation, layer: str | None, deep: bool, as_json: bool) -> int:
-    from reco_platform.maintenance import validate as validation  # noqa: PLC0415
+    from reco_platform.maintenance import validate as validation
 
     workflow = invocation.prepare()
     layers = tuple(name for name in validation.LAYERS if layer in {None, name})
@@ -51,8 +52,8 @@ def validate(invocation: Invocation, layer: str | None, deep: bool, as_json: boo
 @on_a_project
 @json_option
 def status(invocation: Invocation, as_json: bool) -> None:
-    from reco_platform.pipeline import plan  # noqa: PLC0415
-    from reco_platform.store.locks import lock_holder  # noqa: PLC0415
+    from reco_platform.pipeline import plan
+    from reco_platform.store.locks import lock_holder
 
     workflow = invocation.prepare()
     pid = lock_holder(workflow.lakehouse.records)
@@ -63,7 +64,7 @@ def status(invocation: Invocation, as_json: bool) -> None:
 
 
 def complete_results(ctx: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    from reco_platform.pipeline import explain as lineage  # noqa: PLC0415
+    from reco_platform.pipeline import explain as lineage
 
     values = further_values(ctx, incomplete)
     return values or [CompletionItem(name) for name in lineage.RESULTS if name.startswith(incomplete)]
@@ -76,7 +77,7 @@ def complete_results(ctx: click.Context, __: click.Parameter, incomplete: str) -
 def explain(invocation: Invocation, result: str, as_json: bool) -> None:
     """RESULT is named as steps read it, such as ratings, interactions, model, run_metrics or report (the default);
     results of sweeps are sweeps/data, sweeps/NAME and sweeps/trials/ID."""
-    from reco_platform.pipeline import explain as lineage  # noqa: PLC0415
+    from reco_platform.pipeline import explain as lineage
 
     workflow = invocation.prepare()
     made = lineage.explain(workflow.lakehouse, workflow.config, result)
@@ -89,7 +90,7 @@ def explain(invocation: Invocation, result: str, as_json: bool) -> None:
 def reproduce(invocation: Invocation, run: str) -> int:
     """RUN is a model version, or the path of a run_metrics JSON file. The run is built from the table versions that it
     was made from; fingerprints are compared."""
-    from reco_platform.maintenance import reproduce as reproduction  # noqa: PLC0415
+    from reco_platform.maintenance import reproduce as reproduction
 
     wanted = invocation.argument(run) if Path(run).is_file() else run
     lakehouse = invocation.prepare().lakehouse

@@ -24,6 +24,6 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": BashCompleteWithKeys, "zsh": Z
 def completion(shell: str) -> None:
     """For bash, put into ~/.bashrc: source <(reco completion bash). For zsh, into ~/.zshrc after compinit:
     eval "$(reco completion zsh)"."""
-    from reco_platform.cli.main import PROGRAM, reco  # noqa: PLC0415
+    from reco_platform.cli.main import PROGRAM, reco
 
     print(SHELLS[shell](reco, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())

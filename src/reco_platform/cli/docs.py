@@ -9,7 +9,7 @@ from reco_platform.core.errors import ConfigError
 
 @verb("docs", "docs")
 def docs() -> None:
-    from reco_platform.cli import generated_docs  # noqa: PLC0415
+    from reco_platform.cli import generated_docs
 
     if not project.IS_CHECKOUT:
         raise ConfigError("docs writes files of a source checkout, and reco_platform is installed", "git clone it")

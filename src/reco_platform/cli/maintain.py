@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reco_platform.cli.verbs import Invocation, on_a_project, verb
+from reco_platform.cli.project_options import Invocation, on_a_project
+from reco_platform.cli.verbs import verb
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, RecoError
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
               help="Only this layer. Default: the whole lakehouse.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
 def clean(invocation: Invocation, layer: str | None, yes: bool) -> None:
-    from reco_platform.engine.run_lock import lock_lakehouse  # noqa: PLC0415
-    from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
-    from reco_platform.pipeline.steps_table import LAYERS  # noqa: PLC0415
+    from reco_platform.engine.run_lock import lock_lakehouse
+    from reco_platform.maintenance import clean as cleaning
+    from reco_platform.pipeline.steps_table import LAYERS
 
     lakehouse = invocation.prepare().lakehouse
     if not lakehouse.folder.is_dir():
@@ -62,9 +63,9 @@ def confirmed() -> bool:
 @click.option("--yes", is_flag=True, help="Remove; otherwise it is only listed.")
 def prune(invocation: Invocation, yes: bool) -> None:
     """What the kept model versions were made from stays."""
-    from reco_platform.engine.run_lock import lock_lakehouse  # noqa: PLC0415
-    from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
-    from reco_platform.maintenance import prune as pruning  # noqa: PLC0415
+    from reco_platform.engine.run_lock import lock_lakehouse
+    from reco_platform.maintenance import clean as cleaning
+    from reco_platform.maintenance import prune as pruning
 
     workflow = invocation.prepare()
     keep, lakehouse = workflow.config.retain_versions, workflow.lakehouse
@@ -88,7 +89,7 @@ def prune(invocation: Invocation, yes: bool) -> None:
 
 
 def show(plan: pruning.Plan) -> None:
-    from reco_platform.maintenance import clean as cleaning  # noqa: PLC0415
+    from reco_platform.maintenance import clean as cleaning
 
     print(f"Model versions that stay: {', '.join(plan.kept) or 'none'}")
     print(f"Model versions that go:   {', '.join(plan.dropped) or 'none'}")
@@ -100,6 +101,6 @@ def show(plan: pruning.Plan) -> None:
 @click.argument("model_version")
 def promote(invocation: Invocation, model_version: str) -> None:
     """It is promoted whether or not it is better than the champion that it replaces."""
-    from reco_platform.maintenance import promote as promotion  # noqa: PLC0415
+    from reco_platform.maintenance import promote as promotion
 
     print(promotion.promote(invocation.prepare(), model_version))

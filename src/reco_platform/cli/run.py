@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from reco_platform.cli.verbs import Invocation, complete_values, on_a_project, verb
+from reco_platform.cli.project_options import Invocation, on_a_project
+from reco_platform.cli.verbs import complete_values, verb
 from reco_platform.core import project
 
 FORCE = "force_overwrite=true"
@@ -52,8 +53,8 @@ def printing(name: str, target: str, *examples: str) -> click.Command:
     @click.option("--run", is_flag=True, help="Run the command; RUN_LOCAL=1 does the same.")
     def print_target(invocation: Invocation, run: bool, **options: Any) -> None:
         """Options that reco does not know go to Snakemake."""
-        from reco_platform.config.secrets import redact_word  # noqa: PLC0415
-        from reco_platform.pipeline import workflow  # noqa: PLC0415
+        from reco_platform.config.secrets import redact_word
+        from reco_platform.pipeline import workflow
 
         overrides = invocation.overrides()
         with working_in(invocation.folder):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from reco_platform.cli.verbs import Invocation, on_a_project, verb
+from reco_platform.cli.project_options import Invocation, on_a_project
+from reco_platform.cli.verbs import verb
 
 
 @verb("sql", '''sql "SELECT year, count(*) FROM ratings GROUP BY year"''', '''sql "DESCRIBE HISTORY {ratings}"''')
@@ -16,7 +17,7 @@ from reco_platform.cli.verbs import Invocation, on_a_project, verb
 def sql(invocation: Invocation, queries: Sequence[str]) -> None:
     """Each table is a view under its own name: ratings, movies, tags, interactions, recommendations_als. {ratings}
     stands for the table's path."""
-    from reco_platform.maintenance import sql as views  # noqa: PLC0415
+    from reco_platform.maintenance import sql as views
 
     views.show(invocation.prepare().lakehouse, queries)
 
@@ -26,7 +27,7 @@ def sql(invocation: Invocation, queries: Sequence[str]) -> None:
 @click.option("--port", type=int, default=18080, show_default=True, help="Port on 127.0.0.1.")
 def history(invocation: Invocation, port: int) -> None:
     """Spark's history server runs in the foreground over the event logs of a lakehouse; Ctrl-C ends it."""
-    from reco_platform.spark import history_server  # noqa: PLC0415
+    from reco_platform.spark import history_server
 
     history_server.serve(invocation.prepare().lakehouse.spark_events, port)
 
@@ -45,8 +46,8 @@ def cluster(
     invocation: Invocation, action: str, *, place: str | None, workers: int, cores: int, memory: str, port: int
 ) -> int:
     """A standalone master and workers, from the same pyspark, on the loopback interface alone."""
-    from reco_platform.spark import local_cluster  # noqa: PLC0415
-    from reco_platform.spark.cluster import LOCAL_CLUSTER_FOLDER  # noqa: PLC0415
+    from reco_platform.spark import local_cluster
+    from reco_platform.spark.cluster import LOCAL_CLUSTER_FOLDER
 
     folder = Path(invocation.argument(place)) if place else LOCAL_CLUSTER_FOLDER
     invocation.enter()

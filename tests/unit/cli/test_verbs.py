@@ -13,7 +13,8 @@ import pytest
 
 from reco_platform.cli import main as cli
 from reco_platform.cli import run
-from reco_platform.cli.verbs import VERBS, Invocation, repeated
+from reco_platform.cli.project_options import Invocation
+from reco_platform.cli.verbs import VERBS, repeated
 from reco_platform.config import commands
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError
