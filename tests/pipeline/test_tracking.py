@@ -337,8 +337,8 @@ def refused() -> AbstractContextManager[str]:
 
 FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[str]], str]] = {
     "away": (refused, "it cannot be reached"),
-    "silent": (lambda: servers.listener(servers.silent), "it gives no answer in time"),
-    "dripping": (lambda: servers.listener(servers.dripping), "it gives no answer in time"),
+    "silent": (lambda: servers.listener(servers.silent), "it does not answer in time"),
+    "dripping": (lambda: servers.listener(servers.dripping), "it does not answer in time"),
     "401": (lambda: servers.listener(servers.answering("401 Unauthorized")), "it answers with HTTP 401"),
     "500": (lambda: servers.listener(servers.answering("500 Internal Server Error")), "it answers with HTTP 500"),
 }

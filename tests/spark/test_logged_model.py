@@ -24,7 +24,7 @@ def test_the_logged_model_loads_in_spark_and_predicts_the_same(
     from mlflow import MlflowClient
     from pyspark.ml.recommendation import ALSModel
 
-    for name, value in {**tracking.QUIET, tracking.VARIABLE: f"sqlite:///{tmp_path}/mlflow.db"}.items():
+    for name, value in {**tracking.QUIET, tracking.URI_VARIABLE: f"sqlite:///{tmp_path}/mlflow.db"}.items():
         monkeypatch.setenv(name, value)
     rng = np.random.default_rng(1)
     sides = (Side(np.array([3, 5, 8], np.int32), rng.normal(size=(3, 4)).astype(np.float32)) for _ in range(2))

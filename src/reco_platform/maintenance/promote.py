@@ -31,13 +31,13 @@ def promote(asked: Workflow, version: str) -> str:
         TableError: if no such model is registered, or the store has other factors than were registered.
         EnvironmentProblemError: if MLflow's store does not do it.
     """
-    environ = {**os.environ, tracking.VARIABLE: asked.config.mlflow_tracking_uri or ""}
+    environ = {**os.environ, tracking.URI_VARIABLE: asked.config.mlflow_tracking_uri or ""}
     here = f"{asked.lakehouse.root}/{STEP_OF['model'].artifact}/{version}"
     try:
         with tracking.Session(environ) as store:
             return promoted(store, asked.config.registered_model, version, here)
-    except tracking.StoreProblemError as problem:
-        where = redact_uri(tracking.address(environ))
+    except tracking.TrackingError as problem:
+        where = redact_uri(tracking.tracking_uri(environ))
         raise EnvironmentProblemError(
             f"MLflow at {where}: {problem.reason} {problem.detail}".rstrip(), "nothing was changed; try again"
         ) from problem
@@ -54,9 +54,9 @@ def promoted(store: tracking.Session, name: str, version: str, here: str) -> str
 
     Raises:
         TableError: no such model is registered, or the store has other factors than were registered.
-        StoreProblemError: the store does not do it.
+        TrackingError: the store does not do it.
     """
-    found = store.ask("find", name=name, model_version=version)
+    found = store.call("find_model", name=name, model_version=version)
     if found["number"] is None:
         known = ", ".join(found["known"]) or "none"
         raise TableError(f"{name} has no registered model {version!r}", f"give one of these: {known}")
@@ -68,7 +68,7 @@ def promoted(store: tracking.Session, name: str, version: str, here: str) -> str
             f"give another of these: {', '.join(found['known'])}; or put them back: {mlflow} artifacts "
             f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_worker.FACTORS} --local-dir {here}",
         )
-    replaced = store.ask("promote", name=name, number=found["number"])["replaced"]
+    replaced = store.call("promote", name=name, number=found["number"])["replaced"]
     if replaced == version:
         return f"{version} is the champion of {name} already: nothing changed"
     return f"{version} is now the champion of {name}; it replaces {replaced or 'nobody: there was none'}"
@@ -76,7 +76,9 @@ def promoted(store: tracking.Session, name: str, version: str, here: str) -> str
 
 def damage(store: tracking.Session, name: str, found: dict[str, Any]) -> str | None:
     """Why the factors that the store has are not those that were registered; None if they are."""
-    carry = found["size"] + FILES * tracking.FILE_BYTES
+    transfer = found["size"] + FILES * tracking.FILE_BYTES
     with tempfile.TemporaryDirectory(prefix="promote-") as scratch:
-        folder = store.ask("fetch", carry=carry, name=name, number=found["number"], into=scratch)["folder"]
+        folder = store.call("download_factors", transfer=transfer, name=name, number=found["number"], into=scratch)[
+            "folder"
+        ]
         return factors_problem(Path(folder) if folder else None, found["fingerprint"])

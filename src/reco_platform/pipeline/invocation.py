@@ -151,7 +151,7 @@ def script_environment(workflow: Workflow, given: Mapping[str, Any], path: str) 
         environment.OVERRIDES: f"--config {pairs}" if pairs else "",
         download.TERMINAL_VARIABLE: "/dev/tty" if sys.stderr.isatty() else "",
         environment.TARGET: "sweep" if workflow.sweep else "gold",
-        tracking.VARIABLE: workflow.config.mlflow_tracking_uri or "",
+        tracking.URI_VARIABLE: workflow.config.mlflow_tracking_uri or "",
         **cluster.script_environment(workflow.config),
     }
 

@@ -29,7 +29,7 @@ def work(task: Task) -> Receipt:
         return publish(task, Decision(version, "untracked", OFF), {})
     try:
         return publish(task, decide(task), {"tracked": True})
-    except tracking.StoreProblemError as problem:
+    except tracking.TrackingError as problem:
         task.log(tracking.warning(problem))
         return publish(task, Decision(version, "untracked", problem.reason), {"tracked": False})
 
@@ -45,22 +45,22 @@ def decide(task: Task) -> Decision:
     """The decision, entered in the store; that of an earlier time where this very model was judged before.
 
     Raises:
-        StoreProblemError: the store cannot be asked.
+        TrackingError: the store cannot be asked.
     """
     name, ours = task.params["registered_model"], tags_of(task)
     folder, size = task.path("model"), tables.content_bytes(task.root, task.inputs["model"])
     with tracking.Session() as store, tempfile.TemporaryDirectory(prefix="champion-") as scratch:
-        seen = store.ask("look", name=name, model_version=ours["model_version"], fingerprint=ours["model"])
+        seen = store.call("gate_state", name=name, model_version=ours["model_version"], fingerprint=ours["model"])
         champion, before = seen["champion"], seen["decision"]
         if before and before["metric"] in {None, task.params["gate_metric"]}:
             return Decision(**before)
         decision = decide_without_comparison(ours, champion)
         if decision is None:
-            found = store.ask("fetch", carry=size, name=name, number=champion["number"], into=scratch)
+            found = store.call("download_factors", transfer=size, name=name, number=champion["number"], into=scratch)
             decision = compared(task, ours, champion, found["folder"])
-        store.ask(
-            "enter",
-            carry=2 * size + MODEL_FILES * tracking.FILE_BYTES,
+        store.call(
+            "register_model",
+            transfer=2 * size + MODEL_FILES * tracking.FILE_BYTES,
             name=name,
             factors=str(folder.resolve()),
             tags=ours,

@@ -17,7 +17,7 @@ def work(task: Task) -> Receipt:
     gate = read_json(task.path("gate"))
     if gate["state"] == "untracked":  # the gate has warned
         return publish(task, {"tracked": False, "reason": gate["reason"]})
-    return publish(task, tracking.told(partial(log, task), task.log))
+    return publish(task, tracking.log_or_warn(partial(log, task), task.log))
 
 
 def publish(task: Task, facts: dict[str, Any]) -> Receipt:
@@ -30,14 +30,14 @@ def log(task: Task) -> None:
     """Brings the one run of this model version up to date.
 
     Raises:
-        StoreProblemError: the store cannot be told.
+        TrackingError: the store cannot be told.
     """
     metrics = read_json(task.path("run_metrics"))
     files = files_of(task)
     with tracking.Session() as store:
-        done = store.ask(
-            "log",
-            carry=tracking.weight([path for path, _ in files]),
+        done = store.call(
+            "log_run",
+            transfer=tracking.upload_bytes([path for path, _ in files]),
             model_version=metrics["model_version"],
             params=params_of(task.values, metrics),
             metrics=metrics_of(metrics),

@@ -13,7 +13,7 @@ from reco_platform.tracking import client as tracking
 
 
 def work(task: Task) -> Receipt:
-    return publish(task, tracking.told(partial(log, task), task.log))
+    return publish(task, tracking.log_or_warn(partial(log, task), task.log))
 
 
 def publish(task: Task, facts: dict[str, Any]) -> Receipt:
@@ -25,15 +25,15 @@ def log(task: Task) -> None:
     """Brings the sweep's runs up to date.
 
     Raises:
-        StoreProblemError: the store cannot be told.
+        TrackingError: the store cannot be told.
     """
     folder = task.path("leaderboard")
     found = read_json(folder / "leaderboard.json")
     files = [path for name in ("leaderboard.csv", "leaderboard.json", "best.yaml") if (path := folder / name).is_file()]
     with tracking.Session() as store:
-        done = store.ask(
-            "sweep",
-            carry=tracking.weight(files) + tracking.FILE_BYTES * len(found["trials"]),
+        done = store.call(
+            "log_sweep",
+            transfer=tracking.upload_bytes(files) + tracking.FILE_BYTES * len(found["trials"]),
             name=found["sweep"],
             dataset=found["dataset"],
             tags={"metric": found["metric"], "git_commit": git_commit() or "unknown"},

@@ -1,7 +1,7 @@
-"""MLflow at arm's length. A process of its own talks to the store under a deadline, so that a store that is away, slow
-or broken costs a warning and never a run.
+"""Log to MLflow from a separate process with a deadline: a store that is down, slow or broken never fails a run.
 
-The store is what `MLFLOW_TRACKING_URI` names, or a SQLite file under results/. Secrets travel by environment alone.
+The store is the one that `MLFLOW_TRACKING_URI` names, or a SQLite file in results/. Secrets are passed only in the
+environment.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from reco_platform.core import project
 from reco_platform.core.redaction import redact_uri, split_credentials, uri_secrets
 from reco_platform.tracking import mlflow_worker
 
-VARIABLE = "MLFLOW_TRACKING_URI"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
 FOLDER = Path("results/mlflow")
 DATABASE = FOLDER / "mlflow.db"
 
 CREDENTIALS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-"""Variables by which MLflow and the stores of its files take secrets."""
+"""Environment variables with secrets for MLflow and its artifact stores."""
 
-START_SECONDS = 60.0  # to import mlflow, which asks nobody
-SERVER_SECONDS = 8.0  # with the import it stays within 15
-FILE_SECONDS = 60.0  # SQLite on this machine, whose tables may have to be made first
-BYTES_A_SECOND = 1 << 20  # a slower upload counts as none
-FILE_BYTES = 1 << 17  # what each file counts besides, for the request
+START_SECONDS = 60.0  # for importing mlflow, which connects to nothing
+SERVER_SECONDS = 8.0  # with the import a step stays within 15 seconds
+FILE_SECONDS = 60.0  # for a local SQLite file, whose tables may have to be created first
+BYTES_PER_SECOND = 1 << 20  # a slower upload counts as failed
+FILE_BYTES = 1 << 17  # added for each file, for the time of its request
 
-SETTINGS = {
+MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
 }
-"""Of MLflow, unless the environment has them already: its own would wait 20 minutes for each request."""
+"""Used where the environment does not set these variables: MLflow's own defaults wait 20 minutes for each request."""
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -51,12 +51,12 @@ QUIET = {
 }
 
 
-class StoreProblemError(Exception):
-    """The store did not do what was asked.
+class TrackingError(Exception):
+    """The store did not execute a command.
 
     Args:
-        reason: without hosts, times and numbers, so that a receipt may hold it.
-        detail: what exactly was said, without secrets.
+        reason: without hosts, times and numbers, so that it can be part of a receipt.
+        detail: the original message, without secrets.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -65,72 +65,68 @@ class StoreProblemError(Exception):
         super().__init__(reason)
 
 
-def told(log: Callable[[], None], say: Callable[[str], None]) -> dict[str, Any]:
-    """What a receipt says of whether the store was told.
+def log_or_warn(log: Callable[[], None], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Logs to the store, or prints a warning; returns the facts for the receipt.
 
     Args:
-        log: tells it, and may raise StoreProblemError.
-        say: gets a warning where it could not be told.
+        log: logs, and may raise TrackingError.
+        warn: called with the warning if it does.
     """
     try:
         log()
-    except StoreProblemError as problem:
-        say(warning(problem))
-        return {"tracked": False, "reason": problem.reason}
+    except TrackingError as error:
+        warn(warning(error))
+        return {"tracked": False, "reason": error.reason}
     return {"tracked": True}
 
 
-def address(environ: Mapping[str, str] = os.environ) -> str:
-    """The store's address, secrets included."""
-    return environ.get(VARIABLE) or f"sqlite:///{DATABASE.resolve()}"
+def tracking_uri(environ: Mapping[str, str] = os.environ) -> str:
+    """The store's address, with secrets."""
+    return environ.get(URI_VARIABLE) or f"sqlite:///{DATABASE.resolve()}"
 
 
-def is_default(environ: Mapping[str, str] = os.environ) -> bool:
-    return not environ.get(VARIABLE)
-
-
-def artifacts(uri: str) -> str | None:
-    """The folder for artifacts of a database without a server; a server knows its own."""
+def artifact_folder(uri: str) -> str | None:
+    """The folder for artifacts of a database; None for a server, which has its own."""
     if uri.startswith("http"):
         return None
     database = Path(uri.partition(":///")[2].partition("?")[0]) if uri.startswith("sqlite") else DATABASE
     return str((database.parent / "artifacts").resolve())
 
 
-def warning(problem: StoreProblemError, environ: Mapping[str, str] = os.environ) -> str:
-    """What a person should know: where, what, and that nothing is lost."""
-    detail = f"\n     {problem.detail}" if problem.detail else ""
+def warning(error: TrackingError, environ: Mapping[str, str] = os.environ) -> str:
+    """The warning for the user: what failed and where, and that nothing is lost."""
+    detail = f"\n     {error.detail}" if error.detail else ""
     return (
-        f"[WARNING] not logged to MLflow at {redact_uri(address(environ))}: {problem.reason}{detail}\n"
-        "  -> nothing else is lost, and the next run logs it; tracking=false does without"
+        f"[WARNING] not logged to MLflow at {redact_uri(tracking_uri(environ))}: {error.reason}{detail}\n"
+        "  -> the results are complete, and the next run logs them; tracking=false switches logging off"
     )
 
 
-def weight(files: Collection[Path]) -> int:
-    """What files count as when they are carried, in bytes."""
+def upload_bytes(files: Collection[Path]) -> int:
+    """The bytes by which the upload of some files extends the deadline."""
     return sum(path.stat().st_size + FILE_BYTES for path in files)
 
 
 class Session:
-    """A conversation with a store: `with Session() as store: store.ask("verb", ...)`.
+    """A connection to a store through a worker process: `with Session() as store: store.call("command", ...)`.
 
-    All answers together may take so many seconds, and more for what has to be carried.
+    All calls together have a deadline, which is extended by the bytes that they transfer.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self.environ = dict(environ)
-        self.uri = address(environ)
-        self.left = SERVER_SECONDS if not self.uri.startswith("sqlite") else FILE_SECONDS
-        self.ready = False
+        self.uri = tracking_uri(environ)
+        self.seconds_left = SERVER_SECONDS if not self.uri.startswith("sqlite") else FILE_SECONDS
+        self.is_ready = False
 
     def __enter__(self) -> Session:
         ours, theirs = Pipe()
-        self.said = tempfile.TemporaryFile()
+        self.output = tempfile.TemporaryFile()
         self.channel = ours
-        command = [sys.executable, "-m", mlflow_worker.__name__, str(theirs.fileno()), artifacts(self.uri) or ""]
+        command = [sys.executable, "-m", mlflow_worker.__name__, str(theirs.fileno()), artifact_folder(self.uri) or ""]
         self.process = subprocess.Popen(
-            command, env=self.child_environment(), pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL, stdout=self.said, stderr=self.said,
+            command, env=self._worker_environment(), pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
         )  # fmt: skip
         theirs.close()
         return self
@@ -139,58 +135,59 @@ class Session:
         self.channel.close()
         self.process.kill()
         self.process.wait()
-        self.said.close()
+        self.output.close()
 
-    def child_environment(self) -> dict[str, str]:
-        uri, credentials = split_credentials(self.uri)
-        own = {VARIABLE: uri, "MLFLOW_REGISTRY_URI": uri, "PYTHONPATH": project.python_path()}
-        return {**SETTINGS, **self.environ, **QUIET, **credentials, **own}
-
-    def ask(self, verb: str, *, carry: int = 0, **request: Any) -> dict[str, Any]:
-        """The answer of one of the functions in mlflow_child.VERBS.
+    def call(self, command: str, *, transfer: int = 0, **arguments: Any) -> dict[str, Any]:
+        """Executes one of mlflow_worker.COMMANDS and returns its result.
 
         Args:
-            verb: its name.
-            carry: bytes of files that it moves.
-            request: its arguments, as JSON has them.
+            command: its name.
+            transfer: bytes of files that it uploads or downloads.
+            arguments: its arguments, as JSON values.
 
         Raises:
-            StoreProblemError: if it fails, or gives no answer in time.
+            TrackingError: it fails, or does not answer in time.
         """
-        if not self.ready:
-            self.answer(START_SECONDS, "MLflow does not start")
-            self.ready = True
-        self.left += carry / BYTES_A_SECOND
+        if not self.is_ready:
+            self._receive(START_SECONDS, "MLflow does not start")
+            self.is_ready = True
+        self.seconds_left += transfer / BYTES_PER_SECOND
         started = time.monotonic()
-        self.tell({"verb": verb, "request": request})
-        found = self.answer(self.left, "it gives no answer in time")
-        self.left -= time.monotonic() - started
+        self._send({"command": command, "arguments": arguments})
+        found = self._receive(self.seconds_left, "it does not answer in time")
+        self.seconds_left -= time.monotonic() - started
         return found
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def _worker_environment(self) -> dict[str, str]:
+        uri, credentials = split_credentials(self.uri)
+        own = {URI_VARIABLE: uri, "MLFLOW_REGISTRY_URI": uri, "PYTHONPATH": project.python_path()}
+        return {**MLFLOW_DEFAULTS, **self.environ, **QUIET, **credentials, **own}
+
+    def _send(self, message: dict[str, Any]) -> None:
         try:
             self.channel.send_bytes(json.dumps(message).encode())
         except OSError as error:
-            raise self.problem("the process that talks to it ended", self.last_meaningful_line()) from error
+            raise self._error("its client process ended", self._worker_output()) from error
 
-    def answer(self, seconds: float, otherwise: str) -> dict[str, Any]:
-        """The next message, awaited for at most so long."""
+    def _receive(self, seconds: float, timeout_reason: str) -> dict[str, Any]:
+        """The worker's next message. Raises TrackingError if there is none within `seconds`, or if it is an error."""
         try:
             if not self.channel.poll(max(seconds, 0)):
-                raise self.problem(otherwise)
+                raise self._error(timeout_reason)
             found: dict[str, Any] = json.loads(self.channel.recv_bytes())
         except (EOFError, OSError) as error:
-            raise self.problem("the process that talks to it ended", self.last_meaningful_line()) from error
+            raise self._error("its client process ended", self._worker_output()) from error
         if "problem" in found:
-            raise self.problem(found["problem"], found["detail"])
+            raise self._error(found["problem"], found["detail"])
         return found
 
-    def problem(self, reason: str, detail: str = "") -> StoreProblemError:
-        given = [self.environ.get(name, "") for name in CREDENTIALS]
-        for secret in [*filter(None, given), *uri_secrets(self.uri)]:
+    def _error(self, reason: str, detail: str = "") -> TrackingError:
+        """A TrackingError whose detail contains no secrets."""
+        passwords = [self.environ.get(name, "") for name in CREDENTIALS]
+        for secret in [*filter(None, passwords), *uri_secrets(self.uri)]:
             detail = detail.replace(secret, "***")
-        return StoreProblemError(reason, " ".join(detail.split())[:400])
+        return TrackingError(reason, " ".join(detail.split())[:400])
 
-    def last_meaningful_line(self) -> str:
-        self.said.seek(0)
-        return self.said.read().decode("utf-8", "replace")[-400:]
+    def _worker_output(self) -> str:
+        self.output.seek(0)
+        return self.output.read().decode("utf-8", "replace")[-400:]

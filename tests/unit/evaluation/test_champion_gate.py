@@ -103,11 +103,11 @@ def test_a_model_is_no_better_than_itself() -> None:
     [
         ("API request to endpoint /api failed with error code 401 != 200. Response body: ''", "answers with HTTP 401"),
         ("Max retries exceeded with url: /api (Caused by ResponseError('too many 500 error responses'))", "HTTP 500"),
-        ("HTTPConnectionPool(host='h', port=1): Read timed out. (read timeout=4)", "no answer in time"),
+        ("HTTPConnectionPool(host='h', port=1): Read timed out. (read timeout=4)", "not answer in time"),
         ("[Errno 28] No space left on device", "no space left"),
         ("HTTPConnectionPool(host='127.0.0.1', port=9): [Errno 111] Connection refused", "cannot be reached"),
-        ("('Connection aborted.', RemoteDisconnected('...'))", "broke off"),
-        ("something at 10.0.0.1:5000 after 3 s", "MLflow says RuntimeError"),
+        ("('Connection aborted.', RemoteDisconnected('...'))", "the connection broke"),
+        ("something at 10.0.0.1:5000 after 3 s", "MLflow raised RuntimeError"),
     ],
 )
 def test_error_texts_do_not_differ_between_runs(said: str, reason: str) -> None:
