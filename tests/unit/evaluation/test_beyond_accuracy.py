@@ -1,4 +1,4 @@
-"""Coverage, Gini, novelty, popularity, diversity and strata: by hand, by scipy, and by what must hold."""
+"""Coverage, Gini, novelty, popularity, diversity and strata: worked by hand, compared with scipy, and properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bootstrap: intervals that are right, the same to the bit anywhere, and honest where nothing can be said."""
+"""The bootstrap: correct intervals, results equal to the bit everywhere, and reasons where there is no interval."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_four_times_the_same_users_keep_the_value_and_halve_the_interval() -> No
     assert (often.high - often.low) / (once.high - once.low) == pytest.approx(0.5, abs=0.06)
 
 
-# --- the same to the bit
+# --- equal to the bit
 
 
 def test_one_seed_gives_one_result_and_another_gives_another() -> None:
@@ -126,7 +126,7 @@ def test_other_systems_do_not_change_a_systems_resamples() -> None:
 
 
 def test_another_process_with_other_kernels_gives_the_same_bits(root: Path) -> None:
-    """OpenBLAS made to use the kernels of an older processor, which sum in another order."""
+    """OpenBLAS is made to use the kernels of an older processor, which sum in a different order."""
     code = (
         "import numpy as np; from reco_platform.evaluation.bootstrap import resample;"
         "from reco_platform.evaluation.user_sums import *;"
@@ -211,7 +211,7 @@ def test_systems_with_different_numbers_of_users_are_refused() -> None:
         resample({"a": errors(4, 1), "b": errors(5, 1)}, 100, 1)
 
 
-# --- nothing to say
+# --- missing values
 
 
 def test_a_group_missing_in_some_resamples_has_a_value_and_a_reason_for_no_interval() -> None:

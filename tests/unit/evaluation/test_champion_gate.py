@@ -1,4 +1,4 @@
-"""Who becomes champion, and by how much two models differ."""
+"""The champion gate, and the difference in RMSE between two models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RMSE and coverage on figures worked out by hand."""
+"""RMSE and coverage on examples worked by hand."""
 
 from __future__ import annotations
 

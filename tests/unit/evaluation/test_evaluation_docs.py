@@ -1,4 +1,4 @@
-"""The figures that docs/evaluation.md prints, against a computation of today; and ALS against known truth."""
+"""The figures of docs/evaluation.md compared with a new computation, and ALS compared with the known truth."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_docs_print_what_is_computed_on_the_real_ml_latest_small(root: Path,
 def test_both_models_come_close_to_the_truth_of_the_generated_data(
     demo_folder: Path, registry: dict[str, datasets.Dataset]
 ) -> None:
-    """No model can err less than the noise; biases alone no less than noise and tastes together.
+    """The error of a model is at least the noise; that of biases alone at least noise and tastes together.
 
     Random rows and the true rank, so that little but noise and the size of the data is in the way.
     """

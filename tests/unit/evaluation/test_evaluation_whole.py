@@ -1,4 +1,4 @@
-"""The whole evaluation: every system in one small world worked out by hand, and what is said where nothing can be."""
+"""The whole evaluation: every system on a small example worked by hand, and reasons for missing values."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_ranking_metrics_on_known_users_as_worked_by_hand() -> None:
 
 
 def test_the_recent_baseline_counts_only_the_last_days_of_training() -> None:
-    """User 4, who has seen nothing but movie 20, is shown 30, the only movie rated on the last day; popular says 10."""
+    """User 4 has seen only movie 20 and gets 30, the only one rated on the last day; by all ratings it would be 10."""
     train = rows((1, 10, 4, 0), (2, 10, 4, 0), (2, 30, 5, 9), (3, 10, 4, 0), (4, 20, 4, 0))
     model = Model(Side(np.arange(1, 5, dtype=np.int32), np.ones((4, 1), np.float32)), MODEL.movies)
     test = rows((4, 30, 5, 10))
@@ -133,7 +133,7 @@ def test_strata_cover_all_rows_once() -> None:
         assert sum(errors) == pytest.approx(1 + 4 + 0)
 
 
-# --- nothing to judge
+# --- missing values
 
 
 def assert_valid(found: dict[str, Any]) -> None:

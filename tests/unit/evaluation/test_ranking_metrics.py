@@ -1,4 +1,4 @@
-"""Ranking metrics: by hand, by identities, and beside trec_eval, scikit-learn and pyspark."""
+"""Ranking metrics: worked by hand, properties, and compared with trec_eval, scikit-learn and pyspark."""
 
 from __future__ import annotations
 
@@ -14,43 +14,19 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score  # type: ignore[import-untyped]
 
 from reco_platform.evaluation import ranking_metrics
-from reco_platform.evaluation.ranking_metrics import NAMES, RelevantItems, ranking_sums, relevant_items
+from reco_platform.evaluation.ranking_metrics import NAMES, ranking_sums, relevant_items
 from reco_platform.evaluation.user_sums import UserSums, metric_values
+from support.ranking_cases import EPSILON, KS, evaluate_lists, means, random_case, relevant_of
 
-KS = (1, 3, 5, 10)
 TREC = {"precision": "P", "recall": "recall", "ndcg": "ndcg_cut", "map": "map_cut", "hit_rate": "success"}
-EPSILON = 1e-9
-
-
-def relevant_of(sets: list[list[int]]) -> RelevantItems:
-    own = [np.array(sorted(items), np.int32) for items in sets]
-    return RelevantItems(np.cumsum([0, *map(len, own)], dtype=np.int64), np.concatenate([np.empty(0, np.int32), *own]))
-
-
-def evaluate_lists(lists: list[list[int]], sets: list[list[int]], ks: tuple[int, ...] = KS) -> UserSums:
-    width = max([*ks, *map(len, lists)])
-    padded = np.array([[*items, *[-1] * (width - len(items))] for items in lists], np.int32).reshape(-1, width)
-    return ranking_sums(padded, relevant_of(sets), ks)
-
-
-def means(sums: UserSums) -> dict[str, float | None]:
-    return {name: entry.value for name, entry in metric_values(sums).items()}
 
 
 def column(sums: UserSums, name: str) -> np.ndarray[Any, Any]:
     return sums.numerators[:, [metric.name for metric in sums.metrics].index(name)]
 
 
-def random_case(seed: int, users: int = 60, items: int = 40, longest: int = 12) -> tuple[list[Any], list[Any]]:
-    """Lists of 0 to `longest` items; each user with at least one relevant item."""
-    random = np.random.default_rng(seed)
-    lists = [random.permutation(items)[: random.integers(0, longest + 1)].tolist() for _ in range(users)]
-    sets = [random.permutation(items)[: random.integers(1, 15)].tolist() for _ in range(users)]
-    return lists, sets
-
-
 def trec_eval_results(lists: list[Any], sets: list[Any], measures: set[str]) -> list[dict[str, float]]:
-    """Of each user, by trec_eval; falling scores give it our order."""
+    """trec_eval's results for each user; falling scores give it our order."""
     truth = {f"u{user}": {f"i{item:03}": 1 for item in own} for user, own in enumerate(sets)}
     run = {f"u{user}": {f"i{item:03}": -float(at) for at, item in enumerate(own)} for user, own in enumerate(lists)}
     found = pytrec_eval.RelevanceEvaluator(truth, measures).evaluate(run)
@@ -120,7 +96,7 @@ def test_relevant_items_of_one_stratum() -> None:
     np.testing.assert_array_equal(found.items, [1, 3, 1, 3])
 
 
-# --- beside other libraries
+# --- compared with other libraries
 
 
 @pytest.mark.parametrize("name", [name for name in TREC if name != "map"])
@@ -180,25 +156,7 @@ def test_trec_eval_counts_users_without_relevant_items_as_0_and_we_leave_them_ou
     assert means(evaluate_lists(lists, sets, (2,)))["mrr@2"] == 1
 
 
-@pytest.mark.spark
-def test_means_equal_pysparks_ranking_metrics_and_it_counts_the_users_we_leave_out(spark: Any) -> None:
-    from pyspark.mllib.evaluation import RankingMetrics
-
-    lists, sets = random_case(9)
-    theirs = RankingMetrics(spark.sparkContext.parallelize(list(zip(lists, sets, strict=True)), 2))
-    with_nobody = RankingMetrics(spark.sparkContext.parallelize([(lists[1], sets[1]), (lists[0], [])], 1))
-    ours, alone = means(evaluate_lists(lists, sets)), means(evaluate_lists(lists[:2], [[], sets[1]]))
-    names = {
-        "precision": "precisionAt", "recall": "recallAt", "ndcg": "ndcgAt", "map": "meanAveragePrecisionAt"
-    }  # fmt: skip
-    for name, method in names.items():
-        for k in KS:
-            assert ours[f"{name}@{k}"] == pytest.approx(getattr(theirs, method)(k), abs=EPSILON), f"{name}@{k}"
-            half = getattr(with_nobody, method)(k)
-            assert alone[f"{name}@{k}"] == pytest.approx(2 * half, abs=EPSILON), f"{name}@{k}"
-
-
-# --- identities
+# --- properties
 
 
 cases = st.integers(0, 2**32)

@@ -1,4 +1,4 @@
-"""RMSE, MAE and the mean of users' RMSE: by hand, by scikit-learn, and where nothing can be said."""
+"""RMSE, MAE and the mean of users' RMSE: worked by hand, compared with scikit-learn, and missing values."""
 
 from __future__ import annotations
 

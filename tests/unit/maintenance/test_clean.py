@@ -1,4 +1,4 @@
-"""What is removed from a lakehouse, and that nothing outside of it ever is."""
+"""What `clean` removes from a lakehouse, and that it removes nothing outside."""
 
 from __future__ import annotations
 

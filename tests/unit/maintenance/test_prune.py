@@ -1,4 +1,4 @@
-"""Which versions stay: newest runs, what they were made from, and never less than a kept receipt names."""
+"""What `prune` keeps: the newest runs, their inputs, and everything that a kept receipt names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
 
 
 def remember(lakehouse: Lakehouse, name: str, receipt: Receipt, digest: str) -> Receipt:
-    """Files a receipt in the memo; of a file its content too."""
+    """Files a receipt in the memo; for a file also its content."""
     folder = memo_folder(STEP_OF[name], lakehouse.folder, artifact_of(name, lakehouse.dataset))
     atomic_write.write_text(folder / f"{digest}.json", receipt.text())
     if receipt.kind == "file":
@@ -42,13 +42,13 @@ def remember(lakehouse: Lakehouse, name: str, receipt: Receipt, digest: str) -> 
 
 
 def ratings(lakehouse: Lakehouse, first_user: int) -> Receipt:
-    """A version of the ratings, remembered and current."""
+    """A version of the ratings, current and in the memo."""
     table = replace(publish_ratings(lakehouse.folder, ratings_table(first_user)), made_from={"step": "silver_ratings"})
     return remember(lakehouse, "ratings", table, f"r{first_user}")
 
 
 def run(lakehouse: Lakehouse, version: str, moment: str, table: Receipt) -> Receipt:
-    """A run of a model version: interactions, a model folder and metrics, remembered and current."""
+    """A run of a model version: interactions, a model folder and metrics, current and in the memo."""
     made = {"step": "interactions", "inputs": {"ratings": table.content_identity}}
     rows = publish_ratings(
         lakehouse.folder, ratings_table(10 * int(table.version or 0) + 500), path=STEP_OF["interactions"].artifact

@@ -33,7 +33,7 @@ def random_ratings(users: int = 150, movies: int = 60, count: int = 4000, seed: 
 
 
 def with_long_rows() -> Ratings:
-    """User 0 has 50,000 ratings and movie 0 more, so that both are cut into pieces; 3,000 others have a few."""
+    """User 0 has 50,000 ratings and movie 0 more, so that both rows are split; 3,000 other users have a few."""
     rng = np.random.default_rng(5)
     user = np.concatenate([np.zeros(50_000), rng.integers(1, 3000, 12_000), np.arange(3000)])
     movie = np.concatenate([rng.integers(0, 400, 50_000), rng.integers(0, 400, 12_000), np.zeros(3000)])
@@ -48,7 +48,7 @@ def triples(both: Ratings) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]
 
 
 def objective_of(both: Ratings, factors: Factors, reg_param: float) -> float:
-    """The objective's definition, in float64 from the ratings."""
+    """The objective by its definition, in float64."""
     user, movie, value = triples(both)
     left = factors.users.astype(np.float64)[np.searchsorted(factors.user_index, user)]
     right = factors.movies.astype(np.float64)[np.searchsorted(factors.movie_index, movie)]
@@ -67,7 +67,7 @@ def exact_half_step(own: npt.NDArray[np.int32], fixed: Doubles, value: Doubles, 
 
 
 def plain_als(both: Ratings, rank: int, max_iter: int, reg_param: float, seed: int) -> tuple[Doubles, Doubles]:
-    """ALS from the engine's start, in float64 by numpy."""
+    """ALS in float64 by numpy, from the engine's initial factors."""
     user, movie, value = triples(both)
     user_at, movie_at = (np.unique(index, return_inverse=True)[1] for index in (user, movie))
     users = native.by_rising_index(both.by_user, native.initial_factors(both.by_user, rank, (seed, 0)), rank).astype(
@@ -84,7 +84,7 @@ def assert_equal(one: Factors, other: Factors) -> None:
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
-# --- against numpy
+# --- compared with numpy
 
 
 def test_cholesky_gives_the_factors_of_plain_als() -> None:
@@ -181,7 +181,7 @@ print(sum(kernel.solve_rows.stats.cache_hits.values()))
     assert compiled[:2] == read[:2]
 
 
-# --- what is in the ratings
+# --- unusual ratings
 
 
 def test_only_users_and_movies_with_ratings_have_factors() -> None:

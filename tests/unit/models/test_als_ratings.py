@@ -1,4 +1,4 @@
-"""Both orders of the ratings, against numpy's sorting."""
+"""The ratings as sparse matrices by user and by movie, compared with numpy's sorting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Triples = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.flo
 
 
 def triples(count: int = 5000, users: int = 200, movies: int = 90, seed: int = 0) -> Triples:
-    """Ratings in no order; a pair may come again; some indexes have none."""
+    """Ratings in random order, with repeated pairs and indexes without ratings."""
     rng = np.random.default_rng(seed)
     user = np.minimum(rng.geometric(0.03, count), users - 1).astype(np.int32)
     movie = (movies * rng.random(count) ** 2).astype(np.int32)

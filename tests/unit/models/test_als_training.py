@@ -1,4 +1,4 @@
-"""ALS training: which ratings count, and what the biases leave of them."""
+"""ALS training: minimum numbers of ratings, residuals of the biases, and parameters that shape a model."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_on_real_ratings_biased_als_is_best_and_plain_als_worst(latest_small: Pa
     assert 0.83 < rmse["biased"] < 0.86 < rmse["plain"] < 0.92, rmse
 
 
-# --- which ratings count
+# --- minimum numbers of ratings
 
 
 def test_users_and_movies_with_few_ratings_are_left_out_in_one_pass() -> None:

@@ -1,4 +1,4 @@
-"""Damped biases: worked by hand, against plain loops, and against LensKit on the real ml-latest-small."""
+"""Damped biases: worked by hand, compared with simple loops, and with LensKit on the real ml-latest-small."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_lenskit_finds_the_same_biases_on_real_ratings(root: Path, latest_small:
 
 
 def summary(theirs: dict[str, Any]) -> dict[str, float]:
-    """LensKit's answer in a few numbers."""
+    """A summary of LensKit's biases."""
     found: dict[str, float] = {"mean": theirs["mean"], "rmse": theirs["rmse"]}
     for name in ("users", "items"):
         values = np.array(list(theirs[name].values()))

@@ -1,4 +1,4 @@
-"""Baselines: what is popular, and lists of one order for everybody."""
+"""Popularity baselines: counts, and lists from one order of movies for all users."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_lists_equal_those_of_pure_python(k: int) -> None:
     assert np.array_equal(lists(order, part, k), found[50:90])
 
 
-# --- lists for users whom no model knows
+# --- lists for users without training ratings
 
 
 def side(*ids: int) -> Side:

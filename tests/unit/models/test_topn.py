@@ -1,12 +1,8 @@
-"""The best N movies: the lists are those that a plain reading of the definition gives, however they are found."""
+"""Top-N lists equal those of brute force, whichever bounds and probes are used."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,48 +18,19 @@ from reco_platform.models.topn.exact import (
     fastest_catalogue,
     full_factors,
     principal,
-    seen_by_id,
     top_n,
     top_n_of_block,
     with_probe,
 )
-from reco_platform.models.topn.spark import top_n_by_spark
+from support.topn_models import Pairs, model_of, random_model, same_bits, seen_of, some_pairs
 
 Lists = list[list[tuple[int, float]]]
-Pairs = Sequence[tuple[int, int]]
-
-
-def model_of(users: npt.ArrayLike, movies: npt.ArrayLike, *, spread: int = 3) -> Model:
-    """User j has the id 10 j, movie j the id spread * j + 1."""
-    left, right = np.asarray(users, np.float32), np.asarray(movies, np.float32)
-    user_ids, movie_ids = np.arange(len(left)) * 10, np.arange(len(right)) * spread + 1
-    return Model(Side(user_ids.astype(np.int32), left), Side(movie_ids.astype(np.int32), right))
-
-
-def random_model(users: int, movies: int, rank: int, *, seed: int = 0, skew: float = 1.0) -> Model:
-    """Normal factors; the movies' norms differ the more, the greater the skew."""
-    draws = np.random.default_rng(seed)
-    sizes = draws.lognormal(0, skew, size=(movies, 1))
-    return model_of(draws.normal(size=(users, rank)), draws.normal(size=(movies, rank)) * sizes)
 
 
 def with_biases(model: Model, seed: int = 0) -> Model:
     biases = np.random.default_rng(seed).normal(size=(len(model.movies.ids), 1))
     ones = np.ones((len(model.users.ids), 1))
     return model_of(np.hstack([model.users.factors, ones]), np.hstack([model.movies.factors, biases]))
-
-
-def some_pairs(model: Model, share: float, seed: int = 0) -> Pairs:
-    """Pairs of a user's and a movie's id."""
-    users, movies = np.nonzero(
-        np.random.default_rng(seed).random((len(model.users.ids), len(model.movies.ids))) < share
-    )
-    return list(zip(model.users.ids[users].tolist(), model.movies.ids[movies].tolist(), strict=True))
-
-
-def seen_of(model: Model, pairs: Pairs) -> Seen:
-    columns = np.array(pairs, np.int32).reshape(-1, 2)
-    return seen_by_id(model, columns[:, 0], columns[:, 1])
 
 
 def brute_force(model: Model, n: int, pairs: Pairs) -> Lists:
@@ -79,10 +46,6 @@ def brute_force(model: Model, n: int, pairs: Pairs) -> Lists:
 def lists_of(best: TopN) -> Lists:
     rows = list(zip(best.movie_ids.tolist(), best.scores.tolist(), strict=True))
     return [rows[start:end] for start, end in zip(best.offsets[:-1], best.offsets[1:], strict=True)]
-
-
-def same_bits(left: TopN, right: TopN) -> bool:
-    return all(getattr(left, name).tobytes() == getattr(right, name).tobytes() for name in TopN.__annotations__)
 
 
 def assert_all_ways_agree(model: Model, n: int, pairs: Pairs) -> None:
@@ -214,7 +177,7 @@ def test_a_block_of_users_gets_the_same_lists_as_among_all_users() -> None:
 
 
 def biased_model(users: int, movies: int, rank: int, seed: int = 0) -> Model:
-    """Small random tastes beside large biases, as the pipeline's own models have them."""
+    """Small random factors and large biases, like the models of the pipeline."""
     numbers, tastes = np.random.default_rng(seed), random_model(users, movies, rank, seed=seed)
     small = Model(
         Side(tastes.users.ids, 0.3 * tastes.users.factors), Side(tastes.movies.ids, 0.3 * tastes.movies.factors)
@@ -299,15 +262,3 @@ def cases(draw: st.DrawFn) -> tuple[Model, int, Pairs]:
 @settings(max_examples=150, deadline=None)
 def test_lists_equal_brute_force_for_any_small_model(case: tuple[Model, int, Pairs]) -> None:
     assert_all_ways_agree(*case)
-
-
-@pytest.mark.spark
-@pytest.mark.parametrize("share", [0.2, 0.003, None])
-def test_spark_gives_lists_equal_to_the_bit(spark: Any, share: float | None) -> None:
-    """Also of users who have seen nothing, and pairs that the model does not know."""
-    model = random_model(300, 90, 12, skew=2.0)
-    pairs = some_pairs(model, share or 0)
-    features = [(int(id_), row.tolist()) for id_, row in zip(model.users.ids, model.users.factors, strict=True)]
-    users = spark.createDataFrame(features, "id int, features array<float>").repartition(5)
-    seen = spark.createDataFrame([*pairs, (7, 1), (10, 5000)], "user_id int, movie_id int") if share else None
-    assert same_bits(top_n_by_spark(users, model, 7, seen), topn.top_n(model, 7, seen_of(model, pairs), 2))

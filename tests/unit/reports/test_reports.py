@@ -1,4 +1,4 @@
-"""The pages of runs and sweeps, without a browser; tests/browser has those with one."""
+"""The pages of runs and sweeps, without a browser; tests/browser opens them in one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps: which trials a command line asks for, what they are filed under, how they are scored and ranked."""
+"""Sweeps: the trials of a command line, their ids, scores and ranking."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_an_invalid_sweep_name_is_refused(name: str) -> None:
     assert "sweep_name" in problem(sweep_name=name)
 
 
-# --- no test row
+# --- the test fold is not used
 
 
 def test_one_step_of_sweeps_alone_reads_interactions() -> None:
@@ -186,7 +186,7 @@ def test_one_step_of_sweeps_alone_reads_interactions() -> None:
 
 
 def random_folds(seed: int = 3, users: int = 60, movies: int = 40) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Train and validation rows, and movies; ids are wide apart."""
+    """Train and validation rows, and movies; ids have gaps."""
     rng = np.random.default_rng(seed)
     pairs = np.array([(7 * user + 3, 5 * movie + 2) for user in range(users) for movie in range(movies)], np.int32)
     pairs = rng.permutation(pairs)[:1200]
@@ -234,7 +234,7 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
 
 
 def names_of_evaluation(task: Task) -> dict[str, Any]:
-    """Every metric that the evaluation has of the model of a trial, judged on the validation fold."""
+    """Every metric of the evaluation for the model of a trial, on the validation fold."""
     folds = sweep_data.read_folds(task.path("sweep_data"))
     from reco_platform.steps import training
 
