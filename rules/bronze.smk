@@ -1,11 +1,11 @@
-# Bronze: the CSV files of the data set, as they came, and a receipt for each.
-# Needs the network only for a data set of kind archive that is not in the cache.
+# Bronze: the unchanged CSV files of the data set, and a receipt for each.
+# Needs the network only for a data set of kind archive that is not cached.
 
 
 rule bronze:
     """Generates, downloads or copies the CSV files, and describes each by its checksum."""
     input:
-        ancient(FLOW.sources),  # a changed file is found before the first job, by its content
+        ancient(FLOW.sources),  # changed files are detected by content before the first job
     output:
         [FLOW.bronze(table) for table in pipeline.TABLES],
     log:

@@ -1,4 +1,4 @@
-# Sweeps: one fit a job on the train fold, scored on the validation fold, and a leaderboard. Part of `sweep` alone.
+# Sweeps: one fit per job on the train fold, scored on the validation fold, and a leaderboard. Only for target `sweep`.
 
 SWEEP = FLOW.sweep_workflow
 
@@ -27,7 +27,7 @@ rule sweep_data:
 
 
 rule trial:
-    """One fit; if it fails, its result says so, and the others go on."""
+    """One fit; if it fails, its result says so and the other trials continue."""
     input:
         sweep_data=FLOW.receipt("sweep_data"),
     output:

@@ -1,4 +1,4 @@
-"""The most popular movies of late for every user whom the served model does not know, as a table of their own."""
+"""Recently popular movies for each user without factors in the served model, as a separate table."""
 
 import sys
 

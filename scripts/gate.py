@@ -1,4 +1,4 @@
-"""Registers the model, and makes it champion if there is none or if it is significantly better than the present one."""
+"""Registers the model, and makes it champion if there is none or if it is significantly better than the champion."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Silver ratings ready for training: one row a (user, movie), dense indexes, and a fold as config `split` says."""
+"""Silver ratings ready for training: one row per user and movie, dense indexes, and a fold by config `split`."""
 
 import sys
 

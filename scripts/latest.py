@@ -1,4 +1,4 @@
-"""Copies the file that a receipt names to a path that every version shares: Snakemake's own report finds it there."""
+"""Copies the file of a receipt to a path without version, for Snakemake's own report."""
 
 import argparse
 import os

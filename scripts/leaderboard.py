@@ -1,4 +1,4 @@
-"""The trials of a sweep from best to worst, as CSV, JSON and a page, and a config file with the best of them."""
+"""The trials of a sweep from best to worst, as CSV, JSON and an HTML page, and a config file with the best trial."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Every metric of a run as CSV, one a line, for those who plot."""
+"""All metrics of a run as CSV, one metric per line, for plotting."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The top N movies of every user whom the served model knows, as a table."""
+"""The top N movies of each user in the served model, as a table."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Trains the model that is served: on the ratings of all folds, with the parameters of the one that was evaluated."""
+"""Trains the served model on the ratings of all folds, with the parameters of the evaluated model."""
 
 import sys
 

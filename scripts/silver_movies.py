@@ -1,4 +1,4 @@
-"""Movies from CSV to silver: typed, genres split, release year found; rejected rows aside."""
+"""Movies from CSV to silver: typed, genres split, release year parsed; rejected rows go to quarantine."""
 
 import sys
 

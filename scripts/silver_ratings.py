@@ -1,4 +1,4 @@
-"""Ratings from CSV to silver: typed, checked, deduplicated, partitioned by year and month; rejected rows aside."""
+"""Ratings from CSV to silver: typed, checked, deduplicated, partitioned; rejected rows go to quarantine."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Tags from CSV to silver: typed, checked, partitioned by year and month; rejected rows aside. No tags, no table."""
+"""Tags from CSV to silver, if there are any: typed, checked, partitioned; rejected rows go to quarantine."""
 
 import sys
 

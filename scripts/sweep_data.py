@@ -1,4 +1,4 @@
-"""The train and validation folds as arrays, for the trials of sweeps. No other step of a sweep opens interactions."""
+"""The train and validation folds as arrays, for the trials of sweeps. Only this step of a sweep reads interactions."""
 
 import sys
 

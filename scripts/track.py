@@ -1,4 +1,4 @@
-"""Logs the run to MLflow: parameters, metrics, the data set, and everything that was written down about it."""
+"""Logs the run to MLflow: parameters, metrics, the data set, receipts and reports."""
 
 import sys
 

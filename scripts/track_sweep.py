@@ -1,4 +1,4 @@
-"""Logs a sweep to MLflow: a parent run with one nested run a trial."""
+"""Logs a sweep to MLflow: a parent run with one nested run per trial."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Trains plain ALS, a baseline: without biases, by the native engine, on the ratings of the model that is evaluated."""
+"""Trains ALS without biases, a baseline, with the native engine on the ratings of the evaluated model."""
 
 import sys
 

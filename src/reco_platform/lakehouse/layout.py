@@ -1,4 +1,4 @@
-"""Paths in a lakehouse that belong to no step alone; paths of results are in the table of steps."""
+"""Shared paths in a lakehouse; the paths of results are in the table of steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TABLES = ("ratings", "movies", "tags")
 LOGS = "_logs"
 
 LAKEHOUSE, DATASET = "RECO_LAKEHOUSE", "RECO_DATASET"
-"""Name the lakehouse and the data set that the scripts of a run work on."""
+"""Environment variables with the lakehouse and the data set of the current run."""
 
 
 @dataclass(frozen=True)
@@ -50,29 +50,29 @@ class Lakehouse:
 
     @cached_property
     def records(self) -> Path:
-        """The folder of receipts, logs and journals: the root itself, of a remote one a folder of this machine."""
+        """The folder of receipts, logs and journals: the root itself, or a local folder if the root is remote."""
         return Path(f"results/{self.dataset}-{sha256(self.root)[:8]}" if is_remote(self.root) else self.root)
 
     @property
     def folder(self) -> Path:
-        """The root where it must be a folder of this machine.
+        """The root as a local folder.
 
         Raises:
-            ConfigError: if it is not.
+            ConfigError: if the root is remote.
         """
         if is_remote(self.root):
             raise ConfigError(
-                f"{self.root} is not a folder of this machine, and what removes things works on those alone",
+                f"{self.root} is remote: files are removed from local lakehouses only",
                 f"remove it with HDFS's own tools: hdfs dfs -rm -r {self.root}, and its receipts: rm -r {self.records}",
             )
         return Path(self.root)
 
     def receipt(self, artifact: str) -> str:
-        """The receipt's path: where the root is a folder, beside what it stands for."""
+        """Path of an artifact's receipt; in a local lakehouse it is beside the content."""
         return str(self.records / f"{artifact}{RECEIPT}")
 
     def content(self, artifact: str) -> StorePath:
-        """Where a table, model or file lies."""
+        """Path of a table, model or file."""
         return self.path / artifact
 
     def bronze(self, table: str) -> str:
@@ -104,7 +104,7 @@ def trial_params(trial_id: str) -> str:
 
 
 def sweep(name: str) -> str:
-    """A folder: leaderboard.csv, leaderboard.json, report.html, best.yaml."""
+    """The folder with leaderboard.csv, leaderboard.json, report.html and best.yaml."""
     return f"sweeps/{name}"
 
 
@@ -113,12 +113,12 @@ def sweep_tracking(name: str) -> str:
 
 
 def version_in(name: str) -> str:
-    """The model version in what lists are named by: those of popular movies are popular-<days>d-<model version>."""
+    """The model version in the version of lists; lists of popular movies have popular-<days>d-<model version>."""
     return re.sub(r"^popular-\d+d-", "", name)
 
 
 RUN_FILES = ("_logs", "_runs", "_spark-events", "config.resolved.json")
-"""What runs leave besides results."""
+"""Files and folders of runs, apart from results."""
 
 
 def latest(name: str) -> str:
@@ -126,5 +126,5 @@ def latest(name: str) -> str:
 
 
 def log(step: str, artifact: str) -> str:
-    """The log of a step's job as its rule names it, in the folder of the records; each trial has its own."""
+    """The log of a step's job, relative to the records folder; each trial has its own."""
     return f"{LOGS}/{step}_{Path(artifact).parent.name}.log" if step == "trial" else f"{LOGS}/{step}.log"

@@ -1,1 +1,1 @@
-"""What each step does; scripts/ call these."""
+"""The work of each step, one module per step; the scripts in scripts/ call these modules."""

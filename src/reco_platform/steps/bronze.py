@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
     add_lakehouse_options(parser)
     parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
-    parser.add_argument("--params", default="{}", help="what the rule is filed under; only noted")
+    parser.add_argument("--params", default="{}", help="the rule's parameters; recorded in the provenance only")
     arguments = parser.parse_args()
     lakehouse, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
     attempt = Attempt(STEPS["bronze"], lakehouse.root, str(Path(lakehouse.bronze("ratings")).parent), started)
@@ -33,22 +33,22 @@ def main() -> int:
     try:
         registry = datasets.load_registry(project.file("config/datasets.yaml"))
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
-        brought = bronze.import_csv_files(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
-        described = {table: bronze.csv_receipt(dataset, lakehouse, table) for table in TABLES}
-        changed = write_all(described, dataset, lakehouse, {**provenance(started), "params": arguments.params})
+        imported = bronze.import_csv_files(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
+        csv_receipts = {table: bronze.csv_receipt(dataset, lakehouse, table) for table in TABLES}
+        changed = write_receipts(csv_receipts, dataset, lakehouse, {**provenance(started), "params": arguments.params})
     except BaseException as error:
         return report_failure("bronze", attempt, error)
-    reason = ["brought from its source"] if brought else [f"{table}.csv changed" for table in changed]
-    attempt.end("worked" if brought or changed else "restored", reason or ["same bytes"], [*described.values()])
+    reason = ["imported from its source"] if imported else [f"{table}.csv changed" for table in changed]
+    attempt.end("worked" if imported or changed else "restored", reason or ["same bytes"], [*csv_receipts.values()])
     return 0
 
 
-def write_all(
-    described: dict[str, Receipt], dataset: datasets.Dataset, lakehouse: Lakehouse, how: dict[str, Any]
+def write_receipts(
+    csv_receipts: dict[str, Receipt], dataset: datasets.Dataset, lakehouse: Lakehouse, record: dict[str, Any]
 ) -> list[str]:
-    """Writes every table's receipt and provenance; gives the tables whose content is not what it was the last time."""
+    """Writes the receipt and the provenance of every table; returns the tables whose content has changed."""
     changed = []
-    for table, receipt in described.items():
+    for table, receipt in csv_receipts.items():
         memo = bronze.memo_path(lakehouse, table)
         if not memo.is_file() or memo.read_text(encoding="utf-8") != receipt.text():
             changed.append(table)
@@ -60,7 +60,7 @@ def write_all(
             )
         path = Path(lakehouse.receipt(receipt.artifact))
         files = [lakehouse.content(receipt.path), datasets.own_csv_file(dataset, table)]
-        looks = {str(file): bronze.file_stat(file) for file in files if file}
-        write_text(provenance_path(path), json.dumps({**how, "seen": looks}, indent=1) + "\n")
+        stats = {str(file): bronze.file_stat(file) for file in files if file}
+        write_text(provenance_path(path), json.dumps({**record, "seen": stats}, indent=1) + "\n")
         write_text(path, receipt.text())
     return changed

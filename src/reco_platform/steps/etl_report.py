@@ -1,4 +1,4 @@
-"""One JSON file of what went in and out of every silver table."""
+"""A JSON report of the rows that went into and came out of each silver table."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Judges the model on the test fold, beside the baselines: rating error, ranking, and what the lists are like."""
+"""Evaluates the model and the baselines on the test fold: rating error, ranking, and beyond accuracy."""
 
 import json
 

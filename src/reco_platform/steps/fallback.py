@@ -1,4 +1,4 @@
-"""The most popular movies of late for every user whom the served model does not know, as a table of their own."""
+"""Recently popular movies for each user without factors in the served model, as a separate table."""
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +17,10 @@ def work(task: Task) -> Receipt:
     model = read_model(folder)
     users = np.setdiff1d(task.open("interactions").read(["user_id"])["user_id"].to_numpy(), model.users.ids)
     known = recommendations.known_rows(task, ["user_id", "movie_id", "rating_ts"])
-    theirs = ~model.users.positions(known["user_id"].to_numpy())[1] & task.params["exclude_seen"]
-    seen = known.filter(pa.array(theirs))
-    best = popularity.most_popular(model, users, known, seen, days=days, n=task.params["top_n"])
+    is_fallback_user = ~model.users.positions(known["user_id"].to_numpy())[1] & task.params["exclude_seen"]
+    seen = known.filter(pa.array(is_fallback_user))
+    lists = popularity.most_popular(model, users, known, seen, days=days, n=task.params["top_n"])
     version = f"popular-{days}d-{folder.name}"
     return recommendations.publish(
-        task, RECOMMENDATIONS_FALLBACK, recommendations.table_of(users, best, version), version
+        task, RECOMMENDATIONS_FALLBACK, recommendations.lists_table(users, lists, version), version
     )

@@ -1,4 +1,4 @@
-"""Registers the model, and makes it champion if there is none or if it is significantly better than the present one."""
+"""Registers the model, and makes it champion if there is none or if it is significantly better than the champion."""
 
 import json
 import tempfile
@@ -19,7 +19,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import factors_problem, read_model
 from reco_platform.tracking import client as tracking
 
-MODEL_FILES = 10  # of a registered model, with what MLflow adds to the factors
+MODEL_FILES = 10  # in a registered model: the factors and what MLflow adds
 OFF = "tracking is off: tracking=false"
 
 
@@ -42,36 +42,38 @@ def publish(task: Task, decision: Decision, facts: dict[str, Any]) -> Receipt:
 
 
 def decide(task: Task) -> Decision:
-    """The decision, entered in the store; that of an earlier time where this very model was judged before.
+    """The decision, recorded in the store; the earlier decision if this model was already compared.
 
     Raises:
-        TrackingError: the store cannot be asked.
+        TrackingError: if the store cannot be reached.
     """
-    name, ours = task.params["registered_model"], tags_of(task)
+    name, candidate_tags = task.params["registered_model"], model_tags(task)
     folder, size = task.path("model"), tables.content_bytes(task.root, task.inputs["model"])
     with tracking.Session() as store, tempfile.TemporaryDirectory(prefix="champion-") as scratch:
-        seen = store.call("gate_state", name=name, model_version=ours["model_version"], fingerprint=ours["model"])
-        champion, before = seen["champion"], seen["decision"]
-        if before and before["metric"] in {None, task.params["gate_metric"]}:
-            return Decision(**before)
-        decision = decide_without_comparison(ours, champion)
+        state = store.call(
+            "gate_state", name=name, model_version=candidate_tags["model_version"], fingerprint=candidate_tags["model"]
+        )
+        champion, earlier = state["champion"], state["decision"]
+        if earlier and earlier["metric"] in {None, task.params["gate_metric"]}:
+            return Decision(**earlier)
+        decision = decide_without_comparison(candidate_tags, champion)
         if decision is None:
             found = store.call("download_factors", transfer=size, name=name, number=champion["number"], into=scratch)
-            decision = compared(task, ours, champion, found["folder"])
+            decision = decide_by_comparison(task, candidate_tags, champion, found["folder"])
         store.call(
             "register_model",
             transfer=2 * size + MODEL_FILES * tracking.FILE_BYTES,
             name=name,
             factors=str(folder.resolve()),
-            tags=ours,
+            tags=candidate_tags,
             decision=decision.to_json(),
             champion=champion["number"] if champion else None,
         )
     return decision
 
 
-def tags_of(task: Task) -> dict[str, str]:
-    """What tells a registered model from others."""
+def model_tags(task: Task) -> dict[str, str]:
+    """Tags that identify a registered model."""
     return {
         "model_version": task.path("model").name,
         "dataset": task.dataset,
@@ -81,19 +83,21 @@ def tags_of(task: Task) -> dict[str, str]:
     }
 
 
-def compared(task: Task, ours: Mapping[str, str], champion: Mapping[str, str], folder: str | None) -> Decision:
-    """The decision against a champion whose factors lie in a folder; None where the store no longer has them."""
+def decide_by_comparison(
+    task: Task, candidate_tags: Mapping[str, str], champion: Mapping[str, str], folder: str | None
+) -> Decision:
+    """The decision against a champion; `folder` holds its factors, None if the store no longer has them."""
     from reco_platform.evaluation import dataset as eval_dataset  # noqa: PLC0415
     from reco_platform.evaluation import model_difference  # noqa: PLC0415
-    from reco_platform.splits import interactions  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.splits import interactions  # noqa: PLC0415  # restoring needs no compiled code
 
     factors = Path(folder) if folder else None
     problem = factors_problem(factors, champion["model"])
     if problem or factors is None:
-        return decide_without_factors(ours, champion, str(problem))
+        return decide_without_factors(candidate_tags, champion, str(problem))
     folds = (interactions.TRAINING, (interactions.TEST,))
     parts = interactions.read_parts(task.open("interactions"), eval_dataset.COLUMNS, folds, task.threads)
     train, test = map(eval_dataset.rating_arrays, parts)
     model, other = read_model(task.path("model")), read_model(factors)
     found = model_difference.rmse_difference(model, other, train, test, task.params)
-    return decide_by_difference(ours, champion, task.params["gate_metric"], found)
+    return decide_by_difference(candidate_tags, champion, task.params["gate_metric"], found)

@@ -1,4 +1,4 @@
-"""Silver ratings ready for training: one row a (user, movie), dense indexes, and a fold as config `split` says."""
+"""Silver ratings ready for training: one row per user and movie, dense indexes, and a fold by config `split`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from reco_platform.splits.latest import LatestRatings
 
 FILE_ROWS = 1 << 21
-TIME_COLUMN = "rating_ts"  # nearly all values differ: a dictionary would be built in vain
+TIME_COLUMN = "rating_ts"  # nearly all values are distinct, so dictionary encoding would not help
 
 
 def work(task: Task) -> Receipt:
-    # A restored result needs no compiled code.
+    # Restoring needs no compiled code.
     from reco_platform.splits.latest import latest_ratings  # noqa: PLC0415
     from reco_platform.splits.split import split, split_facts  # noqa: PLC0415
 
@@ -39,7 +39,7 @@ def work(task: Task) -> Receipt:
 
 
 def write(rows: LatestRatings, fold: Int8Array, staging: Path, threads: int) -> RowSums:
-    """Writes files of FILE_ROWS rows, which do not depend on the threads, and sums the hashes of their rows."""
+    """Writes files of FILE_ROWS rows, regardless of the number of threads, and sums the hashes of their rows."""
 
     def write_file(first: int) -> RowSums:
         table = rows.table(fold, first, min(first + FILE_ROWS, len(rows)))
@@ -50,7 +50,7 @@ def write(rows: LatestRatings, fold: Int8Array, staging: Path, threads: int) -> 
             row_group_size=FILE_ROWS // 2,
             use_dictionary=[name for name in INTERACTIONS.names if name != TIME_COLUMN],
             column_encoding={TIME_COLUMN: "DELTA_BINARY_PACKED"},
-            store_schema=False,  # or the fold would be read as a dictionary, where the contract says text
+            store_schema=False,  # with it the fold would be read as a dictionary; the contract says text
         )
         return arrow_sums(table, INTERACTIONS.names)
 

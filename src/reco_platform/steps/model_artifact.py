@@ -1,4 +1,4 @@
-"""Read the training ratings and publish a model: what all training steps share."""
+"""Reading training ratings and publishing a model, shared by all training steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reco_platform.splits import interactions
 
 
 def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
-    """The interactions of some folds whose user and movie have enough ratings, sorted by user and movie."""
+    """The interactions in some folds whose user and movie have enough ratings, sorted by user and movie."""
     rows = interactions.read(task.open("interactions"), training.COLUMNS, folds, task.threads)
     return training.with_enough_ratings(rows, task.params["min_user_ratings"], task.params["min_item_ratings"])
 
@@ -26,13 +26,13 @@ def training_rows(task: Task, folds: Collection[str]) -> pa.Table:
 def publish_model(
     task: Task, trained: TrainedModel, stats: TrainingStats, shaping_params: Mapping[str, Any]
 ) -> Receipt:
-    """Saves a model under its version, `<hash of shaping_params>-<fingerprint of the data>`, and gives its receipt.
+    """Saves a model under its version, `<hash of shaping_params>-<fingerprint of the data>`, and returns its receipt.
 
     Args:
         task: with the input interactions.
         trained: the model to save.
         stats: of its training ratings.
-        shaping_params: the parameters that decide the model; see `training_engine.shaping_params`.
+        shaping_params: the parameters that determine the model; see `training_engine.shaping_params`.
     """
     version = f"{short_hash(shaping_params)}-{task.inputs['interactions'].fingerprint[:8]}"
     path, model = task.content_path(version), trained.model

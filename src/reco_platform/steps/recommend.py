@@ -1,4 +1,4 @@
-"""The top N movies of every user whom the served model knows, as a table."""
+"""The top N movies of each user in the served model, as a table."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 def work(task: Task) -> Receipt:
     folder = task.path("served_model")
     model = read_model(folder)
-    table = recommendations.table_of(model.users.ids, best_of_all(task, model), folder.name)
+    table = recommendations.lists_table(model.users.ids, top_n_lists(task, model), folder.name)
     return recommendations.publish(task, RECOMMENDATIONS, table, folder.name)
 
 
 def needs_spark(task: Task) -> bool:
-    """A model that took a cluster has its lists made there too."""
+    """Whether Spark computes the lists: if Spark has also trained the model."""
     return task.inputs["served_model"].format == "spark-ml"
 
 
-def best_of_all(task: Task, model: Model) -> TopN:
-    """The lists of every user, without what the user has seen if config says so."""
-    from reco_platform.models.topn import exact as topn  # noqa: PLC0415  # a restore needs no compiled code
+def top_n_lists(task: Task, model: Model) -> TopN:
+    """The lists of all users; without movies that the user has rated if exclude_seen=true."""
+    from reco_platform.models.topn import exact as topn  # noqa: PLC0415  # restoring needs no compiled code
 
     if needs_spark(task):
-        return best_by_spark(task, model)
+        return top_n_lists_by_spark(task, model)
     rows = recommendations.known_rows(task, ["user_id", "movie_id"]).slice(
         0, None if task.params["exclude_seen"] else 0
     )
@@ -41,8 +41,8 @@ def best_of_all(task: Task, model: Model) -> TopN:
     return topn.top_n(model, task.params["top_n"], seen, task.threads)
 
 
-def best_by_spark(task: Task, model: Model) -> TopN:
-    """The same from tasks of Spark, which read factors and interactions themselves."""
+def top_n_lists_by_spark(task: Task, model: Model) -> TopN:
+    """As `top_n_lists`, in Spark tasks, which read factors and interactions themselves."""
     from reco_platform.models.als import spark as als_spark  # noqa: PLC0415
     from reco_platform.models.topn import spark as topn_spark  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Lists of recommendations as the tables that their contracts describe."""
+"""Lists of recommendations as tables, in the schema of their contracts."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 def known_folds(task: Task) -> tuple[str, ...]:
-    """The folds that serving may know: all after a refit, otherwise those that are not for testing."""
+    """The folds that the served lists may use: all after a refit, otherwise all but the test fold."""
     return interactions.FOLDS if task.params["refit"] else interactions.TRAINING
 
 
 def known_rows(task: Task, columns: list[str]) -> pa.Table:
-    """The interactions of these folds."""
+    """The interactions in the known folds."""
     return interactions.read(task.open("interactions"), columns, known_folds(task), task.threads)
 
 
-def table_of(user_ids: Int32Array, best: TopN, version: str) -> pa.Table:
-    """A row for each user, shape (users, 4)."""
-    starts = np.repeat(best.offsets[:-1], np.diff(best.offsets))
+def lists_table(user_ids: Int32Array, lists: TopN, version: str) -> pa.Table:
+    """A table with one row per user, shape (users, 4)."""
+    starts = np.repeat(lists.offsets[:-1], np.diff(lists.offsets))
     ranks = (np.arange(1, len(starts) + 1) - starts).astype(np.int32)
-    fields = [pa.array(values) for values in (best.movie_ids, best.scores, ranks)]
+    fields = [pa.array(values) for values in (lists.movie_ids, lists.scores, ranks)]
     structs = pa.StructArray.from_arrays(fields, fields=list(RECOMMENDATION))
     now = pa.scalar(int(time.time() * 1e6), pa.int64()).cast(TIME)
     columns = [
         pa.array(user_ids),
-        pa.ListArray.from_arrays(pa.array(best.offsets.astype(np.int32)), structs),
+        pa.ListArray.from_arrays(pa.array(lists.offsets.astype(np.int32)), structs),
         pa.repeat(version, len(user_ids)),
         pa.repeat(now, len(user_ids)),
     ]
@@ -48,7 +48,7 @@ def table_of(user_ids: Int32Array, best: TopN, version: str) -> pa.Table:
 
 
 def publish(task: Task, contract: Contract, table: pa.Table, version: str) -> Receipt:
-    """Publishes lists where the step's artifact lies; the time of writing is no part of the fingerprint."""
+    """Publishes lists as the step's artifact; the fingerprint excludes the time of writing."""
     stable = [name for name in contract.names if name not in VOLATILE_KEYS]
     content = fingerprint(contract.schema_hash, arrow_sums(table, stable))
     staging = task.stage_table(table)

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else."""
+"""The report of a run: one self-contained HTML file."""
 
 from reco_platform.engine.code.digest import COMPUTING, code_parts
 from reco_platform.engine.task import Task
@@ -33,6 +33,6 @@ def work(task: Task) -> Receipt:
 
 
 def packages(task: Task) -> dict[str, str]:
-    """The versions of the packages that compute the page; they are part of the step's digest."""
+    """Versions of the packages that the page depends on; they are part of the step's digest."""
     parts = code_parts(task.step.script, task.step.files)
     return {name: version for name, version in sorted(parts.items()) if name in COMPUTING}

@@ -1,4 +1,4 @@
-"""One JSON file that says what was trained, on what, how good it is, and what was recommended."""
+"""A JSON file with the model, its data, its metrics, and its recommendations."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The work of the three silver steps: read a CSV file, clean it, report on it, publish table and quarantine."""
+"""The work of the three silver steps: read a CSV file, clean it, write a report, publish table and quarantine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def silver_table(task: Task, rules: CleaningRules) -> Receipt:
     """Makes a silver table, its quarantine and its quality report.
 
     Raises:
-        DataError: if the file is not what it should be, or a check fails; the report is written first.
+        DataError: if the file is malformed or a check fails; the quality report is written first.
     """
     table = rules.contract.name
     report_path = task.root / task.lakehouse.quality_report(table)
@@ -42,12 +42,12 @@ def silver_table(task: Task, rules: CleaningRules) -> Receipt:
         facts = write_report(report_path, {"table": table, "absent": True, "passed": True})
         return Receipt(task.artifact, "absent", layout.silver(table), facts=facts)
     source = task.path("bronze")
-    by_spark = in_spark_submit()  # decided before: free memory may differ by now
+    by_spark = in_spark_submit()  # decided before the start of Spark: free memory may have changed since
     new_folder = publish.create_shared_staging_folder if by_spark else publish.create_staging_folder
     staging, rejected = (new_folder(task.root / path) for path in (layout.silver(table), layout.quarantine(table)))
     extra = csv_reader.extra_columns(source, rules.source_columns)
     if extra:
-        task.log(f"columns of {source.name} that are ignored: {', '.join(map(repr, extra))}")
+        task.log(f"ignored columns of {source.name}: {', '.join(map(repr, extra))}")
     cleaned = (clean_by_spark if by_spark else clean_natively)(task, source, rules, staging, rejected)
     sampled, violations = quality.check_sample(
         rules.contract, staging, size=task.params["sample_size"], seed=task.params["sample_seed"]
@@ -58,7 +58,7 @@ def silver_table(task: Task, rules: CleaningRules) -> Receipt:
     if not found["passed"]:
         remove_tree(staging)
         remove_tree(rejected)
-        raise DataError(f"{source}: {'; '.join(found['problems'])}", f"the whole report is in {report_path}")
+        raise DataError(f"{source}: {'; '.join(found['problems'])}", f"see the quality report {report_path}")
     quarantined = publish_quarantine(task, rules, rejected)
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
     content = fingerprint(rules.contract.schema_hash, cleaned.sums)
@@ -67,13 +67,13 @@ def silver_table(task: Task, rules: CleaningRules) -> Receipt:
 
 
 def write_report(path: StorePath, found: dict[str, Any]) -> dict[str, str]:
-    """Writes a quality report; gives the fact by which the table's receipt names it."""
+    """Writes a quality report; returns the fact that refers to it in the table's receipt."""
     write_text(path, json.dumps(found, indent=1) + "\n")
     return {QUALITY_FINGERPRINT: file_fingerprint(path)}
 
 
 def needs_spark(task: Task) -> bool:
-    """Whether Spark cleans: as configured, or where the CSV file is too large for this machine's memory."""
+    """Whether Spark cleans: as configured, or if the CSV file is too large for this machine's memory."""
     wanted = os.environ.get(environment.ETL_ENGINE, "auto")
     if wanted != "auto" or task.inputs["bronze"].kind == "absent":
         return wanted == "spark"
@@ -93,7 +93,7 @@ def clean_by_spark(
 ) -> CleaningResult:
     from reco_platform.cleaning import spark  # noqa: PLC0415
 
-    parsed = staging.with_name(f"staging-{rules.contract.name}.csv.parquet")  # Spark passes over names with a _
+    parsed = staging.with_name(f"staging-{rules.contract.name}.csv.parquet")  # Spark ignores names that start with _
     try:
         csv_reader.convert_to_parquet(source, rules.source_columns, parsed)
         return spark.clean(
@@ -104,7 +104,7 @@ def clean_by_spark(
 
 
 def publish_quarantine(task: Task, rules: CleaningRules, staged: StorePath) -> str:
-    """Publishes the rejected rows, also where there are none; gives their fingerprint."""
+    """Publishes the rejected rows, even if there are none; returns their fingerprint."""
     schema = rejected_schema(rules)
     files = tables.data_files(staged)
     if not files:

@@ -1,4 +1,4 @@
-"""The train and validation folds as arrays, for the trials of sweeps. No other step of a sweep opens interactions."""
+"""The train and validation folds as arrays, for the trials of sweeps. Only this step of a sweep reads interactions."""
 
 from reco_platform.core.errors import DataError
 from reco_platform.engine.task import Task
@@ -16,7 +16,7 @@ def work(task: Task) -> Receipt:
     if not (len(train) and len(validation)):
         raise DataError(
             f"the train fold has {len(train):,} ratings, the validation fold {len(validation):,}: a sweep needs both",
-            "set another test_fraction or validation_fraction",
+            "change test_fraction or validation_fraction",
         )
     movies = task.open("movies").read(["movie_id", "genres"])
     path = task.content_path()

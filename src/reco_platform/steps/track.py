@@ -1,4 +1,4 @@
-"""Logs the run to MLflow: parameters, metrics, the data set, and everything that was written down about it."""
+"""Logs the run to MLflow: parameters, metrics, the data set, receipts and reports."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.steps.tracking_payload import dataset_of, files_of, metrics_of, params_of, tags_of
+from reco_platform.steps.tracking_payload import logged_dataset, logged_files, logged_metrics, logged_params, run_tags
 from reco_platform.store.json_file import read_json
 from reco_platform.tracking import client as tracking
 
 
 def work(task: Task) -> Receipt:
     gate = read_json(task.path("gate"))
-    if gate["state"] == "untracked":  # the gate has warned
+    if gate["state"] == "untracked":  # the gate has already warned
         return publish(task, {"tracked": False, "reason": gate["reason"]})
     return publish(task, tracking.log_or_warn(partial(log, task), task.log))
 
@@ -27,23 +27,23 @@ def publish(task: Task, facts: dict[str, Any]) -> Receipt:
 
 
 def log(task: Task) -> None:
-    """Brings the one run of this model version up to date.
+    """Creates or updates the MLflow run of this model version.
 
     Raises:
-        TrackingError: the store cannot be told.
+        TrackingError: if the store cannot be reached.
     """
     metrics = read_json(task.path("run_metrics"))
-    files = files_of(task)
+    files = logged_files(task)
     with tracking.Session() as store:
         done = store.call(
             "log_run",
             transfer=tracking.upload_bytes([path for path, _ in files]),
             model_version=metrics["model_version"],
-            params=params_of(task.values, metrics),
-            metrics=metrics_of(metrics),
+            params=logged_params(task.values, metrics),
+            metrics=logged_metrics(metrics),
             curve={"objective": metrics["training"]["objective"]},
-            tags=tags_of(task, metrics),
-            dataset=dataset_of(task, metrics),
+            tags=run_tags(task, metrics),
+            dataset=logged_dataset(task, metrics),
             files=[[str(path), folder] for path, folder in files],
         )
     task.log(f"logged as run {done['run_id']}")

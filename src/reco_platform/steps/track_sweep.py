@@ -1,4 +1,4 @@
-"""Logs a sweep to MLflow: a parent run with one nested run a trial."""
+"""Logs a sweep to MLflow: a parent run with one nested run per trial."""
 
 import json
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any
 from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.steps.tracking_payload import trials_of
+from reco_platform.steps.tracking_payload import logged_trials
 from reco_platform.store.json_file import read_json
 from reco_platform.tracking import client as tracking
 
@@ -22,10 +22,10 @@ def publish(task: Task, facts: dict[str, Any]) -> Receipt:
 
 
 def log(task: Task) -> None:
-    """Brings the sweep's runs up to date.
+    """Creates or updates the MLflow runs of the sweep.
 
     Raises:
-        TrackingError: the store cannot be told.
+        TrackingError: if the store cannot be reached.
     """
     folder = task.path("leaderboard")
     found = read_json(folder / "leaderboard.json")
@@ -37,7 +37,7 @@ def log(task: Task) -> None:
             name=found["sweep"],
             dataset=found["dataset"],
             tags={"metric": found["metric"], "git_commit": git_commit() or "unknown"},
-            trials=trials_of(found),
+            trials=logged_trials(found),
             files=[[str(path), ""] for path in files],
         )
     task.log(f"logged as run {done['run_id']}")

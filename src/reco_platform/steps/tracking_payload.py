@@ -1,4 +1,4 @@
-"""What of a run is logged to MLflow, and under which names."""
+"""The parameters, metrics, tags and files of a run that are logged to MLflow, and their names."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import RECEIPT
 
-HEADLINES = ("rmse", "test_count", "predictions_count", "coverage", "cold_count", "cold_share")
-UNLOGGED = ("registered_model", "mlflow_tracking_uri", "storage_format")
+HEADLINE_METRICS = ("rmse", "test_count", "predictions_count", "coverage", "cold_count", "cold_share")
+EXCLUDED_PARAMS = ("registered_model", "mlflow_tracking_uri", "storage_format")
 
 
-def params_of(values: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Every parameter by name; those of the engine that trained as it took them."""
+def logged_params(values: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters by name; hyperparameters as the training engine used them."""
     found = {**values, **metrics["hyperparameters"]}
-    return {key: value for key, value in found.items() if key not in UNLOGGED and value is not None}
+    return {key: value for key, value in found.items() if key not in EXCLUDED_PARAMS and value is not None}
 
 
-def metrics_of(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Every number by a flat name: rmse, als/rmse_all, als/rmse_all_low, popular/ndcg_at_10.
+def logged_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """All metrics by a flat name: rmse, als/rmse_all, als/rmse_all_low, popular/ndcg_at_10.
 
-    Intervals are those of the model itself, and of every system's headline metrics.
+    Intervals are included for all metrics of the model and for the compared metrics of every system.
     """
     evaluation = metrics["evaluation"]
-    found = {name: evaluation[name] for name in HEADLINES}
+    found = {name: evaluation[name] for name in HEADLINE_METRICS}
     compared = {verdict["metric"] for verdict in evaluation["verdicts"]}
     for system, numbers in evaluation["systems"].items():
         for name, number in numbers.items():
             bounds = ("low", "high") if system == "als" or name in compared else ()
-            found |= {key: number[of] for key, of in names(f"{system}/{name}", bounds)}
+            found |= {key: number[of] for key, of in metric_names(f"{system}/{name}", bounds)}
     found |= {name: metrics["training"][name] for name in ("users", "movies", "ratings")}
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def names(name: str, bounds: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def metric_names(name: str, bounds: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """The flat names of a metric's value and bounds."""
-    yield flat(name), "value"
+    yield metric_name(name), "value"
     for bound in bounds:
-        yield f"{flat(name)}_{bound}", bound
+        yield f"{metric_name(name)}_{bound}", bound
 
 
-def tags_of(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run was made from, by fingerprint and version."""
+def run_tags(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's inputs, by fingerprint and version."""
     return {
         "model_version": metrics["model_version"],
         "served_version": metrics["served_version"],
@@ -58,7 +58,7 @@ def tags_of(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def dataset_of(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def logged_dataset(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The interactions as an MLflow data set: their fingerprint is its digest."""
     table = task.inputs["interactions"]
     profile = {key: value for key, value in metrics["dataset_info"]["split_info"].items() if isinstance(value, int)}
@@ -71,8 +71,8 @@ def dataset_of(task: Task, metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def files_of(task: Task) -> list[tuple[Path, str]]:
-    """The files that are kept with the run, each with its folder there."""
+def logged_files(task: Task) -> list[tuple[Path, str]]:
+    """The files to log with the run, each with its artifact folder."""
     single = [task.path(name) for name in ("run_metrics", "gate", "report")]
     records = task.lakehouse.records
     config = records / "config.resolved.json"
@@ -83,14 +83,14 @@ def files_of(task: Task) -> list[tuple[Path, str]]:
     ]
 
 
-def trials_of(leaderboard: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The trials of a sweep: id, parameters, metrics, the curve of validation scores, and the error of a failed one."""
-    name = flat(leaderboard["metric"])
+def logged_trials(leaderboard: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trials of a sweep: id, parameters, metrics, validation scores by iteration, and the error if it failed."""
+    name = metric_name(leaderboard["metric"])
     return [
         {
             "id": f"{line['trial']}-{line['params']['max_iter']}",  # trials of one fit share its id
             "params": line["params"],
-            "metrics": {key: float(line[of]) for key, of in measured(name) if line[of] is not None},
+            "metrics": {key: float(line[of]) for key, of in trial_metric_names(name) if line[of] is not None},
             "curve": {f"{name}_by_iteration": [score["value"] for score in line["curve"]]},
             "error": line["error"],
         }
@@ -98,11 +98,11 @@ def trials_of(leaderboard: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def measured(name: str) -> Iterator[tuple[str, str]]:
-    yield from names(name, ("low", "high"))
+def trial_metric_names(name: str) -> Iterator[tuple[str, str]]:
+    yield from metric_names(name, ("low", "high"))
     yield from ((key, key) for key in ("place", "iteration", "seconds", "peak_memory_mb"))
 
 
-def flat(name: str) -> str:
-    """A metric's name in characters that MLflow allows."""
+def metric_name(name: str) -> str:
+    """A metric's name, with only the characters that MLflow allows."""
     return re.sub(r"[^\w./ -]", "_", name.replace("@", "_at_"))

@@ -1,4 +1,4 @@
-"""Trains the ALS model on the train and validation folds and saves it in Spark's format, under its model version."""
+"""Trains the ALS model on the train and validation folds, and saves it in Spark's format under its version."""
 
 from __future__ import annotations
 

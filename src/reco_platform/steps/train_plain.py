@@ -1,4 +1,4 @@
-"""Trains ALS without biases, a baseline, by the native engine on the ratings of the evaluated model."""
+"""Trains ALS without biases, a baseline, with the native engine on the ratings of the evaluated model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps train_als and refit, and the fit of a trial: train by the engine that suits."""
+"""Training for the steps train_als and refit and for trials, with the engine that suits the data size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def needs_spark(task: Task) -> bool:
 
 
 def train_and_publish(task: Task, folds: Collection[str], **variant: Any) -> Receipt:
-    """Trains a model on some folds by the engine that suits, and publishes it.
+    """Trains a model on some folds with the chosen engine, and publishes it.
 
     Args:
         task: with the input interactions.
@@ -50,7 +50,7 @@ def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, Tr
 
 
 def train_by_spark(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
-    """Trains by pyspark.ml, on files that executors read."""
+    """Trains with pyspark.ml, on files that the executors read."""
     session = spark_session(task.step.name, RESULT_SETTINGS, task.log_level)
     with scratch_folder(task) as folder:
         rows = als_spark.interactions(session, task.open("interactions").uris, folds)
@@ -59,9 +59,9 @@ def train_by_spark(task: Task, folds: Collection[str]) -> tuple[TrainedModel, Tr
 
 
 def fit(task: Task, rows: pa.Table, choice: training_engine.Choice, callback: Callback = no_callback) -> TrainedModel:
-    """Trains on ratings that are in memory, as those of a trial are.
+    """Trains on ratings in memory, as in a trial.
 
-    Spark reads them from a file, and the callback sees its final model only.
+    Spark reads them from a file, and its callback gets the final model only.
     """
     if choice.engine == "native":
         return training.train(rows, task.params, threads=task.threads, log=task.log, callback=callback)
@@ -79,7 +79,7 @@ def fit(task: Task, rows: pa.Table, choice: training_engine.Choice, callback: Ca
 
 @contextmanager
 def scratch_folder(task: Task) -> Iterator[StorePath]:
-    """A folder in the lakehouse, which executors see too; removed afterwards, or when the step runs again."""
+    """A folder in the lakehouse that executors can read; removed afterwards, or when the step runs again."""
     target = task.root / task.artifact
     yield publish.create_shared_staging_folder(target)
     publish.remove_leftovers(target)

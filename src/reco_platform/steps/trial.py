@@ -1,6 +1,6 @@
-"""One trial: a fit on the train fold, scored on the validation fold, in a process of its own.
+"""One trial: a fit on the train fold, scored on the validation fold, in a separate process.
 
-If that process fails, or is killed, the trial has failed: it has a result that says so, and the sweep goes on.
+If that process fails or is killed, the trial's result records the failure, and the sweep continues.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ if TYPE_CHECKING:
     from reco_platform.evaluation.dataset import RatingArrays
 
 OUTPUT = "RECO_TRIAL_OUTPUT"
-"""Names the file that the process of a fit is to write; where it is not set, a process is no such one."""
+"""Environment variable with the path of the file that the process of a fit writes; set in that process only."""
 
 
-def id_of(task: Task) -> str:
+def trial_id(task: Task) -> str:
     return Path(task.artifact).parent.name
 
 
 def run_fit(task: Task, argv: Sequence[str]) -> Receipt:
-    """Runs the fit in a process of its own and publishes what came out.
+    """Runs the fit in a separate process and publishes its result.
 
     Args:
         task: with the input sweep_data.
-        argv: the command line of this script, which that process gets too.
+        argv: the command line of this script; the process gets the same.
     """
-    path = task.path("sweep_data")  # damage is an error of this step, and no failure of the trial
+    path = task.path("sweep_data")  # damaged input is an error of this step, not a failure of the trial
     started = time.monotonic()
-    found = attempt(task, argv, sum(file.stat().st_size for file in path.glob("*.npy")))
-    name = id_of(task)
+    found = run_process(task, argv, sum(file.stat().st_size for file in path.glob("*.npy")))
+    name = trial_id(task)
     result: dict[str, Any] = {
         "trial": name,
         "params": task.values,
@@ -69,8 +69,8 @@ def run_fit(task: Task, argv: Sequence[str]) -> Receipt:
     return task.publish_file(json.dumps(result, indent=1, allow_nan=False) + "\n", facts)
 
 
-def attempt(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
-    """What the fit found, or how it failed."""
+def run_process(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
+    """The result of the fit, or its failure."""
     script, variables = str(project.file(task.step.script)), dict(os.environ)
     command = [sys.executable, script, *argv]
     if task.params["engine"] == "spark-ml":
@@ -79,59 +79,59 @@ def attempt(task: Task, argv: Sequence[str], size: int) -> dict[str, Any]:
         variables = submit.spark_environment()
     with tempfile.TemporaryDirectory(prefix="trial-") as folder:
         output = Path(folder) / "result.json"
-        variables |= {OUTPUT: str(output), journal.VARIABLE: ""}  # a thousand fits would drown the journal
-        ended = subprocess.run(command, env=variables, check=False).returncode
+        variables |= {OUTPUT: str(output), journal.VARIABLE: ""}  # a thousand fits would flood the journal
+        exit_code = subprocess.run(command, env=variables, check=False).returncode
         if output.is_file():
             found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
             return found
-    return failure(died(ended))
+    return failure(exit_reason(exit_code))
 
 
 def failure(error: str) -> dict[str, Any]:
     return {"status": "failed", "error": error}
 
 
-def died(code: int) -> str:
-    """What an exit code says of a process that left no result."""
+def exit_reason(code: int) -> str:
+    """Describes the exit code of a process that wrote no result."""
     if code < 0 or code > 128:
         number = -code if code < 0 else code - 128
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         likely = ": most likely the machine was out of memory" if number == signal.SIGKILL else ""
-        return f"the process of the training was killed by {name}{likely}"
-    return f"the process of the training ended with {code} and left no result"
+        return f"the training process was killed by {name}{likely}"
+    return f"the training process exited with code {code} and wrote no result"
 
 
-# --- in that process
+# --- in the process of the fit
 
 
 def fit(argv: Sequence[str]) -> int:
-    """Trains, scores and writes the result, whatever it is, to the file that OUTPUT names."""
+    """Trains, scores and writes the result or the failure to the file that OUTPUT names."""
     step = STEPS["trial"]
     try:
         task = command_line.task_from(step, command_line.parser(step, "").parse_args(list(argv)))
-        # Trials run side by side: their lines of progress tell which is which.
-        found = scored(replace(task, step=replace(step, name=f"trial {id_of(task)}")))
+        # Trials run in parallel: the name tells their progress lines apart.
+        found = train_and_score(replace(task, step=replace(step, name=f"trial {trial_id(task)}")))
     except RecoError as error:
         found = failure(error.message)
     except MemoryError as error:
         found = failure(f"out of memory: {error}" if str(error) else "out of memory")
-    except Exception as error:  # whatever it is: the others of the sweep go on
+    except Exception as error:  # any error: the other trials continue
         traceback.print_exc()
         found = failure(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
     atomic_write.write_text(os.environ[OUTPUT], json.dumps(found, allow_nan=False))
     return 0
 
 
-def scored(task: Task) -> dict[str, Any]:
-    """A fit's scores after each iteration that its engine shows."""
+def train_and_score(task: Task) -> dict[str, Any]:
+    """Trains, and scores after each iteration that the engine reports."""
     from reco_platform.models.als import training, training_engine  # noqa: PLC0415
     from reco_platform.steps import training as step  # noqa: PLC0415
     from reco_platform.tuning.validation_score import ValidationScorer  # noqa: PLC0415
 
     folds = sweep_data.read_folds(task.path("sweep_data"))
     least = task.params["min_user_ratings"], task.params["min_item_ratings"]
-    rows = training.with_enough_ratings(table_of(folds), *least)
-    train, validation = (rows_of(folds, fold) for fold in (folds.train, folds.validation))
+    rows = training.with_enough_ratings(training_table(folds), *least)
+    train, validation = (rating_arrays(folds, fold) for fold in (folds.train, folds.validation))
     scorer = ValidationScorer(train, validation, folds.genres, task.params, task.threads)
     chosen = training_engine.choose(task.params, len(rows))
     step.fit(task, rows, chosen, scorer.callback)
@@ -143,21 +143,21 @@ def scored(task: Task) -> dict[str, Any]:
         "ratings": len(rows),
         "validation_ratings": len(validation.ratings),
         "scores": scorer.scores(),
-        # Of Spark the most is in a JVM, whose peak is not known here.
+        # With Spark most memory is in a JVM, whose peak is not known here.
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 if native else None,
     }
 
 
-def table_of(folds: sweep_data.Folds) -> pa.Table:
-    """The train fold as training reads it."""
+def training_table(folds: sweep_data.Folds) -> pa.Table:
+    """The train fold as the table that training reads."""
     users, movies, values, _ = (folds.train[name] for name in sweep_data.COLUMNS)
     columns = (folds.user_ids[users], folds.movie_ids[movies], users, movies, values)
     names = ["user_id", "movie_id", "user_index", "movie_index", "rating"]
     return pa.table([pa.array(column) for column in columns], names=names)
 
 
-def rows_of(folds: sweep_data.Folds, fold: dict[str, npt.NDArray[Any]]) -> RatingArrays:
-    from reco_platform.evaluation.dataset import RatingArrays  # noqa: PLC0415  # a restore needs no compiled code
+def rating_arrays(folds: sweep_data.Folds, fold: dict[str, npt.NDArray[Any]]) -> RatingArrays:
+    from reco_platform.evaluation.dataset import RatingArrays  # noqa: PLC0415  # restoring needs no compiled code
 
     users, movies, values, moments = (fold[name] for name in sweep_data.COLUMNS)
     return RatingArrays(folds.user_ids[users], folds.movie_ids[movies], users, movies, values, moments)

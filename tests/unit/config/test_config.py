@@ -1,4 +1,4 @@
-"""Configuration: where each value comes from, and what is said of a wrong one."""
+"""Configuration: the source of each value, and the messages for invalid values."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def defaults_file(folder: Path, text: str) -> Path:
 # --- the file
 
 
-def test_the_defaults_file_is_what_the_model_says(root: Path) -> None:
+def test_the_defaults_file_matches_the_model(root: Path) -> None:
     assert (root / "config" / "config.yaml").read_text(encoding="utf-8") == defaults_yaml()
     assert load_config({}, {}) == DEFAULTS
 
 
-def test_every_generated_file_is_as_the_code_says(root: Path) -> None:
+def test_every_generated_file_matches_the_code(root: Path) -> None:
     for path, text in generated_docs.generated().items():
         assert (root / path).read_text(encoding="utf-8") == text, f"make docs writes {path} anew"
 
 
-def test_the_defaults_file_names_every_key_with_what_it_allows() -> None:
+def test_the_defaults_file_lists_every_key_with_its_allowed_values() -> None:
     text = defaults_yaml()
     assert yaml.safe_load(text).keys() == Config.model_fields.keys()
     assert all(allowed(key) in text for key in Config.model_fields)
@@ -78,7 +78,7 @@ def test_the_docs_table_has_a_row_for_every_key_and_variable() -> None:
 # --- precedence
 
 
-def test_overrides_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+def test_overrides_take_precedence_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     defaults = defaults_file(tmp_path, "rank: 11\nmax_iter: 12\ntop_n: 13\n")
     found = load_config({"rank": 31}, {"ALS_RANK": "21", "ALS_MAX_ITER": "22"}, defaults)
     assert (found.rank, found.max_iter, found.top_n, found.seed) == (31, 22, 13, 42)
@@ -106,7 +106,7 @@ def in_bash(folder: Path, text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in run.stdout.split("\0") if line)
 
 
-def test_the_example_of_an_env_file_loads_in_bash_and_holds_every_variable(root: Path, tmp_path: Path) -> None:
+def test_the_example_env_file_loads_in_bash_and_contains_every_variable(root: Path, tmp_path: Path) -> None:
     example = (root / ".env.example").read_text(encoding="utf-8")
     assert load_config({}, in_bash(tmp_path, example)) == DEFAULTS
     everything = in_bash(tmp_path, re.sub(r"^#(?=[A-Z_]+=)", "", example, flags=re.MULTILINE))
@@ -182,7 +182,7 @@ def test_values_are_coerced_to_the_type_of_their_key(key: str, given: Any, expec
         ("storage_format", "Delta"),
     ],
 )
-def test_a_value_of_another_type_is_refused_with_what_is_allowed(key: str, given: Any) -> None:
+def test_a_value_of_another_type_is_rejected_with_the_allowed_values(key: str, given: Any) -> None:
     text = problem({key: given})
     assert text.startswith(f"{key}={given!r} (from --config or --configfile) is not allowed: {allowed(key)}")
 
@@ -204,7 +204,7 @@ def test_every_number_has_bounds() -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), bounds())
-def test_a_value_beyond_its_bounds_is_refused(key: str, value: Any) -> None:
+def test_a_value_out_of_bounds_is_rejected(key: str, value: Any) -> None:
     assert f"{key}={value!r}" in problem({key: value})
 
 
@@ -235,7 +235,7 @@ def test_a_wrong_value_in_the_file_names_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "near"), [("parket", "parquet"), ("dleta", "delta"), ("Delta", "delta"), ("PARQUET!", None)]
 )
-def test_a_misspelt_word_is_answered_with_the_nearest(given: str, near: str | None) -> None:
+def test_a_misspelt_word_gets_the_nearest_suggestion(given: str, near: str | None) -> None:
     text = problem({"storage_format": given})
     assert "one of delta, parquet" in text
     assert (f"did you mean {near}?" in text) == (near is not None)
@@ -251,7 +251,7 @@ def test_a_misspelt_word_is_answered_with_the_nearest(given: str, near: str | No
         ("recal@7", "recall@7"),
     ],
 )
-def test_a_misspelt_metric_is_answered_with_what_there_is_and_the_nearest(given: str, near: str) -> None:
+def test_a_misspelt_metric_gets_the_list_of_metrics_and_the_nearest_suggestion(given: str, near: str) -> None:
     text = problem({"sweep_metric": given})
     assert "rmse_all, " in text and "ndcg, " in text and "such as ndcg@10" in text
     assert text.endswith(f"; did you mean {near}?")
@@ -271,12 +271,12 @@ def options_of_keys() -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("key", "near"), [("rnak", "rank"), ("ranks", "rank"), ("reg_parm", "reg_param"), ("top-n", "top_n")]
 )
-def test_an_unknown_key_is_answered_with_the_nearest(key: str, near: str) -> None:
+def test_an_unknown_key_gets_the_nearest_suggestion(key: str, near: str) -> None:
     assert problem({key: 1}) == f"unknown key {key!r} (from --config or --configfile); did you mean {near}?"
 
 
 @pytest.mark.parametrize("key", ["zzzzzzzz", 1])
-def test_a_key_like_no_other_is_answered_with_all_of_them(key: Any) -> None:
+def test_a_key_without_a_near_match_gets_the_list_of_keys(key: Any) -> None:
     text = problem({key: 1})
     assert text.startswith(f"unknown key '{key}'")
     assert all(known in text for known in Config.model_fields)
@@ -289,7 +289,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize("given", [[10, 50], "10,50", [10]])
-def test_a_list_is_refused_with_a_pointer_to_sweeps(given: Any) -> None:
+def test_a_list_is_rejected_with_a_pointer_to_sweeps(given: Any) -> None:
     with pytest.raises(ConfigError, match=r"is a list: this target takes one value per key") as caught:
         load_config({"rank": given}, {})
     assert caught.value.hint is not None
@@ -309,7 +309,9 @@ def test_a_list_is_refused_with_a_pointer_to_sweeps(given: Any) -> None:
         (b"just text", "contains no keys"),
     ],
 )
-def test_a_damaged_defaults_file_is_named_with_the_way_back(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_a_damaged_defaults_file_is_named_with_the_command_that_restores_it(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=expected) as caught:
@@ -320,7 +322,7 @@ def test_a_damaged_defaults_file_is_named_with_the_way_back(tmp_path: Path, cont
 
 
 @pytest.mark.parametrize("path", ["missing.yaml", "."])
-def test_a_missing_defaults_file_is_named_with_the_way_back(tmp_path: Path, path: str) -> None:
+def test_a_missing_defaults_file_is_named_with_the_command_that_restores_it(tmp_path: Path, path: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_config({}, {}, tmp_path / path)
     assert str(tmp_path / path) in caught.value.message
@@ -347,7 +349,7 @@ def test_two_formats_and_two_data_sets_never_share_a_root(overrides: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         ({"nonnegative": "true"}, "nonnegative=true needs biased=false"),
         ({"validation_from": "2015-01-01"}, "validation_from and test_from must be set together"),
@@ -359,8 +361,8 @@ def test_two_formats_and_two_data_sets_never_share_a_root(overrides: dict[str, A
         ({"evaluation_k": ""}, "evaluation_k"),
     ],
 )
-def test_values_that_contradict_each_other_are_refused(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_contradicting_values_are_rejected(given: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
         load_config(given, {})
 
 
@@ -388,12 +390,12 @@ def test_lengths_of_lists_are_sorted_and_dates_may_be_yaml_dates() -> None:
         "spark.a=1,spark.b.c=x,y, spark.on=true",
     ],
 )
-def test_settings_of_spark_come_as_a_mapping_as_json_or_as_pairs(given: Any) -> None:
+def test_spark_settings_are_given_as_a_mapping_json_or_pairs(given: Any) -> None:
     assert load_config({"spark_conf": given}, {}).spark_conf == {"spark.a": "1", "spark.b.c": "x,y", "spark.on": "true"}
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         ("spark.sql.ansi.enabled=false", "spark.sql.ansi.enabled is fixed, since results depend on it"),
         ("spark.default.parallelism=8", "spark.default.parallelism is fixed"),
@@ -406,14 +408,14 @@ def test_settings_of_spark_come_as_a_mapping_as_json_or_as_pairs(given: Any) -> 
         ({"spark.a": ["x"]}, "is not allowed: settings such as"),
     ],
 )
-def test_settings_that_shape_results_or_are_none_are_refused(given: Any, said: str) -> None:
-    assert re.search(said, problem({"spark_conf": given}))
+def test_spark_settings_that_affect_results_or_do_not_exist_are_rejected(given: Any, expected: str) -> None:
+    assert re.search(expected, problem({"spark_conf": given}))
 
 
-def test_no_message_and_no_file_shows_a_secret_of_spark() -> None:
+def test_no_message_and_no_file_contains_a_secret_spark_setting() -> None:
     secret = {"spark.authenticate.secret": "hunter2", "spark.hadoop.fs.s3a.access.key": "hunter2"}
-    said = problem({"spark_conf": {**secret, "spark.a": ["x"]}})
-    assert "hunter2" not in said and "spark.authenticate.secret" in said
+    message = problem({"spark_conf": {**secret, "spark.a": ["x"]}})
+    assert "hunter2" not in message and "spark.authenticate.secret" in message
     config = load_config({"spark_conf": {**secret, "spark.jars.repositories": "https://me:hunter2@host/x"}}, {})
     shown = redact_config(config)
     assert "hunter2" not in str(shown)
@@ -426,11 +428,11 @@ def test_a_cluster_is_named_by_its_master(master: str) -> None:
 
 
 @pytest.mark.parametrize("master", ["local[2]", "spark://a", "mesos://a:5050", "yarn-cluster", "spark://a:7077 --x"])
-def test_what_is_no_cluster_is_refused(master: str) -> None:
+def test_an_invalid_cluster_address_is_rejected(master: str) -> None:
     assert "spark_master=" in problem({"spark_master": master})
 
 
-def test_where_spark_runs_shapes_no_step() -> None:
+def test_the_location_of_spark_affects_no_step() -> None:
     keys = {"spark_master", "spark_conf", "executor_memory", "executor_cores", "executor_instances"}
     assert keys <= Config.model_fields.keys()
     assert not any(keys & set(step.keys) for step in STEPS.values())

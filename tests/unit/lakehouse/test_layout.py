@@ -9,13 +9,13 @@ from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.steps_table import STEP_OF, artifact_of
 
 
-def test_a_receipt_lies_beside_what_it_stands_for() -> None:
+def test_a_receipt_is_beside_its_content() -> None:
     lakehouse = Lakehouse("results/demo", "demo")
     assert lakehouse.receipt("silver/ratings") == "results/demo/silver/ratings.receipt.json"
     assert lakehouse.content("silver/ratings") == Path("results/demo/silver/ratings")
 
 
-def test_bronze_and_reports_of_two_data_sets_never_meet() -> None:
+def test_two_data_sets_share_no_path_in_bronze_and_reports() -> None:
     first, second = Lakehouse("lake", "a"), Lakehouse("lake", "b")
     for table in layout.TABLES:
         assert first.bronze(table) != second.bronze(table)
@@ -23,7 +23,7 @@ def test_bronze_and_reports_of_two_data_sets_never_meet() -> None:
     assert artifact_of("etl_report", "a") != artifact_of("etl_report", "b")
 
 
-def test_results_of_two_models_never_meet() -> None:
+def test_two_models_share_no_result_path() -> None:
     versioned = [step for step in STEP_OF.values() if step.is_versioned]
     assert {"train_als", "evaluate", "run_metrics", "report"} <= {step.name for step in versioned}
     for step in versioned:

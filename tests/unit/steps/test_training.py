@@ -39,7 +39,7 @@ def published(task: Task, trained: training.TrainedModel, rows: pa.Table) -> tup
 # --- which models a run has
 
 
-def test_config_decides_which_models_are_made_and_which_one_serves() -> None:
+def test_the_configuration_selects_the_trained_models_and_the_served_one() -> None:
     dataset = datasets.DirectoryDataset(name="mine", path=Path("data"))
 
     def flow(**config: Any) -> Workflow:
@@ -70,7 +70,7 @@ def test_a_refit_model_has_a_version_of_its_own(tmp_path: Path) -> None:
 # --- what is published
 
 
-def test_a_receipt_tells_of_the_model(tmp_path: Path) -> None:
+def test_a_receipt_describes_the_model(tmp_path: Path) -> None:
     rows, task = random_rows(), task_in(tmp_path)
     receipt, model = published(task, train(task, rows), rows)
     facts = receipt.facts

@@ -238,9 +238,9 @@ def names_of_evaluation(task: Task) -> dict[str, Any]:
     folds = sweep_data.read_folds(task.path("sweep_data"))
     from reco_platform.steps import training
 
-    model = training.fit(task, trial.table_of(folds), training_engine.choose(task.params, 1000)).model
+    model = training.fit(task, trial.training_table(folds), training_engine.choose(task.params, 1000)).model
     settings = Settings("drop", (5,), "threshold", 4.0, 90, 5.0, task.params["bootstrap_samples"], 42, 1)
-    train, validation = trial.rows_of(folds, folds.train), trial.rows_of(folds, folds.validation)
+    train, validation = trial.rating_arrays(folds, folds.train), trial.rating_arrays(folds, folds.validation)
     found: dict[str, Any] = evaluate(model, None, train, validation, genres=folds.genres, settings=settings)
     return dict(found["systems"]["als"])
 
@@ -249,7 +249,7 @@ def test_each_metric_equals_that_of_the_evaluation_with_its_interval(tmp_path: P
     expected = names_of_evaluation(task_in(tmp_path))
     assert all(re.match(METRIC, name) for name in expected)
     for name in ("rmse_all", "mae_warm_clipped", "ndcg@5", "genre_diversity@5"):
-        last = trial.scored(task_in(tmp_path, sweep_metric=name))["scores"][-1]
+        last = trial.train_and_score(task_in(tmp_path, sweep_metric=name))["scores"][-1]
         assert {key: last[key] for key in ("value", "low", "high")} == expected[name], name
 
 
@@ -260,7 +260,7 @@ def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: 
 
 
 def test_a_score_after_n_iterations_equals_that_of_a_fit_with_max_iter_n(tmp_path: Path) -> None:
-    long, short = (trial.scored(task_in(tmp_path, max_iter=most)) for most in (6, 3))
+    long, short = (trial.train_and_score(task_in(tmp_path, max_iter=most)) for most in (6, 3))
     assert [score["iteration"] for score in long["scores"]] == list(range(1, 7))
 
     def stable(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -272,22 +272,22 @@ def test_a_score_after_n_iterations_equals_that_of_a_fit_with_max_iter_n(tmp_pat
 
 
 def test_patience_ends_a_fit_that_gets_no_better_and_its_best_iteration_counts(tmp_path: Path) -> None:
-    whole = trial.scored(task_in(tmp_path, max_iter=30, reg_param=0.001))["scores"]
+    whole = trial.train_and_score(task_in(tmp_path, max_iter=30, reg_param=0.001))["scores"]
     values = [score["value"] for score in whole]
     best = values.index(min(values))
     task = task_in(tmp_path, max_iter=30, reg_param=0.001, patience=2)
-    found = trial.scored(task)
-    ended = next(n for n in range(2, 31) if min(range(n + 1), key=values.__getitem__) <= n - 2)
-    assert len(found["scores"]) == ended + 1 < 30
+    found = trial.train_and_score(task)
+    last_iteration = next(n for n in range(2, 31) if min(range(n + 1), key=values.__getitem__) <= n - 2)
+    assert len(found["scores"]) == last_iteration + 1 < 30
     result = {"trial": "a", "params": task.values, "seconds": 1.0, **found}
     line = leaderboard.trial_line(result, 30)
-    assert line["value"] == min(values[: ended + 1])
+    assert line["value"] == min(values[: last_iteration + 1])
     assert line["iteration"] <= len(found["scores"]) and best >= 0
 
 
 def test_a_catalogue_smaller_than_the_list_length_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="knows only 40 movies"):
-        trial.scored(task_in(tmp_path, sweep_metric="ndcg@50"))
+        trial.train_and_score(task_in(tmp_path, sweep_metric="ndcg@50"))
 
 
 # --- trials that fail
@@ -300,7 +300,7 @@ def test_a_catalogue_smaller_than_the_list_length_is_an_error(tmp_path: Path) ->
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
             "killed by SIGKILL: most likely the machine was out",
         ),
-        ("raise SystemExit(3)", "ended with 3 and left no result"),
+        ("raise SystemExit(3)", "exited with code 3 and wrote no result"),
     ],
 )
 def test_a_killed_training_is_a_failed_trial(
@@ -329,7 +329,7 @@ def test_an_error_in_training_fails_the_trial(
     data.parent.mkdir(exist_ok=True)
     data.write_text(task.inputs["sweep_data"].text())
     monkeypatch.setenv(trial.OUTPUT, str(tmp_path / "out.json"))
-    monkeypatch.setattr(trial, "scored", lambda _: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(trial, "train_and_score", lambda _: (_ for _ in ()).throw(error))
     words = ["--lakehouse", str(tmp_path), "--receipt", str(task.receipt_path)]
     assert trial.fit([*words, "--sweep-data", str(data)]) == 0
     assert json.loads((tmp_path / "out.json").read_text()) == {"status": "failed", "error": said}
