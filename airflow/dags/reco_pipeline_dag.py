@@ -109,8 +109,8 @@ class ProjectTask(BaseOperator):
             self.fail(lines, code)
 
     def run_program(self, context: Any) -> tuple[list[str], int]:
-        """The program's lines and its exit code. Whatever ends this task lets go of the leash, so ends both."""
-        command = [".venv/bin/python", "tools/leash.py", *self.program, *given(context["params"])]
+        """The program's output and its exit code. The supervisor ends the program when this task ends, in any way."""
+        command = [".venv/bin/python", "tools/supervisor.py", *self.program, *given(context["params"])]
         secrets = hidden(context["params"])
         self.log.info("%s%s", "".join(f"{name}=*** " for name in secrets), shlex.join(command[2:]))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}

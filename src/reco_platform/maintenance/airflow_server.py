@@ -1,6 +1,6 @@
-"""Airflow on this machine: API server with its pages, scheduler and DAG processor, on 127.0.0.1, over SQLite.
+"""Run Airflow on this machine: API server with web pages, scheduler and DAG processor, on 127.0.0.1, with SQLite.
 
-`reco airflow serve` runs it. `reco airflow prepare` only writes airflow.cfg, the password and the database, so that
+`reco airflow serve` runs it. `reco airflow prepare` only creates airflow.cfg, the password and the database, so that
 Airflow's own commands work: AIRFLOW_HOME=$PWD/results/airflow .venv-airflow/bin/airflow dags test reco_pipeline
 """
 
@@ -34,12 +34,12 @@ COMPONENTS = {
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
 }
-GRACE = 30  # seconds for tasks under way to end; their programs take up to ten
-START = 180
+GRACE = 30  # seconds for running tasks to end; their programs take up to ten
+START_SECONDS = 180
 
 
 def settings(home: Path, port: int) -> dict[str, dict[str, str]]:
-    """What airflow.cfg says; Airflow has defaults for the rest."""
+    """The settings in airflow.cfg; Airflow has defaults for the others."""
     address = f"http://{HOST}:{port}"
     return {
         "core": {
@@ -58,7 +58,7 @@ def settings(home: Path, port: int) -> dict[str, dict[str, str]]:
 
 
 def new_secrets() -> dict[str, dict[str, str]]:
-    """Keys that all parts of one Airflow share; they are made once."""
+    """Keys that the components of one Airflow share; they are generated once."""
     return {
         "core": {"fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()},
         "api": {"secret_key": secrets.token_urlsafe(32)},
@@ -67,43 +67,43 @@ def new_secrets() -> dict[str, dict[str, str]]:
 
 
 def configure(home: Path, port: int) -> None:
-    """Writes airflow.cfg; keys that are not ours stay as they are."""
+    """Writes airflow.cfg; other keys in it are kept."""
     path = home / "airflow.cfg"
     config = configparser.ConfigParser(interpolation=None)
     config.read_dict(new_secrets())
     config.read(path, encoding="utf-8")
     config.read_dict(settings(home, port))
-    with private(path) as file:
+    with open_private(path) as file:
         config.write(file)
 
 
-def private(path: Path) -> TextIO:
-    """A file to write that only its owner may read."""
+def open_private(path: Path) -> TextIO:
+    """Opens a file for writing that only its owner may read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
 
 
 def ensure_password(home: Path) -> None:
-    """Generates the password and prints it, unless there is one."""
+    """Generates and prints the password, unless there is one already."""
     path = home / PASSWORDS
     if path.is_file():
         print(f"User {USER}; the password was printed at the first start and is in {path}", flush=True)
         return
     password = secrets.token_urlsafe(12)
-    with private(path) as file:
+    with open_private(path) as file:
         json.dump({USER: password}, file)
     print(f"User {USER}, password {password} (not printed again; it is in {path})", flush=True)
 
 
 def environment(home: Path) -> dict[str, str]:
-    """This environment with its variables for the pipeline, and AIRFLOW_HOME."""
+    """This environment, which may configure the pipeline, with AIRFLOW_HOME."""
     return {**os.environ, "AIRFLOW_HOME": str(home)}
 
 
 def prepare(home: Path, port: int) -> None:
-    """Makes AIRFLOW_HOME.
+    """Creates AIRFLOW_HOME.
 
     Raises:
-        EnvironmentProblemError: if Airflow is not installed, or its database cannot be made.
+        EnvironmentProblemError: if Airflow is not installed, or its database cannot be created.
     """
     if not project.IS_CHECKOUT:
         message = "Airflow runs from a source checkout, and reco_platform is installed without one"
@@ -118,7 +118,7 @@ def prepare(home: Path, port: int) -> None:
     )
     if migrated.returncode:
         raise EnvironmentProblemError(
-            f"Airflow's database in {home} cannot be made:\n{(migrated.stdout + migrated.stderr)[-2000:]}",
+            f"Airflow's database in {home} cannot be created:\n{(migrated.stdout + migrated.stderr)[-2000:]}",
             f"move {home} away, then make airflow",
         )
 
@@ -127,63 +127,64 @@ def serve(home: Path, port: int) -> None:
     """Runs Airflow until Ctrl-C or SIGTERM.
 
     Raises:
-        EnvironmentProblemError: if the port is taken, or a part of Airflow ends by itself.
+        EnvironmentProblemError: if the port is in use, or a component of Airflow exits.
     """
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise EnvironmentProblemError(
-                f"something listens on {HOST}:{port} already", "stop it, or: reco airflow serve --port 8083"
+                f"{HOST}:{port} is already in use", "stop it, or: reco airflow serve --port 8083"
             )
     prepare(home, port)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell ignores SIGINT by default
         signal.signal(number, signal.default_int_handler)
     try:
-        with started(home) as parts:
-            wait_until_healthy(parts, home, port)
+        with running(home) as components:
+            wait_until_healthy(components, home, port)
             print(f"Airflow is at http://{HOST}:{port}; Ctrl-C stops it. Logs: {home}/logs", flush=True)
             while True:
-                check(parts, home)
+                check_running(components, home)
                 time.sleep(1)
     except KeyboardInterrupt:
         print("stopped", flush=True)
 
 
 @contextmanager
-def started(home: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """The parts of Airflow, each on a leash; they are let go of one after another, the API server last."""
+def running(home: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Runs the components of Airflow, each under a supervisor; stops them one by one, the API server last."""
     (home / "logs").mkdir(exist_ok=True)
-    parts: dict[str, subprocess.Popen[bytes]] = {}
-    leash = [sys.executable, str(project.ROOT / "tools" / "leash.py"), "--grace", str(GRACE)]
+    components: dict[str, subprocess.Popen[bytes]] = {}
+    supervisor = [sys.executable, str(project.ROOT / "tools" / "supervisor.py"), "--grace", str(GRACE)]
     try:
         for name, words in COMPONENTS.items():
             with (home / "logs" / f"{name}.log").open("ab") as log:
-                parts[name] = subprocess.Popen(
-                    [*leash, str(AIRFLOW), *words], cwd=project.ROOT, env=environment(home), start_new_session=True,
+                components[name] = subprocess.Popen(
+                    [*supervisor, str(AIRFLOW), *words], cwd=project.ROOT, env=environment(home),
+                    start_new_session=True,
                     stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
                 )  # fmt: skip
-        yield parts
+        yield components
     finally:
-        print("stopping Airflow and the tasks under way", flush=True)
-        for part in reversed(parts.values()):
-            part.communicate()  # closes the leash, and waits
+        print("stopping Airflow and its running tasks", flush=True)
+        for component in reversed(components.values()):
+            component.communicate()  # closes the supervisor's input, and waits
 
 
-def check(parts: dict[str, subprocess.Popen[bytes]], home: Path) -> None:
-    """Raises where a part has ended by itself."""
-    for name, part in parts.items():
-        if part.poll() is not None:
+def check_running(components: dict[str, subprocess.Popen[bytes]], home: Path) -> None:
+    """Raises EnvironmentProblemError if a component has exited."""
+    for name, component in components.items():
+        if component.poll() is not None:
             raise EnvironmentProblemError(
-                f"Airflow's {name} ended with exit code {part.returncode}", f"see {home}/logs/{name}.log"
+                f"Airflow's {name} exited with code {component.returncode}", f"see {home}/logs/{name}.log"
             )
 
 
-def wait_until_healthy(parts: dict[str, subprocess.Popen[bytes]], home: Path, port: int) -> None:
-    """Waits until every part says so itself."""
-    last = time.monotonic() + START
+def wait_until_healthy(components: dict[str, subprocess.Popen[bytes]], home: Path, port: int) -> None:
+    """Waits until every component reports that it is healthy."""
+    last = time.monotonic() + START_SECONDS
     while not healthy(port):
-        check(parts, home)
+        check_running(components, home)
         if time.monotonic() > last:
-            raise EnvironmentProblemError(f"Airflow did not start in {START} s", f"see {home}/logs")
+            raise EnvironmentProblemError(f"Airflow did not start in {START_SECONDS} s", f"see {home}/logs")
         time.sleep(0.5)
 
 

@@ -1,4 +1,4 @@
-"""Promotion of a registered model to champion, whether or not it is better."""
+"""Promote a registered model to champion, whether or not it is better than the present one."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from reco_platform.pipeline.workflow import Workflow
 from reco_platform.tracking import client as tracking
 from reco_platform.tracking import mlflow_worker
 
-FILES = 8  # of a model's factors, or less
+FACTOR_FILES = 8  # at most, of a model
 
 
-def promote(asked: Workflow, version: str) -> str:
-    """Makes a registered model the champion, and says what that changed.
+def promote(workflow: Workflow, version: str) -> str:
+    """Makes a registered model the champion; returns a message about the change.
 
     Args:
-        asked: names the store and the registered model.
+        workflow: with the configuration of the store and of the registered model.
         version: a model version, such as 6eab05d6-5d7885f9.
 
     Raises:
-        TableError: if no such model is registered, or the store has other factors than were registered.
-        EnvironmentProblemError: if MLflow's store does not do it.
+        TableError: if no such model is registered, or its factors in the store have changed.
+        EnvironmentProblemError: if MLflow cannot be used.
     """
-    environ = {**os.environ, tracking.URI_VARIABLE: asked.config.mlflow_tracking_uri or ""}
-    here = f"{asked.lakehouse.root}/{STEP_OF['model'].artifact}/{version}"
+    environ = {**os.environ, tracking.URI_VARIABLE: workflow.config.mlflow_tracking_uri or ""}
+    folder = f"{workflow.lakehouse.root}/{STEP_OF['model'].artifact}/{version}"
     try:
         with tracking.Session(environ) as store:
-            return promoted(store, asked.config.registered_model, version, here)
+            return promote_in_store(store, workflow.config.registered_model, version, folder)
     except tracking.TrackingError as problem:
         where = redact_uri(tracking.tracking_uri(environ))
         raise EnvironmentProblemError(
@@ -43,40 +43,42 @@ def promote(asked: Workflow, version: str) -> str:
         ) from problem
 
 
-def promoted(store: tracking.Session, name: str, version: str, here: str) -> str:
-    """Promotes a model, and says what that changed.
+def promote_in_store(store: tracking.Session, name: str, version: str, folder: str) -> str:
+    """Promotes a model; returns a message about the change.
 
     Args:
-        store: MLflow.
+        store: the session with MLflow.
         name: of the registered model.
-        version: its model version.
-        here: where the lakehouse has its factors, for the message.
+        version: the model version.
+        folder: of the factors in the lakehouse, for the message.
 
     Raises:
-        TableError: no such model is registered, or the store has other factors than were registered.
-        TrackingError: the store does not do it.
+        TableError: no such model is registered, or its factors in the store have changed.
+        TrackingError: MLflow cannot be used.
     """
     found = store.call("find_model", name=name, model_version=version)
     if found["number"] is None:
         known = ", ".join(found["known"]) or "none"
         raise TableError(f"{name} has no registered model {version!r}", f"give one of these: {known}")
-    problem = damage(store, name, found)
+    problem = stored_factors_problem(store, name, found)
     if problem:
         mlflow = project.shown(Path(sys.executable).with_name("mlflow"))
         raise TableError(
             f"the factors of {version} in MLflow {problem}: it was not promoted",
             f"give another of these: {', '.join(found['known'])}; or put them back: {mlflow} artifacts "
-            f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_worker.FACTORS} --local-dir {here}",
+            f"log-artifacts --run-id {found['run_id']} --artifact-path {mlflow_worker.FACTORS} --local-dir {folder}",
         )
     replaced = store.call("promote", name=name, number=found["number"])["replaced"]
     if replaced == version:
         return f"{version} is the champion of {name} already: nothing changed"
-    return f"{version} is now the champion of {name}; it replaces {replaced or 'nobody: there was none'}"
+    return f"{version} is now the champion of {name}; " + (
+        f"it replaces {replaced}" if replaced else "there was none before"
+    )
 
 
-def damage(store: tracking.Session, name: str, found: dict[str, Any]) -> str | None:
-    """Why the factors that the store has are not those that were registered; None if they are."""
-    transfer = found["size"] + FILES * tracking.FILE_BYTES
+def stored_factors_problem(store: tracking.Session, name: str, found: dict[str, Any]) -> str | None:
+    """Why the factors in the store cannot be used; None if they are those that were registered."""
+    transfer = found["size"] + FACTOR_FILES * tracking.FILE_BYTES
     with tempfile.TemporaryDirectory(prefix="promote-") as scratch:
         folder = store.call("download_factors", transfer=transfer, name=name, number=found["number"], into=scratch)[
             "folder"

@@ -21,29 +21,29 @@ VIEWS = {
 }
 """The artifact of each view."""
 
-MOST_ROWS, WIDTH = 100, 60
+MAX_ROWS, WIDTH = 100, 60
 
 
 def tables(lakehouse: Lakehouse) -> dict[str, StorePath]:
     """The folder of each Delta table that is present, by the name of its view."""
-    found = {name: lakehouse.receipt(artifact) for name, artifact in VIEWS.items()}
-    opened = {name: receipts.read(path) for name, path in found.items() if Path(path).is_file()}
+    paths = {name: lakehouse.receipt(artifact) for name, artifact in VIEWS.items()}
+    present = {name: receipts.read(path) for name, path in paths.items() if Path(path).is_file()}
     return {
         name: lakehouse.content(receipt.path).absolute()
-        for name, receipt in opened.items()
+        for name, receipt in present.items()
         if receipt.version is not None
     }
 
 
 def show(lakehouse: Lakehouse, queries: Sequence[str]) -> None:
-    """Prints what statements of Spark SQL give, up to 100 rows of each.
+    """Prints the results of Spark SQL statements, up to 100 rows of each.
 
     Args:
-        lakehouse: whose tables are views.
-        queries: statements, in which {NAME} stands for the path of a table.
+        lakehouse: its tables are the views.
+        queries: statements; {NAME} is replaced by the path of a table.
 
     Raises:
-        DataError: if Delta's jars cannot be downloaded, or are not those that were pinned.
+        DataError: if Delta's jars cannot be downloaded, or differ from the pinned ones.
         EnvironmentProblemError: if there is no suitable Java.
     """
     jars.download_jars()
@@ -54,11 +54,11 @@ def show(lakehouse: Lakehouse, queries: Sequence[str]) -> None:
         spark.read.format("delta").load(str(folder)).createOrReplaceTempView(name)
     paths = {name: f"delta.`{folder}`" for name, folder in folders.items()}
     for query in queries:
-        spark.sql(query.format_map(paths)).show(MOST_ROWS, truncate=WIDTH)
+        spark.sql(query.format_map(paths)).show(MAX_ROWS, truncate=WIDTH)
 
 
 def start_java() -> None:
-    """Sets up this process so that its Spark session starts a Java as `spark-submit` would, with Delta's jars."""
+    """Configures this process so that its Spark session starts Java as `spark-submit` would, with Delta's jars."""
     threads, large = os.cpu_count() or 1, submit.SMALL_INPUT_BYTES
     _, *options = submit.submit_command(
         "pyspark-shell", [], threads=threads, memory="2g", input_bytes=large, options=jars.delta_options()
