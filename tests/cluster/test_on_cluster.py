@@ -96,7 +96,7 @@ def here(source: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         known = cluster.read_local_cluster(project.path("results/cluster"))
         assert known is not None
         again = tool(project, *words)
-        assert "runs already" in again.stdout
+        assert "is already running" in again.stdout
         assert cluster.read_local_cluster(project.path("results/cluster")) == known
         yield Here(project, known)
     finally:

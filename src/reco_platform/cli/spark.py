@@ -53,7 +53,7 @@ def cluster(
     invocation.enter()
     match action:
         case "start":
-            local_cluster.start(folder, local_cluster.Size(workers, cores, memory), port)
+            local_cluster.start(folder, local_cluster.ClusterSize(workers, cores, memory), port)
         case "stop":
             local_cluster.stop(folder)
         case "status":

@@ -16,4 +16,4 @@ TARGET = "RECO_TARGET"
 """The target of the run, for commands in messages."""
 
 FORCE_OVERWRITE = "RECO_FORCE_OVERWRITE"
-"""Not empty where the run may replace foreign tables."""
+"""Not empty if the run may replace tables that are not this data set's."""

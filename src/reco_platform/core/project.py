@@ -1,7 +1,7 @@
-"""Where the project's own files are, and the commands that work on a run's folder.
+"""Find the project's own files, and build the commands that messages show to users.
 
-A run needs files besides Python modules: the Snakefile, rules, scripts, defaults. In a source checkout they lie beside
-`src`; in an installed package they lie in its folder `_project`. Every module finds them here, whatever the working
+A run needs files besides Python modules: the Snakefile, rules, scripts, defaults. In a source checkout they are next to
+`src`; in an installed package they are in its folder `_project`. Every module finds them here, whatever the working
 directory. Results (`results/`) and caches (`.cache/`) are relative to the folder that a run works in.
 """
 

@@ -1,4 +1,4 @@
-"""What this process has used of the machine."""
+"""Resources that this process has used."""
 
 import resource
 

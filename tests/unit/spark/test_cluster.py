@@ -211,7 +211,7 @@ def test_a_process_of_the_right_name_and_another_age_is_not_the_clusters(root: P
         known.processes[0] = ClusterProcess("master", marked.pid, psutil.Process(marked.pid).create_time())
         known.save(tmp_path)
         threading.Thread(target=marked.wait, daemon=True).start()  # as a shell does, so that it is gone when it ends
-        assert tool(root, "stop", "--folder", str(tmp_path)).stdout == "[cluster] ended: master\n"
+        assert tool(root, "stop", "--folder", str(tmp_path)).stdout == "[cluster] stopped: master\n"
         assert marked.wait(10) < 0
     finally:
         marked.kill()
