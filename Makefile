@@ -76,11 +76,12 @@ airflow: airflow-env ## the pipeline on a schedule: Airflow's scheduler and page
 airflow-test: airflow-env ## the tests of the DAG, in a real Airflow
 	@$(BIN)/python -m pytest -q -m airflow tests/airflow $(ARGS)
 
-test: setup airflow-env ## every test
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow" $(ARGS)
-	@$(BIN)/python -m pytest -q -m "cluster or airflow" $(ARGS)
+test: setup airflow-env ## every test but the long ones of `make chaos`
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow and not nightly" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "(cluster or airflow) and not nightly" $(ARGS)
 
 chaos: setup ## hostile files, kills at random times, damages and their repair: half an hour (make chaos ARGS="--seed 7")
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m nightly
 	@PYTHONPATH=src:tests $(BIN)/python tests/chaos/campaign.py $(ARGS)
 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)

@@ -18,7 +18,6 @@ from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.datasets import registry as datasets
 from reco_platform.datasets import synthetic
 from reco_platform.spark import submit
-from support import forked_runs
 from support import mlflow_server as mlflowserver
 from support.builders import umask
 from support.project import BUILT_UMASK, Project, Run
@@ -31,16 +30,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the Spark session go to one process, and first; the quick ones fill the gaps at the end."""
+    """Tests that share a Spark session, a cluster or an Airflow go to one process.
+
+    The longest begin first; the quick ones fill the gaps at the end.
+    """
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             assert item.get_closest_marker("spark"), f"{item.nodeid} needs the mark spark"
             item.add_marker(pytest.mark.xdist_group("spark"))
+        for shared in ("cluster", "airflow"):
+            if item.get_closest_marker(shared):
+                item.add_marker(pytest.mark.xdist_group(shared))
     items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in ("spark", "pipeline")])
-
-
-def pytest_sessionfinish() -> None:
-    forked_runs.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,6 +34,7 @@ from reco_platform.engine import cleanup, journal
 from reco_platform.lakehouse import manifests, publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.store import atomic_write
+from support import forked_runs
 from support.project import Project, kill_group
 
 Report = Callable[[str], None]
@@ -162,6 +163,8 @@ class CrashTest:
         storage_format: delta or parquet.
         saved: folder for the reference lakehouses.
         extra_config: given to every run.
+        in_forks: whether uninterrupted runs are forks (`support/forked_runs.py`), which is quicker; runs to be killed
+            never are.
         references: by the names of their configs.
         durations: seconds of each step by the name of the config and the step.
     """
@@ -170,6 +173,7 @@ class CrashTest:
     storage_format: str
     saved: Path
     extra_config: Mapping[str, str] = field(default_factory=lambda: {"refit": "true", "fallback_lists": "true"})
+    in_forks: bool = False
     references: dict[tuple[str, ...], ReferenceRun] = field(default_factory=dict)
     durations: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -195,6 +199,8 @@ class CrashTest:
 
     def run(self, config: str) -> subprocess.CompletedProcess[str]:
         """An uninterrupted run."""
+        if self.in_forks:
+            return forked_runs.run(["snakemake", *self.command(config)[1:]], self.project.root, self.environment)
         return subprocess.run(
             self.command(config), cwd=self.project.root, env=self.environment, capture_output=True, text=True,
             check=False, timeout=900,

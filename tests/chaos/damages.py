@@ -23,6 +23,7 @@ from deltalake import DeltaTable, write_deltalake
 from reco_platform.lakehouse import receipts
 from reco_platform.maintenance import validate
 from reco_platform.pipeline import workflow
+from support import forked_runs
 from support.builders import publish_ratings, ratings_table
 from support.project import QUICK, Project
 
@@ -268,10 +269,17 @@ DAMAGES = [
 
 @dataclass(frozen=True)
 class DamagedLakehouse:
-    """A project with a copy of its intact lakehouse, which is restored before each damage."""
+    """A project with a copy of its intact lakehouse, which is restored before each damage.
+
+    Attributes:
+        project: the project.
+        format: of its tables.
+        in_forks: whether commands run in forks (`support/forked_runs.py`), which is quicker, or in new processes.
+    """
 
     project: Project
     format: str
+    in_forks: bool = False
 
     @property
     def config(self) -> dict[str, Any]:
@@ -307,6 +315,8 @@ class DamagedLakehouse:
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Runs a command as a user would who pastes it into a shell."""
         env = self.project.environment({"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"})
+        if self.in_forks:
+            return forked_runs.shell(command, self.project.root, env)
         shell = ["bash", "-c", command]
         return subprocess.run(shell, cwd=self.project.root, env=env, capture_output=True, text=True, check=False)
 
@@ -348,9 +358,9 @@ def repair_damage(damaged: DamagedLakehouse, damage: Damage) -> Row:
     return Row(damage.name, damaged.format, shallow, True, matching[0].text, command, not remaining, remaining)
 
 
-def damaged_lakehouse(built: Project, root: Path, storage_format: str) -> DamagedLakehouse:
-    """A copy of a built project, with gold in a format and a sweep."""
-    damaged = DamagedLakehouse(built.copy(root), storage_format)
+def damaged_lakehouse(built: Project, root: Path, storage_format: str, *, in_forks: bool = False) -> DamagedLakehouse:
+    """A copy of a built project, with gold in a format and a sweep; repairs run in forks, or in new processes."""
+    damaged = DamagedLakehouse(built.copy(root), storage_format, in_forks)
     options = {"storage_format": storage_format, "folder": damaged.lakehouse.name}
     damaged.project.gold(**options)
     damaged.project.gold("sweep", **options, **SWEEP)

@@ -29,7 +29,7 @@ BY_SPARK = Scenario("Spark cleans", 1, ("first",), "by spark", EVERY_STEP, remov
 @pytest.fixture
 def crash_test(built: Project) -> CrashTest:
     """A crash test in the project that was built already."""
-    found = crashes.crash_test_for(built, "delta", extra_config={})
+    found = crashes.crash_test_for(built, "delta", extra_config={}, in_forks=True)
     found.save_reference(("first",))
     return found
 
@@ -60,6 +60,7 @@ def test_a_step_whose_java_is_killed_reports_it(crash_test: CrashTest) -> None:
     assert "dmesg shows whether the machine ran out of memory" in failure["hint"]
 
 
+@pytest.mark.nightly
 def test_a_killed_publication_of_parquet_is_recovered(tmp_path: Path) -> None:
     found = crashes.crash_test_for(Project.create(tmp_path / "project"), "parquet", extra_config={})
     assert crashes.kill_and_rerun(found, Kill(ONE_STEP, "recommend", "group", 0.5, publishing=True)) == []

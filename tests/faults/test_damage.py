@@ -24,12 +24,12 @@ REPAIRED = (
 
 @pytest.fixture(scope="module")
 def damaged(built_run: tuple[Project, object], tmp_path_factory: pytest.TempPathFactory) -> DamagedLakehouse:
-    return damaged_lakehouse(built_run[0], tmp_path_factory.mktemp("damage") / "delta", "delta")
+    return damaged_lakehouse(built_run[0], tmp_path_factory.mktemp("damage") / "delta", "delta", in_forks=True)
 
 
 @pytest.fixture(scope="module")
 def damaged_parquet(built_run: tuple[Project, object], tmp_path_factory: pytest.TempPathFactory) -> DamagedLakehouse:
-    return damaged_lakehouse(built_run[0], tmp_path_factory.mktemp("damage") / "parquet", "parquet")
+    return damaged_lakehouse(built_run[0], tmp_path_factory.mktemp("damage") / "parquet", "parquet", in_forks=True)
 
 
 def check_found(damaged: DamagedLakehouse, damage: Damage) -> None:

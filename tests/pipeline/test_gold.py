@@ -225,6 +225,7 @@ def test_no_receipt_holds_a_time_a_host_or_an_absolute_path(first: Project) -> N
         assert "_ts" not in text and "seconds" not in text, path
 
 
+@pytest.mark.nightly
 def test_pyspark_ml_trains_the_same_pipeline(built: Project) -> None:
     native = metrics(built)["evaluation"]
     run = built.gold(engine="spark-ml")

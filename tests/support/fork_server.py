@@ -22,6 +22,7 @@ import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -60,7 +61,7 @@ def modules_in(source: str) -> list[str]:
 
 
 def serve(path: str, owner: int, ready: int) -> None:
-    """Answers requests until the owner of this server has gone; does not return.
+    """Answers requests until the owner of this server has gone.
 
     Args:
         path: of the socket.
@@ -79,7 +80,6 @@ def serve(path: str, owner: int, ready: int) -> None:
                 listener.close()
                 answer(connection)
             connection.close()
-    os._exit(0)
 
 
 def answer(connection: socket.socket) -> None:
@@ -91,6 +91,7 @@ def answer(connection: socket.socket) -> None:
     if "serve" in request:
         import_all(modules_in(request["source"]))
         serve(request["serve"], connection.fileno(), connection.fileno())
+        os._exit(0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
@@ -153,3 +154,4 @@ if __name__ == "__main__":
     sys.path.pop(0)  # the folder of this file is no place to import from
     import_all(PACKAGES)
     serve(sys.argv[1], owner=0, ready=1)
+    shutil.rmtree(Path(sys.argv[1]).parent)

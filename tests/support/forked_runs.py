@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -33,32 +32,44 @@ class Server:
     path: Path
     connection: socket.socket
 
+    programs: Path
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables by which programs reach this server."""
+        return {fork_client.SERVER: str(self.path), fork_client.PYTHON: str(self.programs / "python")}
+
     def run(
-        self, words: Sequence[str], folder: Path, environment: Mapping[str, str], python: Path
+        self, words: Sequence[str], folder: Path, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        """Runs Snakemake or a program of the project, as `subprocess.run` does with `capture_output`."""
-        own = {fork_client.SERVER: str(self.path), fork_client.PYTHON: str(python)}
         with (
             Path(os.devnull).open() as nothing,
             tempfile.TemporaryFile("w+") as out,
             tempfile.TemporaryFile("w+") as error,
         ):
             streams = [nothing.fileno(), out.fileno(), error.fileno()]
-            code = fork_client.run(str(self.path), list(words), str(folder), {**environment, **own}, streams)
+            code = fork_client.run(
+                str(self.path), list(words), str(folder), {**environment, **self.variables}, streams
+            )
             for stream in (out, error):
                 stream.seek(0)
             return subprocess.CompletedProcess(list(words), code, out.read(), error.read())
 
 
 class Servers:
-    """The first server, which has imported packages alone, and its forks for the projects that ran last."""
+    """The first server, which has imported packages alone, and its forks for the projects that ran last.
+
+    All of them end with this process, and the first removes their folder.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fork-"))
-        self.python = self.folder / "python"
+        self.programs = self.folder / "bin"
+        self.programs.mkdir()
         client = [sys.executable, "-I", "-S", fork_client.__file__]
-        self.python.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n', "utf-8")
-        self.python.chmod(0o755)
+        for name, words in {"python": client, "snakemake": [*client, "snakemake"]}.items():
+            (self.programs / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', "utf-8")
+            (self.programs / name).chmod(0o755)
         self.known: dict[str, Server] = {}
         self.count = 0
         self.process = subprocess.Popen(
@@ -67,14 +78,6 @@ class Servers:
             cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert self.process.stdout and self.process.stdout.read(5) == b"ready"
-
-    def close(self) -> None:
-        for server in self.known.values():
-            server.connection.close()
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def of(self, root: Path) -> Server:
         """The server for the code of a project as it is now."""
@@ -91,7 +94,7 @@ class Servers:
         request = {"serve": str(path), "source": str(root / "src")}
         fork_client.ask(connection, str(self.folder / "first"), request)
         assert connection.recv(5) == b"ready"
-        return Server(path, connection)
+        return Server(path, connection, self.programs)
 
 
 def state_of(root: Path) -> str:
@@ -106,13 +109,6 @@ def servers() -> Servers:
     return Servers()
 
 
-def close() -> None:
-    """Ends the servers of this test process, if there are any."""
-    if servers.cache_info().currsize:
-        servers().close()
-        servers.cache_clear()
-
-
 def run(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Runs Snakemake or a program of the project in a project's folder, as `subprocess.run` does with `capture_output`.
 
@@ -121,5 +117,14 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> s
         folder: of the project.
         environment: of the program.
     """
-    started = servers()
-    return started.of(folder).run(words, folder, environment, started.python)
+    return servers().of(folder).run(words, folder, environment)
+
+
+def shell(command: str, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command line in a project's folder, in which `snakemake` and `python` run in forks."""
+    server = servers().of(folder)
+    path = f"{server.programs}{os.pathsep}{environment['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env={**environment, **server.variables, "PATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
