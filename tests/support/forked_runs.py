@@ -48,9 +48,7 @@ class Server:
             tempfile.TemporaryFile("w+") as error,
         ):
             streams = [nothing.fileno(), out.fileno(), error.fileno()]
-            code = fork_client.run(
-                str(self.path), list(words), str(folder), {**environment, **self.variables}, streams
-            )
+            code = fork_client.run(str(self.path), list(words), str(folder), {**environment, **self.variables}, streams)
             for stream in (out, error):
                 stream.seek(0)
             return subprocess.CompletedProcess(list(words), code, out.read(), error.read())
