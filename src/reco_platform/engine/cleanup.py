@@ -135,12 +135,12 @@ def install_signal_handlers() -> None:
 def stop_steps() -> None:
     """Terminates all child processes, kills those left after GRACE_SECONDS, and repeats until the process exits."""
     deadline = time.monotonic() + GRACE_SECONDS
-    asked: set[psutil.Process] = set()
+    terminated: set[psutil.Process] = set()
     while True:
         running = set(psutil.Process().children(recursive=True))
-        for process in running if time.monotonic() > deadline else running - asked:
+        for process in running if time.monotonic() > deadline else running - terminated:
             stop_process(process, by_force=time.monotonic() > deadline)
-        asked |= running
+        terminated |= running
         time.sleep(POLL_SECONDS)
 
 

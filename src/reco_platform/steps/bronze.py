@@ -55,7 +55,7 @@ def write_receipts(
             write_text(memo, receipt.text())
         if not receipt.facts.get("as_registered", True):
             print(
-                f"[WARNING] {receipt.path} differs from what config/datasets.yaml says of {lakehouse.dataset}",
+                f"[WARNING] {receipt.path} differs from its entry in config/datasets.yaml ({lakehouse.dataset})",
                 flush=True,
             )
         path = Path(lakehouse.receipt(receipt.artifact))
