@@ -1,7 +1,7 @@
-"""The pipeline day by day: silver, a check of it, gold, a check of that.
+"""The pipeline on a schedule: silver, its validation, gold, its validation.
 
-Airflow lives in an environment of its own, which cannot import reco_platform. Each task starts a program of the
-project's `.venv`; what is out of date is Snakemake's business, as on the command line. docs/airflow.md is the manual.
+Airflow has an environment of its own, which cannot import reco_platform. Each task starts a program of the project's
+`.venv`; as on the command line, Snakemake decides what is out of date. docs/airflow.md is the manual.
 """
 
 from __future__ import annotations
@@ -21,78 +21,93 @@ HOME = Path(os.environ.get("RECO_HOME") or Path(__file__).resolve().parents[2])
 SCHEDULE = os.environ.get("RECO_SCHEDULE", "@daily")
 RETRY_SECONDS = int(os.environ.get("RECO_RETRY_SECONDS", "60"))
 
-FIRST = (
+TOP_KEYS = (
     "dataset", "dataset_path", "lakehouse", "storage_format",
     "rank", "max_iter", "reg_param", "cold_start_strategy", "biased", "bias_damping", "engine", "solver", "nonnegative",
     "seed", "num_blocks", "top_n",
 )  # fmt: skip
-"""Keys at the top of the form; the others are folded away below them."""
+"""Keys at the top of the form; the others are in a folded section below them."""
 
-FOREIGN = ("AIRFLOW", "PYTHON", "VIRTUAL_ENV")
-"""Beginnings of environment variables that are meant for Airflow and not for the project."""
+AIRFLOW_PREFIXES = ("AIRFLOW", "PYTHON", "VIRTUAL_ENV")
+"""Prefixes of environment variables that are meant for Airflow; the project's programs do not get them."""
 
-WRONG_USE = 2
-"""The exit code of the project's programs for a wrong key or value: trying again does not help."""
+USAGE_ERROR = 2
+"""The exit code of the project's programs for a wrong key or value; a retry would fail again."""
 
-BEGINS, ENDS = ("[ERROR]", "Failed: "), ("  -> ", "Then run again")
-"""How lines begin with which the project's programs start and end the story of a failure."""
+ERROR_STARTS, ERROR_ENDS = ("[ERROR]", "Failed: "), ("  -> ", "Then run again")
+"""The first words of the first and of the last line of an error message of the project's programs."""
 
-HIDING = {"mlflow_tracking_uri": "MLFLOW_TRACKING_URI", "spark_conf": "RECO_SPARK_CONF"}
-"""Keys whose values may hold secrets, with their environment variables: a command line anybody could see."""
+SCHEMA_ONLY = ("default", "description", "title", "writeOnly", "x-env")
+"""Fields of the config's schema that do not restrict a value."""
 
 
-def params() -> dict[str, Param]:
-    """A parameter for each key of the config, checked by the config's own schema.
+def config_keys() -> dict[str, dict[str, Any]]:
+    """The JSON schema of each key of the configuration.
 
-    Unless one is given it is null, and the environment and config.yaml decide.
+    Raises:
+        FileNotFoundError: RECO_HOME is not the project's folder.
     """
     schema = HOME / "config" / "config.schema.json"
     if not schema.is_file():
         raise FileNotFoundError(f"{HOME} is not the project's folder: it has no {schema.name}. Set RECO_HOME to it.")
-    keys = json.loads(schema.read_text(encoding="utf-8"))["properties"]
-    ordered = sorted(keys, key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
-    return {key: param(keys[key], None if key in FIRST else "All other keys") for key in ordered}
+    keys: dict[str, dict[str, Any]] = json.loads(schema.read_text(encoding="utf-8"))["properties"]
+    return keys
+
+
+KEYS = config_keys()
+SECRET_VARIABLES = {name: key["x-env"] for name, key in KEYS.items() if key.get("writeOnly")}
+"""The environment variable of each key that may contain secrets: others could see them on a command line."""
+
+
+def params() -> dict[str, Param]:
+    """A parameter for each key of the configuration, checked by the key's own schema.
+
+    The default is null: then the environment and config.yaml decide.
+    """
+    ordered = sorted(KEYS, key=lambda key: TOP_KEYS.index(key) if key in TOP_KEYS else len(TOP_KEYS))
+    return {key: param(KEYS[key], None if key in TOP_KEYS else "All other keys") for key in ordered}
 
 
 def param(schema: dict[str, Any], section: str | None) -> Param:
-    """One key of the config, or null."""
+    """The parameter of one key, which may also be null."""
     (allowed,) = (option for option in schema.get("anyOf", [schema]) if option["type"] != "null")
-    allowed = {name: value for name, value in allowed.items() if name not in ("default", "description", "title")}
+    allowed = {name: value for name, value in allowed.items() if name not in SCHEMA_ONLY}
     allowed["type"] = ["null", allowed["type"]]
     if "enum" in allowed:
         allowed["enum"] = [None, *allowed["enum"]]
     return Param(None, description=schema["description"], section=section, **allowed)
 
 
-def given(values: dict[str, Any]) -> list[str]:
-    """The parameters that are set and may be seen, as `--config` takes them."""
-    pairs = [f"{key}={worded(value)}" for key, value in values.items() if value is not None and key not in HIDING]
-    return ["--config", *pairs] if pairs else []
+def config_arguments(values: dict[str, Any]) -> list[str]:
+    """The parameters that are set, except secret ones, as arguments of `--config`."""
+    public = {key: value for key, value in values.items() if value is not None and key not in SECRET_VARIABLES}
+    return ["--config", *(f"{key}={as_text(value)}" for key, value in public.items())] if public else []
 
 
-def hidden(values: dict[str, Any]) -> dict[str, str]:
-    """The others, as environment variables."""
-    return {name: worded(values[key]) for key, name in HIDING.items() if values.get(key) is not None}
+def secret_environment(values: dict[str, Any]) -> dict[str, str]:
+    """The secret parameters that are set, as environment variables."""
+    return {name: as_text(values[key]) for key, name in SECRET_VARIABLES.items() if values.get(key) is not None}
 
 
-def worded(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value as `--config` and environment variables take it."""
     if isinstance(value, list):
         return ",".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def failure(lines: list[str]) -> str:
-    """What a program says of its failure, up to the next thing to do; otherwise its last words."""
-    begins = [number for number, line in enumerate(lines) if line.startswith(BEGINS)]
-    if not begins:
+def error_message(lines: list[str]) -> str:
+    """The last error message in a program's output, with its hint; otherwise the last lines."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(ERROR_STARTS)]
+    if not starts:
         return "\n".join(lines[-3:])
-    said = lines[begins[-1] :]
-    ends = [number for number, line in enumerate(said) if line.startswith(ENDS)]
-    return "\n".join(said[: ends[0] + 1] if ends else said[:1])
+    message = lines[starts[-1] :]
+    ends = [number for number, line in enumerate(message) if line.startswith(ERROR_ENDS)]
+    return "\n".join(message[: ends[0] + 1] if ends else message[:1])
 
 
 class ProjectTask(BaseOperator):
-    """Runs a program of the project with the run's parameters; every line it says goes to the task's log at once.
+    """Runs a program of the project with the run's parameters, and copies each line of its output to the task's log.
 
     Args:
         program: a path below the project's folder, and arguments.
@@ -109,11 +124,11 @@ class ProjectTask(BaseOperator):
             self.fail(lines, code)
 
     def run_program(self, context: Any) -> tuple[list[str], int]:
-        """The program's output and its exit code. The supervisor ends the program when this task ends, in any way."""
-        command = [".venv/bin/python", "tools/supervisor.py", *self.program, *given(context["params"])]
-        secrets = hidden(context["params"])
+        """The lines of the program and its exit code. When this task ends, the supervisor ends the program."""
+        command = [".venv/bin/python", "tools/supervisor.py", *self.program, *config_arguments(context["params"])]
+        secrets = secret_environment(context["params"])
         self.log.info("%s%s", "".join(f"{name}=*** " for name in secrets), shlex.join(command[2:]))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(AIRFLOW_PREFIXES)}
         lines = []
         with subprocess.Popen(
             command, cwd=HOME, env={**kept, "PYTHONPATH": str(HOME / "src"), **secrets}, start_new_session=True,
@@ -125,8 +140,8 @@ class ProjectTask(BaseOperator):
         return lines, self.process.returncode
 
     def fail(self, lines: list[str], code: int) -> None:
-        message = f"{self.program[0]} ended with exit code {code}:\n{failure(lines)}"
-        raise AirflowFailException(message) if code == WRONG_USE else AirflowException(message)
+        message = f"{self.program[0]} ended with exit code {code}:\n{error_message(lines)}"
+        raise AirflowFailException(message) if code == USAGE_ERROR else AirflowException(message)
 
     def on_kill(self) -> None:
         if self.process is not None and self.process.stdin is not None:
@@ -134,7 +149,7 @@ class ProjectTask(BaseOperator):
 
 
 class Verify(ProjectTask):
-    """Checks a layer. What is found is the XCom `findings`; errors fail the task, and it is not tried again."""
+    """Validates a layer. The findings are the XCom `findings`; errors fail the task without a retry."""
 
     def execute(self, context: Any) -> None:
         lines, code = self.run_program(context)

@@ -198,7 +198,8 @@ def check_master(master: str) -> None:
     reasons = [(host, port, connection_error(host, port, CONNECT_SECONDS)) for host, port in addresses]
     problems = [f"{host}:{port} {reason}" for host, port, reason in reasons if reason]
     if addresses and len(problems) == len(addresses):
-        hint = "reco cluster start" if is_local_master(master) else "start it, or correct spark_master (docs/scale.md)"
+        start = project.command("cluster", "start")
+        hint = start if is_local_master(master) else "start it, or correct spark_master (docs/scale.md)"
         raise EnvironmentProblemError(f"no Spark master answers at {master}: {'; '.join(problems)}", hint)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from reco_platform.core import network
+from reco_platform.core import network, project
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.spark import cluster, java, submit
 from reco_platform.spark.cluster import ClusterProcess, LocalCluster
@@ -76,7 +76,8 @@ def start_new(folder: Path, size: ClusterSize, master_port: int) -> LocalCluster
     for port in (master_port, page_port):
         if network.connection_error(HOST, port, cluster.CONNECT_SECONDS) is None:
             raise EnvironmentProblemError(
-                f"port {port} is taken by another program", f"reco cluster start --port {master_port + 100}"
+                f"port {port} is taken by another program",
+                project.command("cluster", "start", f"--port {master_port + 100}"),
             )
     found = LocalCluster(
         f"spark://{HOST}:{master_port}", f"http://{HOST}:{page_port}", secrets.token_hex(8), size.workers, []
@@ -183,11 +184,17 @@ def tail(log: Path) -> str:
 
 
 def describe(found: LocalCluster, how: str, folder: Path) -> None:
+    """Prints where the cluster is, and the commands that stop and use it."""
+    if project.is_typed_as_snakemake():
+        use = "snakemake --profile profiles/cluster gold"
+        use += "" if found.master.endswith(":7077") else f" --config spark_master={found.master}"
+    else:
+        config = f"--config etl_engine=spark engine=spark-ml executor_memory=1g spark_master={found.master}"
+        use = project.run_command("gold", config)
     print(
         f"[cluster] {how}: {found.master}, {found.workers} workers, page {found.ui}\n"
-        f"[cluster] logs in {folder}; stop it with: reco cluster stop\n"
-        "[cluster] use it with: snakemake --profile profiles/cluster gold"
-        + ("" if found.master.endswith(":7077") else f" --config spark_master={found.master}")
+        f"[cluster] logs in {project.as_typed_path(folder)}; stop it with: {project.command('cluster', 'stop')}\n"
+        f"[cluster] use it with: {use}"
     )
 
 
@@ -242,13 +249,13 @@ def status(folder: Path) -> bool:
     """Prints the status of each process; returns whether all of them are running."""
     known = cluster.read_local_cluster(folder)
     if known is None:
-        print("[cluster] none is running; start one with: reco cluster start")
+        print(f"[cluster] none is running; start one with: {project.command('cluster', 'start')}")
         return False
     alive = [process for process in known.processes if find_process(known, process, folder)]
     for process in known.processes:
         print(f"  {process.name:<9} {'running' if process in alive else 'exited'}, process {process.pid}")
     if len(alive) < len(known.processes):
-        print("[cluster] incomplete; restart it with: reco cluster start")
+        print(f"[cluster] incomplete; restart it with: {project.command('cluster', 'start')}")
         return False
     found = master_status(known)
     print(f"  {found['aliveworkers']} workers, {found['coresused']} of {found['cores']} cores in use")
