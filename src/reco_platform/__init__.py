@@ -7,7 +7,7 @@ import reco_platform
 
 lakehouse = reco_platform.open("results/demo")
 ratings = lakehouse.table("ratings", columns=["user_id", "movie_id", "rating"]).to_pandas()
-ndcg = lakehouse.metrics()["evaluation"]["ranking"]
+rmse = lakehouse.metrics()["evaluation"]["rmse"]
 ```
 """
 

@@ -60,3 +60,14 @@ def test_a_damaged_metrics_file_is_not_read(built: Project) -> None:
     path.write_text("{}", "utf-8")
     with pytest.raises(TableError, match="run_metrics"):
         reco_platform.open(built.lakehouse()).metrics()
+
+
+def test_the_example_of_the_docs_runs(
+    built_run: tuple[Project, Run], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (root / "docs" / "python.md").read_text("utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(built_run[0].root)
+    names: dict[str, object] = {}
+    exec(example.replace("results/demo", "results/small"), names)  # noqa: S102  # of this project's own docs
+    assert len(names["ratings"]) > 0 and 0 < names["rmse"] < 5  # type: ignore[arg-type,operator]

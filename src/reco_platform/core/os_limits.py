@@ -6,6 +6,7 @@ import errno
 import re
 from pathlib import Path
 
+from reco_platform.core import project
 from reco_platform.core.errors import EnvironmentProblemError
 
 RERUN = "then run the same command again: finished results are kept"
@@ -114,5 +115,5 @@ def with_folder(hint: str, error: BaseException) -> str:
     """A hint whose commands name the folder of the file that the error names, if it names one."""
     if not isinstance(error, OSError) or not error.filename:
         return hint
-    folder = Path(str(error.filename)).parent
+    folder = project.as_typed_path(Path(str(error.filename)).parent)
     return hint.replace("df -h;", f"df -h '{folder}';").replace("ls -ld", f"ls -ld '{folder}'")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from reco_platform.core import project
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import synthetic
 from reco_platform.datasets.download import download_file
@@ -54,7 +55,7 @@ def acquire(dataset: Dataset, destination: Path, cache: Path, *, report: Report)
         raise DataError(
             f"{dataset.name}: the CSV files cannot be written to {destination}: {error.strerror or error}"
             + (f" ({error.filename})" if error.filename else ""),
-            f"df -h -- {shlex.quote(str(destination))}",
+            f"df -h -- {shlex.quote(project.as_typed_path(destination))}",
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from reco_platform.core import project
 from reco_platform.core.errors import DataError
 from reco_platform.store.paths import sha256_file
 
@@ -73,7 +74,7 @@ def download_file(
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
-            f"{cache} cannot be created: {error.strerror}", f"ls -ld -- {shlex.quote(str(cache))}"
+            f"{cache} cannot be created: {error.strerror}", f"ls -ld -- {shlex.quote(project.as_typed_path(cache))}"
         ) from error
     part = final.with_name(final.name + ".part")
     failures = []
@@ -84,7 +85,9 @@ def download_file(
             failures.append(f"{url}: {failure}")
             report(f"download failed: {failures[-1]}")
         except OSError as error:
-            raise DataError(f"{part}: {error.strerror}", f"df -h -- {shlex.quote(str(cache))}") from error
+            raise DataError(
+                f"{part}: {error.strerror}", f"df -h -- {shlex.quote(project.as_typed_path(cache))}"
+            ) from error
         else:
             part.replace(final)
             return final

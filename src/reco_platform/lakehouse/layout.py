@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from reco_platform.core import project
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import sha256
 from reco_platform.lakehouse.receipts import RECEIPT
@@ -61,9 +62,10 @@ class Lakehouse:
             ConfigError: if the root is remote.
         """
         if is_remote(self.root):
+            records = project.as_typed_path(self.records)
             raise ConfigError(
                 f"{self.root} is remote: files are removed from local lakehouses only",
-                f"remove it with HDFS's own tools: hdfs dfs -rm -r {self.root}, and its receipts: rm -r {self.records}",
+                f"remove it with HDFS's own tools: hdfs dfs -rm -r {self.root}, and its receipts: rm -r {records}",
             )
         return Path(self.root)
 

@@ -112,7 +112,7 @@ def parse(text: str, path: str | StorePath) -> Receipt:
 
 def remove_command(path: str | StorePath) -> str:
     """The command that removes a receipt, quoted for the shell."""
-    return f"rm -- {shlex.quote(str(path))}"
+    return f"rm -- {shlex.quote(project.as_typed_path(path))}"
 
 
 def read(path: str | StorePath) -> Receipt:

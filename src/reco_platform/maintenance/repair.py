@@ -12,6 +12,7 @@ from typing import Any
 
 from reco_platform.config import commands
 from reco_platform.config.model import AXES, Config
+from reco_platform.core import project
 from reco_platform.engine import memo
 from reco_platform.engine.task import LAST, memo_folder
 from reco_platform.lakehouse import layout, publish
@@ -44,7 +45,7 @@ class RepairCommands:
     def fetch_again(self, artifact: str, path: StorePath) -> str:
         """Removes a CSV file of bronze, and runs to fetch it again."""
         remove = "rm" if isinstance(path, Path) else "hdfs dfs -rm"
-        return f"{remove} {shlex.quote(str(path))} && {self.run(artifact)}"
+        return f"{remove} {shlex.quote(project.as_typed_path(path))} && {self.run(artifact)}"
 
     def rebuild(self, artifact: str, table: str = "") -> str:
         """A run that is forced to make an artifact again.
