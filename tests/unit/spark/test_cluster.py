@@ -159,8 +159,8 @@ def test_the_archive_is_the_same_bytes_every_time_and_can_be_imported(tmp_path: 
     assert "reco_platform/models/als/model.py" in zipfile.ZipFile(one).namelist()
     code = "import reco_platform.models.topn.exact as m; print(m.__file__)"
     ran = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(one), "NUMBA_DISABLE_JIT": "1"}, cwd=tmp_path,
-        capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(one), "NUMBA_DISABLE_JIT": "1"},
+        cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert ran.stdout.startswith(str(one))
 
