@@ -58,7 +58,7 @@ def added(project: Project) -> Project:
     project.edit("src/reco_platform/pipeline/steps_table.py", at, f"{ENTRY}{at}")
     (source / "steps" / "busy_users.py").write_text(MODULE, "utf-8")
     project.path("scripts/busy_users.py").write_text(SCRIPT, "utf-8")
-    assert project.run_module("reco_platform.cli.generated_docs").code == 0
+    assert project.generate_docs().code == 0
     return project
 
 
@@ -81,11 +81,11 @@ def test_a_step_is_one_entry_and_a_key_is_one_field(built: Project) -> None:
     assert project.gold(busy_from=7).worked == {"busy_users"}
     assert project.gold(env={"RECO_BUSY_FROM": "7"}).worked == set(), "its environment variable sets it"
 
-    said = project.tool("run_pipeline", "validate")
+    said = project.reco("validate")
     assert said.code == 0 and "busy_users exists" in said.output
-    assert "busy_users" in project.tool("run_pipeline", "explain", "busy_users").output
+    assert "busy_users" in project.reco("explain", "busy_users").output
     project.path("results/small/gold/metrics/_busy/busy_users_old-version.json").write_text("{}", "utf-8")
-    assert "busy_users_old-version.json" in project.tool("run_pipeline", "prune", retain_versions=1).output
+    assert "busy_users_old-version.json" in project.reco("prune", retain_versions=1).output
 
 
 def test_docs_rules_and_forms_follow_the_table(built: Project) -> None:

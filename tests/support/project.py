@@ -156,12 +156,9 @@ class Project:
         ran = forked_runs.run(command, self.root, self.environment({"PYTHONPATH": "src", **(env or {})}))
         return Run(ran.returncode, ran.stdout + ran.stderr, [], ran.stdout)
 
-    def run_module(self, name: str) -> Run:
-        """Runs a module of the project's package in the project's folder."""
-        ran = subprocess.run(
-            [sys.executable, "-m", name],
-            cwd=self.root, env=self.environment({"PYTHONPATH": "src"}), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+    def generate_docs(self) -> Run:
+        """Writes the generated files, as `reco docs` does."""
+        ran = forked_runs.run([*RECO[1:], "docs"], self.root, self.environment({"PYTHONPATH": "src"}))
         return Run(ran.returncode, ran.stdout + ran.stderr, [], ran.stdout)
 
     def status(self, env: Mapping[str, str] | None = None, **config: Any) -> dict[str, Any]:
