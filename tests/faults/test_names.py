@@ -102,8 +102,8 @@ def test_make_hands_names_on_as_they_are(tmp_path: Path, target: str, variable: 
     lines = (ROOT / "Makefile").read_text("utf-8").splitlines()
     recipe = next(lines[at + 1] for at, line in enumerate(lines) if line.startswith(f"{target}:"))
     (tmp_path / "Makefile").write_text(f"{target}:\n{recipe}\n", encoding="utf-8")
-    (tmp_path / "python").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\" > given\n", encoding="utf-8")
-    (tmp_path / "python").chmod(0o755)
+    (tmp_path / "reco").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\" > given\n", encoding="utf-8")
+    (tmp_path / "reco").chmod(0o755)
     subprocess.run(["make", target, f"{variable}={WELCOME.replace('$', '$$')}", "BIN=."], cwd=tmp_path, check=True)
     assert (tmp_path / "given").read_text("utf-8").splitlines()[-1].removeprefix("lakehouse=") == WELCOME
     assert not list(tmp_path.glob("pwned*"))
