@@ -155,4 +155,4 @@ def test_gold_refuses_lists_and_a_sweep_together(built: Project) -> None:
     lists = built.snakemake("gold", rank="2,4")
     assert lists.code == 2 and "snakemake --cores 2 sweep" in lists.output
     both = built.snakemake("gold", "sweep", **GRID)
-    assert both.code == 2 and "two runs" in both.output
+    assert both.code == 2 and "separate runs" in both.output
