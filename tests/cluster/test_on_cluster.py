@@ -74,7 +74,7 @@ def receipts(project: Project) -> dict[str, str]:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose interactions are in several files."""
     project = Project.create(tmp_path_factory.mktemp("source") / "project")
-    project.edit("scripts/interactions.py", "FILE_ROWS = 1 << 21", "FILE_ROWS = 30_000")
+    project.edit("src/reco_platform/steps/interactions.py", "FILE_ROWS = 1 << 21", "FILE_ROWS = 30_000")
     return project
 
 

@@ -142,14 +142,14 @@ CHANGES = [
         "a_changed_cleaning_rule_reruns_its_table_and_what_depends_on_its_content",
         code("src/reco_platform/cleaning/ratings.py", "stars.values >= 0.5", "stars.values >= 1.0"),
         FROM_RATINGS,
-        says="code changed: cleaning.ratings.mark",
+        says="code changed: cleaning.ratings.apply_rules",
     ),
     Change(
         "changed_code_with_the_same_result_reruns_one_step",
         code(
             "src/reco_platform/cleaning/movies.py",
-            '"null_title": blank(title)',
-            '"null_title": blank(title) | False',
+            '"null_title": is_blank(title)',
+            '"null_title": is_blank(title) | False',
         ),
         {"silver_movies"},
     ),
