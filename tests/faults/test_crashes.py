@@ -150,10 +150,7 @@ def test_a_killed_snakemake_takes_its_steps_along(built: Project) -> None:
         process.wait()
         wait_for(lambda: not list(processes_in(built.root)))
         assert time.monotonic() - killed < ENDED_WITHIN
-        assert (
-            "the run that this step belongs to was killed"
-            in built.path("results/small/_logs/train_als.log").read_text()
-        )
+        assert "the run of this step was killed" in built.path("results/small/_logs/train_als.log").read_text()
 
 
 def test_a_run_under_nohup_outlives_its_terminal(built: Project) -> None:
