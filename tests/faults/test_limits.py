@@ -128,7 +128,7 @@ def command_of(step: str, **params: Any) -> list[str]:
     one = STEPS[step]
     inputs = input_artifacts(one, FOLDER, Config())
     words = [f"scripts/{step}.py", "--lakehouse", FOLDER.root, "--dataset", "small", "--threads", "2"]
-    makes = FOLDER.artifact(one.makes)
+    makes = one.artifact_path(FOLDER.dataset)
     words += ["--receipt", FOLDER.receipt(makes), "--params", json.dumps(params)]
     for name, artifact in inputs.items():
         at = f"{artifact}/ratings" if name == "bronze" and not artifact.endswith(one.makes) else artifact
@@ -233,7 +233,7 @@ def test_a_full_disk_and_a_read_only_one_are_named(built: Project) -> None:
     before = built.receipts()
     mount = "mount --bind results/small results/small; mount -o remount,ro,bind results/small"
     closed = run(f'{mount}; "$@"', *built.command(rank=5))
-    assert told(closed, "lakehouse results/small cannot be written: Read-only file system", "name a folder")
+    assert told(closed, "lakehouse results/small cannot be written: Read-only file system", "choose a folder")
     assert unharmed(built, before)
 
 
