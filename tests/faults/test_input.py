@@ -430,4 +430,4 @@ def test_more_than_one_bad_row_in_twenty_stops_the_job_by_default(
         rows = pq.read_table(tmp_path / "silver" / "_quarantine" / "ratings").to_pylist()
         kept = {**RATING, "movieId": "x", "line": None, "reasons": ["movie_not_a_number"]}
         assert [{name: row[name] for name in kept} for row in rows] == [kept] * 5
-    assert "columns of ratings.csv that are ignored: 'note'" in capsys.readouterr().out
+    assert "ignored columns of ratings.csv: 'note'" in capsys.readouterr().out

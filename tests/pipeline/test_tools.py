@@ -183,7 +183,11 @@ def test_an_earlier_run_is_reproduced_from_the_versions_it_was_made_from(built: 
     [
         ("ratings", b"", "is empty"),
         ("ratings", b"userId,movieId,rating,timestamp\n", "has a header but no rows"),
-        ("ratings", b"user,movieId,rating,timestamp\n1,1,1,1\n", "column 'userId' is missing (perhaps it is named 'user'"),
+        (
+            "ratings",
+            b"user,movieId,rating,timestamp\n1,1,1,1\n",
+            "column 'userId' is missing (perhaps it is named 'user'",
+        ),
         ("movies", b'movieId,title,genres\n1,"open,Comedy\n2,b,Drama\n', "never closed"),
     ],
 )
