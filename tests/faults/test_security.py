@@ -176,7 +176,7 @@ READERS: dict[str, tuple[Callable[[Path], Any], Any]] = {
         lambda path: sweep_data.read_folds(sweep_data_of(path)),
         r"is not an array of numbers \(ValueError\)",
     ),
-    "model": (lambda path: model.difference(folder_of(path), "0123"), r"cannot be read (ArrowInvalid)"),
+    "model": (lambda path: model.factors_problem(folder_of(path), "0123"), r"cannot be read (ArrowInvalid)"),
 }
 """How each kind of file is read, and what comes of a hostile one: the message of an error, or what is read."""
 

@@ -28,7 +28,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         command = getattr(import_module(f"reco_platform.cli.{VERBS[cmd_name].module}"), cmd_name)
-        assert isinstance(command, click.Command)  # noqa: S101
+        assert isinstance(command, click.Command)  # noqa: S101  # for mypy: VERBS names commands only
         return command
 
     def resolve_command(

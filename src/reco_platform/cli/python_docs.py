@@ -41,7 +41,7 @@ def class_sections(kind: type) -> Iterator[str]:
 
 
 def section(name: str, function: object, depth: int) -> str:
-    assert inspect.isfunction(function)  # noqa: S101
+    assert inspect.isfunction(function)  # noqa: S101  # for mypy: callers pass functions only
     signature = inspect.signature(function)
     shown = [one for one in signature.parameters.values() if one.name != "self"]
     text = str(signature.replace(parameters=shown)).replace("'", "")

@@ -98,7 +98,7 @@ def load_registry(path: Path) -> dict[str, Dataset]:
             f"{shown}: cannot be read ({error.strerror})", project.restore_command("config/datasets.yaml")
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown}: invalid YAML: {error}", f"correct {shown}") from error
+        raise ConfigError(f"{shown}: is not YAML: {error}", f"correct {shown}") from error
     if not isinstance(entries, dict):
         raise ConfigError(f"{shown}: expected the names of data sets with their entries", f"correct {shown}")
     return {str(name): _entry(shown, str(name), entry) for name, entry in entries.items()}

@@ -91,7 +91,7 @@ def test_a_wrong_entry_is_named_with_key_value_and_what_is_allowed(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: [", "invalid YAML"),
+        ("a: [", "is not YAML"),
         ("- a\n- b\n", "expected the names of data sets"),
         ("", "expected the names of data sets"),
     ],
