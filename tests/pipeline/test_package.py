@@ -119,7 +119,7 @@ def test_the_wheel_holds_what_a_run_needs_and_nothing_else(wheel: Path, root: Pa
     project = "reco_platform/_project"
     needed = [
         *(f"{project}/scripts/{path.name}" for path in root.glob("scripts/*.py")),
-        *(f"{project}/{path.relative_to(root)}" for path in root.rglob("rules/**/*") if path.is_file()),
+        *(f"{project}/{path.relative_to(root)}" for path in root.glob("rules/**/*") if path.is_file()),
         *(str(path.relative_to(root / "src")) for path in root.glob("src/reco_platform/**/*.j2")),
         *(f"{project}/{name}" for name in (
             "Snakefile", "config/config.yaml", "config/datasets.yaml", "config/log4j2.properties",
