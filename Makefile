@@ -78,7 +78,7 @@ airflow-test: airflow-env ## the tests of the DAG, in a real Airflow
 
 test: setup airflow-env ## every test but the long ones of `make chaos`
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow and not nightly" $(ARGS)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "(cluster or airflow) and not nightly" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "(cluster or airflow) and not nightly" $(ARGS)
 
 chaos: setup ## hostile files, kills at random times, damages and their repair: half an hour (make chaos ARGS="--seed 7")
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m nightly

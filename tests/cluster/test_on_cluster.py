@@ -103,7 +103,7 @@ def here(source: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         workers = [process for process in psutil.process_iter() if str(project.root) in words_of(process)]
         stopped = tool(project, "stop")
         left = [process for process in workers if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-        assert re.search(r"ended: master, worker-[12]\n", stopped.stdout), "the other one was killed"
+        assert re.search(r"stopped: master, worker-[12]\n", stopped.stdout), "the other one was killed"
         assert not left, [words_of(process) for process in left]
         assert not list(project.path("results/cluster").glob("*.properties"))
 
