@@ -6,6 +6,7 @@ WORKERS ?= 2
 CORES ?= all
 ARGS ?=
 BIN := .venv/bin
+PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 SOURCES := src scripts tools tests benchmarks airflow
 
 # The user's own Spark and Python settings have no say here.
@@ -65,7 +66,7 @@ cluster-stop: setup ## end the cluster of this machine
 	@$(BIN)/reco cluster stop $(ARGS)
 
 cluster-test: setup ## the pipeline on a cluster of this machine against the same in one process
-	@$(BIN)/python -m pytest -q -m cluster $(ARGS)
+	@$(PYTEST) -m cluster $(ARGS)
 
 airflow-env: setup # the environment of Airflow, where it is not there yet
 	@$(PYTHON) tools/bootstrap.py airflow
@@ -74,21 +75,21 @@ airflow: airflow-env ## the pipeline on a schedule: Airflow's scheduler and page
 	@$(BIN)/reco airflow serve $(ARGS)
 
 airflow-test: airflow-env ## the tests of the DAG, in a real Airflow
-	@$(BIN)/python -m pytest -q -m airflow tests/airflow $(ARGS)
+	@$(PYTEST) -m airflow tests/airflow $(ARGS)
 
 test: setup airflow-env ## every test but the long ones of `make chaos`
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not cluster and not airflow and not nightly" $(ARGS)
-	@$(BIN)/python -m pytest -q -m "(cluster or airflow) and not nightly" $(ARGS)
+	@$(PYTEST) -m "not cluster and not airflow and not nightly" $(ARGS); first=$$?; \
+	  $(PYTEST) -m "(cluster or airflow) and not nightly" $(ARGS) && exit $$first
 
 chaos: setup ## hostile files, kills at random times, damages and their repair: half an hour (make chaos ARGS="--seed 7")
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m nightly
+	@$(PYTEST) -m nightly
 	@PYTHONPATH=src:tests $(BIN)/python tests/chaos/campaign.py $(ARGS)
 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)
 	@tools/browser.sh
 
 test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/unit \
+	@$(PYTEST) tests/unit \
 	  -m "not spark and not pipeline and not browser and not cluster and not airflow" $(ARGS)
 
 lint: setup ## style, types, layers of the package, and Snakemake's own lint

@@ -270,33 +270,37 @@ def test_too_few_open_files_and_too_small_a_heap_are_told_with_the_setting_that_
     assert unharmed(built, before)
 
 
-@by_pipeline
-@pytest.mark.parametrize(
-    ("setting", "asked", "step", "told"),
-    [
-        (
-            'spark.driver.extraJavaOptions: "-XX:MaxMetaspaceSize=86m"',
-            {"engine": "spark-ml", "driver_memory": "512m"}, "train_als",
-            ("java.lang.OutOfMemoryError", "--config driver_memory="),
-        ),
-        (
-            "spark.executor.pyspark.memory: 700m", {"etl_engine": "spark"}, "silver_ratings",
-            ("a Python process of Spark ran out of memory", "--cores 1"),
-        ),
-    ],
-    ids=["Java", "a Python worker"],
-)  # fmt: skip
-def test_memory_that_runs_out_while_spark_works_ends_the_step_and_is_told(
-    built: Project, setting: str, asked: dict[str, str], step: str, told: tuple[str, str]
-) -> None:
+def ends_without_memory(built: Project, setting: str, **asked: str) -> list[str]:
+    """Runs gold with this setting of Spark, sees the run fail, and returns what its end says of the failed step."""
     built.path("tight.yaml").write_text(f"spark_conf:\n  {setting}\n", encoding="utf-8")
-    before = built.receipts()
     shutil.rmtree(built.lakehouse() / "silver" / "ratings")
     ran = built.snakemake("gold", "--configfile", "tight.yaml", **asked)
     assert ran.code == 1
-    end = ran.output[ran.output.index(f"Failed: {step}") :]
-    assert told[0] in end.splitlines()[2]
-    assert end.splitlines()[3].startswith(f"  next     {told[1]}")
+    return ran.output[ran.output.index("Failed: ") :].splitlines()
+
+
+@by_pipeline
+def test_a_java_that_runs_out_of_memory_ends_the_step_and_is_told(built: Project) -> None:
+    before = built.receipts()
+    setting = 'spark.driver.extraJavaOptions: "-XX:MaxMetaspaceSize=86m"'
+    end = ends_without_memory(built, setting, engine="spark-ml", driver_memory="512m")
+    assert "train_als" in end[0]
+    assert "java.lang.OutOfMemoryError" in end[2]
+    assert end[3].startswith("  next     --config driver_memory=")
+    assert built.gold().code == 0
+    assert built.receipts() == before
+
+
+@by_pipeline
+def test_a_python_worker_that_runs_out_of_memory_ends_the_step_and_is_told(built: Project) -> None:
+    before = built.receipts()
+    module, line = "src/reco_platform/cleaning/spark.py", "checked = check_batch(batch, rules)"
+    built.edit(module, line, f"bytearray(8 << 30); {line}")
+    end = ends_without_memory(built, "spark.executor.pyspark.memory: 4g", etl_engine="spark")
+    assert "silver_ratings" in end[0]
+    assert "a Python process of Spark ran out of memory" in end[2]
+    assert end[3].startswith("  next     --cores 1")
+    built.edit(module, f"bytearray(8 << 30); {line}", line)
     assert built.gold().code == 0
     assert built.receipts() == before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -104,7 +105,9 @@ def test_make_hands_names_on_as_they_are(tmp_path: Path, target: str, variable: 
     (tmp_path / "Makefile").write_text(f"{target}:\n{recipe}\n", encoding="utf-8")
     (tmp_path / "reco").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\" > given\n", encoding="utf-8")
     (tmp_path / "reco").chmod(0o755)
-    subprocess.run(["make", target, f"{variable}={WELCOME.replace('$', '$$')}", "BIN=."], cwd=tmp_path, check=True)
+    words = ["make", target, f"{variable}={WELCOME.replace('$', '$$')}", "BIN=."]
+    without_make = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "ARGS")}
+    subprocess.run(words, cwd=tmp_path, env=without_make, check=True)
     assert (tmp_path / "given").read_text("utf-8").splitlines()[-1].removeprefix("lakehouse=") == WELCOME
     assert not list(tmp_path.glob("pwned*"))
 

@@ -26,6 +26,9 @@ SCRATCH_VARIABLE = "RECO_SCRATCH"
 PIPE = "alive"
 EXIT_SECONDS = 60.0  # within which a step that has lost its run exits, even during a long write to a slow disk
 POLL_SECONDS = 0.05
+SAME_STOP_SECONDS = 0.5
+"""Signals that follow the first within this time belong to it: a terminal and a parent process both send one."""
+
 RERUN_HINT = "run the same command again: finished results are kept"
 
 
@@ -56,7 +59,7 @@ def install_signal_handlers() -> None:
 
 
 def on_first_signal(numbers: Sequence[signal.Signals], act: Callable[[int], None]) -> None:
-    """Calls `act` with the first of these signals. A simultaneous one is ignored; a later one ends the process.
+    """Calls `act` with the first of these signals. One that follows at once is ignored; a later one ends the process.
 
     A signal that is already ignored stays ignored, such as SIGHUP under nohup.
 
@@ -64,20 +67,20 @@ def on_first_signal(numbers: Sequence[signal.Signals], act: Callable[[int], None
         numbers: the signals.
         act: may raise; it is called in the main thread.
     """
-    acted = False
-    handled = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
+    first: float | None = None
 
     def handle(number: int, _: FrameType | None) -> None:
-        nonlocal acted
-        if acted:
-            return
-        acted = True
-        for each in handled:
-            signal.signal(each, signal.SIG_DFL)
-        act(number)
+        nonlocal first
+        if first is None:
+            first = time.monotonic()
+            act(number)
+        elif time.monotonic() - first > SAME_STOP_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
-    for each in handled:
-        signal.signal(each, handle)
+    for each in numbers:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, handle)
 
 
 # --- in the run's main process
