@@ -143,3 +143,15 @@ def test_one_user_and_one_movie_are_enough() -> None:
     index = np.zeros(1, np.int32)
     found = train(ratings(index, index, None), **DEFAULTS)
     assert 0 < float((found.users @ found.movies.T).item()) < 1
+
+
+def test_a_regularisation_that_leaves_nothing_to_learn_gives_factors_near_zero() -> None:
+    """Rows whose values are all 0 shrink in each iteration, down to numbers that have lost their digits."""
+    index = np.arange(40, dtype=np.int32)
+    pairs = [np.repeat(index, 10), np.tile(index[:10], 40)]
+    values = np.zeros(400, np.float32)
+    values[::7] = 1
+    for count in (0, 1):
+        values[: 40 * count] = 0
+        found = train(ratings(*pairs, values), **(DEFAULTS | {"reg_param": 5.0, "max_iter": 100}))
+        assert np.abs(found.users).max() < 1e-3

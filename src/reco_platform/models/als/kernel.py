@@ -301,7 +301,8 @@ def _conjugate_gradients(
         residual += g[d] * p[d]
     if not np.isfinite(residual):
         return _set_nan(x)
-    threshold = residual * tolerance * tolerance
+    # A decrease below TINY is none; going on would divide numbers that have lost their digits.
+    threshold = max(residual * tolerance * tolerance, TINY)
     gain = 0.0
     for _ in range(max_steps):
         if residual <= threshold:

@@ -95,6 +95,14 @@ class PieceSums(NamedTuple):
     g: Float32Array
 
 
+class HalfStep(NamedTuple):
+    """What one side's factors are solved from: the other side's factors, B, and the penalty of each row."""
+
+    fixed: Float32Array
+    base: Float32Array
+    penalties: Float32Array
+
+
 @dataclass(frozen=True)
 class SolverSettings:
     """How rows are solved in an iteration; see `kernel.solve_rows`."""
@@ -149,10 +157,11 @@ def train(
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         for iteration in range(1, max_iter + 1):
             settings = solver_settings(solver, rank, iteration)
-            half_step(pool, by_movie, users, movies, movie_penalties, base_of(pool, users, unobserved_weight), settings)
+            terms = HalfStep(users, base_of(pool, users, unobserved_weight), movie_penalties)
+            solve_side(pool, by_movie, terms, movies, settings)
             check_finite("movie", iteration, by_movie, movies)
-            base = base_of(pool, movies, unobserved_weight)
-            loss = half_step(pool, by_user, movies, users, user_penalties, base, settings)
+            terms = HalfStep(movies, base_of(pool, movies, unobserved_weight), user_penalties)
+            loss = solve_side(pool, by_user, terms, users, settings)
             check_finite("user", iteration, by_user, users)
             objective.append(loss + penalty(by_movie, movies, reg_param, unobserved_weight * len(by_user)))
             if callback and callback(
@@ -281,20 +290,17 @@ def base_of(pool: ThreadPoolExecutor, factors: Float32Array, unobserved_weight: 
     return (unobserved_weight * total).astype(np.float32)
 
 
-def half_step(
-    pool: ThreadPoolExecutor,
-    rows: SparseRows,
-    fixed: Float32Array,
-    solved: Float32Array,
-    penalties: Float32Array,
-    base: Float32Array,
-    settings: SolverSettings,
+def solve_side(
+    pool: ThreadPoolExecutor, rows: SparseRows, terms: HalfStep, solved: Float32Array, settings: SolverSettings
 ) -> float:
     """Solves one side's factors in place; returns the sum of its rows' objectives."""
     piece = max(len(rows.columns) // PIECES, MIN_PIECE)
     split_rows = int(np.count_nonzero(rows.counts > piece))  # they come first, as counts fall
     parts = [
-        [pool.submit(piece_sums, rows, fixed, solved[row], first, last) for first, last in pieces(rows, row, piece)]
+        [
+            pool.submit(piece_sums, rows, terms.fixed, solved[row], first, last)
+            for first, last in pieces(rows, row, piece)
+        ]
         for row in range(split_rows)
     ]
     spans = [
@@ -304,9 +310,9 @@ def half_step(
             rows.columns,
             rows.values,
             rows.scales,
-            fixed,
-            base,
-            penalties,
+            terms.fixed,
+            terms.base,
+            terms.penalties,
             solved,
             first,
             last,
@@ -318,7 +324,7 @@ def half_step(
     ]
     total = 0.0
     for row, tasks in enumerate(parts):
-        total += solve_split_row(solved[row], penalties[row], base, tasks)
+        total += solve_split_row(solved[row], terms.penalties[row], terms.base, tasks)
         tasks.clear()  # frees their sums
     return total + sum(task.result() for task in spans)
 

@@ -106,8 +106,8 @@ def ratings(
     if scales is not None:
         _, scale_cells = _both_orders(user_index, movie_index, scales, users, movies)
     by_user, by_movie = (
-        SparseRows(side.index, side.starts, *parts)
-        for side, *parts in zip((users, movies), columns, cells, scale_cells, strict=True)
+        SparseRows(rows.order, rows.starts, columns[side], cells[side], scale_cells[side])
+        for side, rows in enumerate((users, movies))
     )
     return Ratings(by_user, by_movie)
 
@@ -116,12 +116,12 @@ class _Order(NamedTuple):
     """The rows of one side by falling count.
 
     Attributes:
-        index: dense index of each row.
+        order: dense index of each row.
         row: row of each dense index.
         starts: position of each row's first rating, and the end of the last row.
     """
 
-    index: Int32Array
+    order: Int32Array
     row: Int32Array
     starts: Int64Array
 
