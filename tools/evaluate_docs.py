@@ -99,7 +99,7 @@ def judged(train: pa.Table, test: pa.Table, data: Data, threads: int, least: int
         for biased in (True, False)
     )
     settings = settings_from_params(DEFAULTS.model_dump(mode="json"), threads)
-    return evaluate(model, plain, rating_arrays(kept), rating_arrays(test), genres=data.genres, settings=settings)
+    return evaluate(model, plain, None, rating_arrays(kept), rating_arrays(test), genres=data.genres, settings=settings)
 
 
 def best_plain(train: pa.Table, test: pa.Table, threads: int) -> float:

@@ -31,6 +31,9 @@ SILVER = ("silver_ratings", "silver_movies", "silver_tags")
 SPLIT = ("interactions", "track", "leaderboard")
 MODEL = ("train_als", "refit", "run_metrics", "track", "trial")
 TRAINING = (*MODEL, "train_plain")
+RANKING_MODEL = ("train_ranking", "refit_ranking")
+RANKING = (*RANKING_MODEL, "evaluate", "run_metrics", "track")
+POSITIVES = (*RANKING, "recommend", "fallback")
 LISTS = ("recommend", "fallback", "track")
 RELEVANCE = ("evaluate", "track", "trial")
 BOOTSTRAP = (*RELEVANCE, "gate")
@@ -139,7 +142,7 @@ class Config(BaseModel):
         ge=1,
         le=1_000_000,
         description="Minimum training ratings of a user to be trained on and recommended to",
-        shapes=TRAINING,
+        shapes=(*TRAINING, *RANKING_MODEL),
         axis=True,
     )
     min_item_ratings: int = key(
@@ -147,20 +150,20 @@ class Config(BaseModel):
         ge=1,
         le=1_000_000,
         description="Minimum training ratings of a movie to be trained on and recommended",
-        shapes=TRAINING,
+        shapes=(*TRAINING, *RANKING_MODEL),
         axis=True,
     )
 
     engine: Literal["auto", "native", "spark-ml"] = key(
         "auto",
         description="Engine that trains: threads on one machine (native), pyspark.ml, or chosen by size (auto)",
-        shapes=MODEL,
+        shapes=(*MODEL, *RANKING_MODEL),
         axis=True,
     )
     solver: Literal["cg", "cholesky"] = key(
         "cg",
         description="Solver of the native engine: conjugate gradients (cg), or exact and slower (cholesky)",
-        shapes=TRAINING,
+        shapes=(*TRAINING, *RANKING_MODEL),
         axis=True,
     )
     biased: bool = key(
@@ -205,7 +208,14 @@ class Config(BaseModel):
     nonnegative: bool = key(
         False, description="Constrain the factors to be nonnegative; pyspark.ml only", shapes=MODEL, axis=True
     )
-    seed: int = key(42, ge=0, lt=2**31, description="Seed of the initial factors", shapes=TRAINING, axis=True)
+    seed: int = key(
+        42,
+        ge=0,
+        lt=2**31,
+        description="Seed of the initial factors",
+        shapes=(*TRAINING, *RANKING_MODEL),
+        axis=True,
+    )
     num_blocks: int = key(
         4,
         ge=1,
@@ -213,6 +223,77 @@ class Config(BaseModel):
         description="User and item blocks of pyspark.ml's ALS; part of its result, so pinned",
         shapes=MODEL,
         axis=True,
+    )
+
+    ranking_model: Literal["explicit", "implicit", "ease", "item_knn"] = key(
+        "explicit",
+        description="Model that orders the lists: ALS on positives and all unrated movies (implicit), weights between "
+        "movies (ease, item_knn), or the model that predicts ratings (explicit)",
+        shapes=POSITIVES,
+    )
+    positives: Literal["all", "liked", "graded", "weighted"] = key(
+        "graded",
+        description="What the ranking model learns from: every rating alike (all), those from liked_rating (liked), "
+        "with values from 0 for the lowest rating to 1 from liked_rating (graded), or with weights that rise with the "
+        "rating (weighted)",
+        shapes=POSITIVES,
+    )
+    liked_rating: float = key(
+        4.0,
+        ge=0,
+        le=100,
+        description="Rating from which a movie counts as liked, with positives=liked or graded",
+        shapes=POSITIVES,
+    )
+    positive_strength: float = key(
+        4.0,
+        ge=0,
+        le=1000,
+        description="With positives=weighted: how much more the highest rating weighs than the lowest, which weighs 1",
+        shapes=POSITIVES,
+    )
+    positive_half_life: float | None = key(
+        None,
+        gt=0,
+        le=100_000,
+        description="Days after which a rating weighs half in the ranking model; default: all weigh the same",
+        shapes=POSITIVES,
+    )
+    ranking_rank: int = key(
+        64, ge=1, le=500, description="Number of latent factors of ranking_model=implicit", shapes=RANKING
+    )
+    ranking_max_iter: int = key(10, ge=1, le=200, description="Iterations of ranking_model=implicit", shapes=RANKING)
+    ranking_reg_param: float = key(
+        0.005,
+        ge=0,
+        le=100,
+        description="Regularisation of ranking_model=implicit, scaled by each row's ratings and unobserved pairs",
+        shapes=RANKING,
+    )
+    unobserved_weight: float = key(
+        0.6,
+        gt=0,
+        le=1000,
+        description="Weight of a pair without a rating in ranking_model=implicit, relative to one with a rating",
+        shapes=RANKING,
+    )
+    max_items: int = key(
+        3000,
+        ge=1,
+        le=20_000,
+        description="Number of most rated movies that ease and item_knn know",
+        shapes=RANKING,
+    )
+    ease_reg: float = key(200.0, gt=0, le=1_000_000, description="Regularisation of ease", shapes=RANKING)
+    knn_neighbours: int = key(
+        100, ge=1, le=20_000, description="Nearest neighbours of each movie in item_knn", shapes=RANKING
+    )
+    knn_shrink: float = key(
+        20.0,
+        ge=0,
+        le=1_000_000,
+        description="Shrinks item_knn's similarities of movies that few users rated both",
+        shapes=RANKING,
     )
 
     top_n: int = key(
@@ -397,6 +478,19 @@ class Config(BaseModel):
         if self.lakehouse is not None:
             return self.lakehouse.rstrip("/") or "/"
         return f"results/{self.dataset}" + ("" if self.storage_format == "delta" else "-parquet")
+
+    @property
+    def has_ranking_model(self) -> bool:
+        """Whether another model than the one that predicts ratings orders the lists."""
+        return self.ranking_model != "explicit"
+
+    @property
+    def refits_rating_model(self) -> bool:
+        return self.refit and not self.has_ranking_model
+
+    @property
+    def refits_ranking_model(self) -> bool:
+        return self.refit and self.has_ranking_model
 
     def shaping(self) -> dict[str, Any]:
         """All values by key, as steps record them; a digest replaces the address of the MLflow store."""

@@ -111,14 +111,25 @@ GATE_TEXTS = {
 }
 """The decision of the gate in words; another model may have become champion since."""
 
-SYSTEM_NAMES = {
-    "als": "this model",
+MODEL_NAMES = {"als": "ALS on ratings", "implicit": "implicit ALS", "ease": "EASE", "item_knn": "item neighbours"}
+BASELINE_NAMES = {
     "als_plain": "ALS without biases",
     "biases": "user and movie biases",
     "global_mean": "mean rating",
     "popular": "most popular",
     "popular_recent": "most popular lately",
 }
+
+
+def system_names(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """The name of each system in texts, our models first."""
+    ranking = evaluation["ranking_system"]
+    if ranking == "als":
+        ours = {"als": "this model"}
+    else:
+        ours = {ranking: f"ranking model ({MODEL_NAMES[ranking]})", "als": "rating model (ALS)"}
+    others = {name: title for name, title in MODEL_NAMES.items() if name not in ours and name != "implicit"}
+    return {**ours, **BASELINE_NAMES, **others}
 
 
 def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
@@ -134,13 +145,14 @@ def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
 
 def evaluation_lines(evaluation: Mapping[str, Any]) -> list[str]:
     """The headline metrics of all systems, and a warning for every baseline that the model does not beat."""
-    lines = []
+    lines, names = [], system_names(evaluation)
+    width = max(map(len, names.values()))
     for metric, title in headline_titles(evaluation).items():
         lines.append(f"  {title}")
-        for system, name in SYSTEM_NAMES.items():
+        for system, name in names.items():
             result = evaluation["systems"].get(system, {}).get(metric)
             if result:
-                lines.append(f"    {name:<22} {interval(result)}")
+                lines.append(f"    {name:<{width}} {interval(result)}")
     return lines + [f"  [WARNING] {text}" for text in unbeaten_baselines(evaluation)]
 
 
@@ -154,9 +166,11 @@ def interval(metric: Mapping[str, Any]) -> str:
 
 def unbeaten_baselines(evaluation: Mapping[str, Any]) -> list[str]:
     """A sentence for each headline metric and baseline that the model does not significantly beat."""
-    words = {"worse": "is worse than", "undecided": "is statistically tied with"}
+    words, names = {"worse": "is worse than", "undecided": "is statistically tied with"}, system_names(evaluation)
+    ours = {True: names["als"], False: names[evaluation["ranking_system"]]}
     return [
-        f"this model {words[found['verdict']]} the baseline '{SYSTEM_NAMES[found['baseline']]}' by {found['metric']}"
+        f"{ours['@' not in found['metric']]} {words[found['verdict']]} the baseline '{names[found['baseline']]}' "
+        f"by {found['metric']}"
         + (
             ""
             if found["low"] is None

@@ -28,10 +28,11 @@ def logged_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """
     evaluation = metrics["evaluation"]
     found = {name: evaluation[name] for name in HEADLINE_METRICS}
+    ours = {"als", evaluation["ranking_system"]}
     compared = {verdict["metric"] for verdict in evaluation["verdicts"]}
     for system, numbers in evaluation["systems"].items():
         for name, number in numbers.items():
-            bounds = ("low", "high") if system == "als" or name in compared else ()
+            bounds = ("low", "high") if system in ours or name in compared else ()
             found |= {key: number[of] for key, of in metric_names(f"{system}/{name}", bounds)}
     found |= {name: metrics["training"][name] for name in ("users", "movies", "ratings")}
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -12,8 +12,6 @@ from reco_platform.models.als.training import Callback, Log, TrainedModel, no_ca
 from reco_platform.models.ranking.positives import positives
 from reco_platform.splits.interactions import microseconds
 
-COLUMNS = (*training.COLUMNS, "rating_ts")
-
 
 def train(
     rows: pa.Table, params: Mapping[str, Any], *, threads: int, log: Log, callback: Callback = no_callback
@@ -23,7 +21,7 @@ def train(
     Users and movies without positives have no factors.
 
     Args:
-        rows: COLUMNS; the dense indexes rise with the ids.
+        rows: interactions.COLUMNS; the dense indexes rise with the ids.
         params: of `positives`, and ranking_rank, ranking_max_iter, ranking_reg_param, unobserved_weight, seed, solver.
         threads: at least 1; never changes the result.
         log: gets a line before training and after each iteration.

@@ -14,7 +14,7 @@ from numba import njit
 
 from reco_platform.core.arrays import Float32Array, Float64Array, Int32Array, Int64Array, IntArray
 from reco_platform.core.errors import ConfigError
-from reco_platform.models.als.model import Side, read_side, write_side
+from reco_platform.models.als.model import WEIGHTS, Side, read_side, write_side
 from reco_platform.models.topn.exact import Seen, TopN
 
 MAX_PRODUCTS = 100_000_000_000
@@ -205,20 +205,18 @@ def _best_unseen(
 
 # --- files
 
-FOLDER = "itemWeights"
-
 
 def write_item_weights(model: ItemWeights, folder: Path) -> None:
     """Writes a model to an existing folder: its weights in the format of a side of an ALS model, and its kind."""
     (folder / "metadata").mkdir()
     (folder / "metadata" / "part-00000").write_text(json.dumps({"kind": model.kind}) + "\n", encoding="utf-8")
-    write_side(model.movies, folder / FOLDER)
+    write_side(model.movies, folder / WEIGHTS)
 
 
 def is_item_weights(folder: Path) -> bool:
-    return (folder / FOLDER).is_dir()
+    return (folder / WEIGHTS).is_dir()
 
 
 def read_item_weights(folder: Path) -> ItemWeights:
     metadata = json.loads((folder / "metadata" / "part-00000").read_text(encoding="utf-8"))
-    return ItemWeights(metadata["kind"], read_side(folder / FOLDER))
+    return ItemWeights(metadata["kind"], read_side(folder / WEIGHTS))

@@ -28,17 +28,6 @@ ITEM_WEIGHTS: Mapping[str, Callable[[Float64Array, Mapping[str, Any]], Float32Ar
 }
 """The weights of each kind from the Gram matrix of the movies, which may be overwritten."""
 
-POSITIVE_PARAMS = ("positives", "liked_rating", "positive_strength", "positive_half_life")
-SHAPING_PARAMS: Mapping[str, tuple[str, ...]] = {
-    "implicit": (
-        *POSITIVE_PARAMS,
-        *("ranking_rank", "ranking_max_iter", "ranking_reg_param", "unobserved_weight", "seed", "solver"),
-    ),
-    "ease": (*POSITIVE_PARAMS, "max_items", "ease_reg"),
-    "item_knn": (*POSITIVE_PARAMS, "max_items", "knn_neighbours", "knn_shrink"),
-}  # fmt: skip
-"""The parameters that shape each model, together with min_user_ratings and min_item_ratings."""
-
 
 class Interactions(Protocol):
     """Interactions as arrays of equal length: ids, ratings, and moments in microseconds."""
