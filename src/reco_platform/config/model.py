@@ -234,8 +234,8 @@ class Config(BaseModel):
     positives: Literal["all", "liked", "graded", "weighted"] = key(
         "graded",
         description="What the ranking model learns from: every rating alike (all), those from liked_rating (liked), "
-        "with values from 0 for the lowest rating to 1 from liked_rating (graded), or with weights that rise with the "
-        "rating (weighted)",
+        "with values that rise from 0 at disliked_rating to 1 at liked_rating (graded), or with weights that rise with "
+        "the rating (weighted)",
         shapes=POSITIVES,
     )
     liked_rating: float = key(
@@ -243,6 +243,13 @@ class Config(BaseModel):
         ge=0,
         le=100,
         description="Rating from which a movie counts as liked, with positives=liked or graded",
+        shapes=POSITIVES,
+    )
+    disliked_rating: float = key(
+        2.5,
+        ge=0,
+        le=100,
+        description="Rating up to which a movie counts like an unrated one, with positives=graded",
         shapes=POSITIVES,
     )
     positive_strength: float = key(

@@ -174,8 +174,9 @@ def strengths(rows: DataFrame, params: Mapping[str, Any]) -> DataFrame:
     strength = f.lit(1.0)
     if params["positives"] == "liked":
         rows = rows.filter(rating >= liked)
-    if params["positives"] == "graded" and liked > lowest:
-        strength = f.lit(1.0) - f.greatest(f.lit(0.0), (f.lit(liked) - rating) / (liked - lowest))
+    if params["positives"] == "graded":
+        disliked = params["disliked_rating"]
+        strength = f.greatest(f.lit(0.0), f.least(f.lit(1.0), (rating - disliked) / (liked - disliked)))
     if params["positives"] == "weighted" and highest > lowest:
         strength = 1 + params["positive_strength"] * (rating - lowest) / (highest - lowest)
     if params["positive_half_life"] is not None:

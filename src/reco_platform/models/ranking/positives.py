@@ -46,8 +46,8 @@ def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, A
     With `positives`:
         all: every interaction counts, with value 1.
         liked: those rated at least `liked_rating` count, with value 1.
-        graded: every interaction counts; its value is 1 from `liked_rating` on, and falls linearly to 0 at the lowest
-            rating of the data.
+        graded: every interaction counts; its value is 1 from `liked_rating` on, 0 up to `disliked_rating`, and rises
+            linearly between them.
         weighted: every interaction counts, with value 1; its weight rises linearly from 1 at the lowest rating of the
             data to 1 + `positive_strength` at the highest.
 
@@ -56,7 +56,7 @@ def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, A
     Args:
         ratings: shape (interactions,), at least one.
         moments: microseconds, shape (interactions,).
-        params: positives, liked_rating, positive_strength, positive_half_life.
+        params: positives, liked_rating, disliked_rating, positive_strength, positive_half_life.
 
     Raises:
         DataError: if no interaction counts.
@@ -68,11 +68,16 @@ def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, A
             f"none of the {len(ratings):,} training ratings reaches liked_rating={params['liked_rating']}",
             f"--config liked_rating={float(ratings.max()):g}, or positives=all",
         )
-    lowest, highest = float(ratings.min()), float(ratings.max())
     values, weights = None, None
-    if kind == "graded" and params["liked_rating"] > lowest:
-        missing = (params["liked_rating"] - ratings) / (params["liked_rating"] - lowest)
-        values = (1 - np.clip(missing, 0, 1)).astype(np.float32)
+    if kind == "graded":
+        disliked, span = params["disliked_rating"], params["liked_rating"] - params["disliked_rating"]
+        values = np.clip((ratings - disliked) / span, 0, 1).astype(np.float32)
+        if not values.any():
+            raise DataError(
+                f"none of the {len(ratings):,} training ratings is above disliked_rating={disliked:g}",
+                "--config disliked_rating=0, or positives=all",
+            )
+    lowest, highest = float(ratings.min()), float(ratings.max())
     if kind == "weighted" and highest > lowest:
         weights = 1 + params["positive_strength"] * (ratings - lowest) / (highest - lowest)
     if params["positive_half_life"] is not None:

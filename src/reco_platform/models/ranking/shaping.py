@@ -8,7 +8,14 @@ from typing import Any
 from reco_platform.models.als import training_engine
 from reco_platform.models.als.training_engine import Choice, Engine
 
-COMMON_PARAMS = ("positives", "liked_rating", "positive_half_life", "min_user_ratings", "min_item_ratings")
+COMMON_PARAMS = (
+    "positives",
+    "liked_rating",
+    "disliked_rating",
+    "positive_half_life",
+    "min_user_ratings",
+    "min_item_ratings",
+)
 FACTOR_PARAMS = ("ranking_rank", "ranking_max_iter", "ranking_reg_param", "unobserved_weight", "seed")
 SHAPING_PARAMS: Mapping[tuple[str, Engine], tuple[str, ...]] = {
     ("implicit", "native"): (*FACTOR_PARAMS, "solver"),
