@@ -11,11 +11,12 @@ import numpy as np
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.reports.rating_counts import RatingCounts
 from reco_platform.reports.run_page import LIST_METRICS, RANKING_METRICS, RATING_METRICS, STRATUM_NAMES, RunFacts
-from reco_platform.reports.text_summary import SYSTEM_NAMES
+from reco_platform.reports.text_summary import system_names
 from reco_platform.reports.user_examples import ExampleMovie, UserExample
 
 HOSTILE = '<script>alert(1)</script> & "Quoted" $x^2$ ' + "long" * 30
-RANKED = [system for system in SYSTEM_NAMES if system != "global_mean"]
+SYSTEMS = list(system_names({"ranking_system": "als"}))
+RANKED = [system for system in SYSTEMS if system != "global_mean"]
 
 
 def interval(value: float) -> dict[str, float]:
@@ -24,8 +25,8 @@ def interval(value: float) -> dict[str, float]:
 
 def evaluation() -> dict[str, Any]:
     """As `evaluate` gives it, with a value that rises from system to system."""
-    systems: dict[str, dict[str, Any]] = {system: {} for system in SYSTEM_NAMES}
-    for number, system in enumerate(SYSTEM_NAMES):
+    systems: dict[str, dict[str, Any]] = {system: {} for system in SYSTEMS}
+    for number, system in enumerate(SYSTEMS):
         if not system.startswith("popular"):
             systems[system] |= {metric: interval(0.8 + number / 20) for metric in RATING_METRICS}
         if system != "global_mean":
@@ -33,7 +34,7 @@ def evaluation() -> dict[str, Any]:
             systems[system] |= {f"{name}@{k}": interval(0.1 + number / 20) for name in names for k in (5, 10, 20)}
     strata = {
         side: {
-            name: {system: {"rmse_warm": {"value": 0.8}, "ndcg@10": {"value": 0.1}} for system in SYSTEM_NAMES}
+            name: {system: {"rmse_warm": {"value": 0.8}, "ndcg@10": {"value": 0.1}} for system in SYSTEMS}
             for name in names
         }
         for side, names in STRATUM_NAMES.items()
@@ -44,7 +45,8 @@ def evaluation() -> dict[str, Any]:
         {"metric": "ndcg@10", "baseline": "biases", "verdict": "undecided", **interval(0.0), "better_share": 0.5},
     ]
     return {
-        "rmse": 0.8, "coverage": 0.25, "cold_share": 0.75, "headline_k": 10, "systems": systems, "verdicts": verdicts,
+        "rmse": 0.8, "coverage": 0.25, "cold_share": 0.75, "headline_k": 10, "ranking_system": "als",
+        "absent": {}, "systems": systems, "verdicts": verdicts,
         "folds": {
             "rows": 12_345, "warm_rows": 3_086, "cold_row_share": 0.75, "users": 1_200, "warm_users": 600,
             "cold_user_share": 0.5, "ranked_users": 580, "catalogue": 2_000,

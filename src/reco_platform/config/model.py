@@ -269,9 +269,9 @@ class Config(BaseModel):
     ranking_rank: int = key(
         64, ge=1, le=500, description="Number of latent factors of ranking_model=implicit", shapes=RANKING
     )
-    ranking_max_iter: int = key(10, ge=1, le=200, description="Iterations of ranking_model=implicit", shapes=RANKING)
+    ranking_max_iter: int = key(15, ge=1, le=200, description="Iterations of ranking_model=implicit", shapes=RANKING)
     ranking_reg_param: float = key(
-        0.005,
+        0.004,
         ge=0,
         le=100,
         description="Regularisation of ranking_model=implicit, scaled by each row's ratings and unobserved pairs",

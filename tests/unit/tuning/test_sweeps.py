@@ -233,15 +233,18 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
     return Task(STEPS["trial"], "demo", tmp_path, *place, {**values, "code": "0"}, {"sweep_data": data}, 1, "warn")
 
 
+EXPLICIT = load_config({}, {}).model_dump() | {"ranking_model": "explicit"}
+
+
 def names_of_evaluation(task: Task) -> dict[str, Any]:
     """Every metric of the evaluation for the model of a trial, on the validation fold."""
     folds = sweep_data.read_folds(task.path("sweep_data"))
     from reco_platform.steps import training
 
     model = training.fit(task, trial.training_table(folds), training_engine.choose(task.params, 1000)).model
-    settings = Settings("drop", (5,), "threshold", 4.0, 90, 5.0, task.params["bootstrap_samples"], 42, 1)
+    settings = Settings("drop", (5,), "threshold", 4.0, 90, 5.0, task.params["bootstrap_samples"], 42, 1, EXPLICIT)
     train, validation = trial.rating_arrays(folds, folds.train), trial.rating_arrays(folds, folds.validation)
-    found: dict[str, Any] = evaluate(model, None, train, validation, genres=folds.genres, settings=settings)
+    found: dict[str, Any] = evaluate(model, None, None, train, validation, genres=folds.genres, settings=settings)
     return dict(found["systems"]["als"])
 
 
