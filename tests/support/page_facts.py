@@ -72,7 +72,7 @@ def metrics() -> dict[str, Any]:
         },
         "training": {"ratings": 61_728, "users": 900, "movies": 1_900, "objective": [0.9, 0.7, 0.65]},
         "evaluation": evaluation(),
-        "recommendations": {"top_n": 10, "users": 900},
+        "recommendations": {"top_n": 10, "users": 900, "popular_users": 12, "other_users": 0},
     }  # fmt: skip
 
 

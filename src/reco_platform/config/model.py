@@ -226,7 +226,7 @@ class Config(BaseModel):
     )
 
     ranking_model: Literal["explicit", "implicit", "ease", "item_knn"] = key(
-        "explicit",
+        "implicit",
         description="Model that orders the lists: ALS on positives and all unrated movies (implicit), weights between "
         "movies (ease, item_knn), or the model that predicts ratings (explicit)",
         shapes=POSITIVES,
@@ -310,11 +310,16 @@ class Config(BaseModel):
         True, description="Exclude movies that the user has rated in the training data", shapes=LISTS
     )
 
-    refit: bool = key(False, description="Retrain the served model on all ratings after the evaluation", shapes=LISTS)
+    refit: bool = key(
+        True,
+        description="Serve models that are trained on all ratings after the evaluation; false: the evaluated models",
+        shapes=LISTS,
+    )
     fallback_lists: bool = key(
-        False,
-        description="Also make gold/recommendations_fallback: popular movies for users without training ratings",
-        shapes=("track",),
+        True,
+        description="Also make gold/recommendations_fallback: popular movies for users without a list of their own, "
+        "and for visitors",
+        shapes=("track", "run_metrics"),
     )
 
     evaluation_k: tuple[int, ...] = key(

@@ -83,7 +83,10 @@ def summary(
     lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics["evaluation"])]
     if metrics["refit"]:
         lines.append(f"  served   {metrics['served_version']}, trained on all ratings after that evaluation")
-    lines += [f"  gate     {GATE_TEXTS[gate['state']]}: {gate['reason']}", "Recommendations"]
+    lines += [
+        f"  gate     {GATE_TEXTS[gate['state']]}: {gate['reason']}",
+        f"Recommendations: {users_text(metrics['recommendations'])}",
+    ]
     for item in best:
         lines.append(f"  user {item.user_id}")
         lines += [f"    {rank}. {title} ({score:.2f})" for rank, (title, score) in enumerate(item.movies, 1)]
@@ -96,6 +99,16 @@ def summary(
         f"  check results:   {project.command('validate')}",
     ]
     return "\n".join(lines)
+
+
+def users_text(counts: Mapping[str, int]) -> str:
+    """How many users have which kind of list, such as: 605 users with a list of their own, 5 with popular movies."""
+    parts = [f"{counts['users']:,} users with a list of their own"]
+    if counts["popular_users"]:
+        parts.append(f"{counts['popular_users']:,} with the most popular movies")
+    if counts["other_users"]:
+        parts.append(f"{counts['other_users']:,} without one (fallback_lists=true gives them popular movies)")
+    return ", ".join(parts)
 
 
 def activation() -> str:

@@ -9,6 +9,9 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.splits import interactions
 from reco_platform.steps import recommendations
 
+VISITOR = np.iinfo(np.int32).max
+"""Stands for a visitor, whose user_id is null in the table, where ids must rise."""
+
 
 def work(task: Task) -> Receipt:
     from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
@@ -19,11 +22,11 @@ def work(task: Task) -> Receipt:
     model = models.read_ranking_model(folder)
     known = recommendations.known_rows(task, list(interactions.COLUMNS))
     listed = models.users_with_lists(model, rating_arrays(known), task.params)
-    users = np.setdiff1d(task.open("interactions").read(["user_id"])["user_id"].to_numpy(), listed)
-    is_fallback_user = np.isin(known["user_id"].to_numpy(), users) & task.params["exclude_seen"]
+    others = np.setdiff1d(task.open("interactions").read(["user_id"])["user_id"].to_numpy(), listed)
+    is_fallback_user = np.isin(known["user_id"].to_numpy(), others) & task.params["exclude_seen"]
     seen = known.filter(pa.array(is_fallback_user))
+    users = np.append(others, VISITOR).astype(np.int32)
     lists = popularity.most_popular(model.movies, users, known, seen, days=days, n=task.params["top_n"])
     version = f"popular-{days}d-{folder.name}"
-    return recommendations.publish(
-        task, RECOMMENDATIONS_FALLBACK, recommendations.lists_table(users, lists, version), version
-    )
+    table = recommendations.lists_table(pa.array(users, mask=users == VISITOR), lists, version)
+    return recommendations.publish(task, RECOMMENDATIONS_FALLBACK, table, version)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from reco_platform.engine.task import Task
@@ -34,10 +35,18 @@ def work(task: Task) -> Receipt:
         "training": training_facts(model),
         "ranking": None if ranking.artifact == model.artifact else ranking_facts(task),
         "evaluation": json.loads(task.path("evaluation").read_text(encoding="utf-8")),
-        "recommendations": {"top_n": task.params["top_n"], "users": task.inputs["recommendations"].rows},
+        "recommendations": list_counts(task, split),
     }
     text = json.dumps(metrics, indent=1, allow_nan=False) + "\n"
     return task.publish_file(text, {"model_version": version}, version)
+
+
+def list_counts(task: Task, split: Mapping[str, Any]) -> dict[str, int]:
+    """The length of the lists, and how many users have a list of their own, one of popular movies, or none."""
+    folds, own = split["folds"], task.inputs["recommendations"].rows
+    others = folds["train"]["users"] + folds["validation"]["cold_users"] + folds["test"]["cold_users"] - own
+    popular = others if task.params["fallback_lists"] else 0
+    return {"top_n": task.params["top_n"], "users": own, "popular_users": popular, "other_users": others - popular}
 
 
 def training_facts(model: Receipt) -> dict[str, Any]:

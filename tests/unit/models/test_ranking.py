@@ -218,7 +218,7 @@ def test_implicit_als_finds_tastes_that_popularity_does_not() -> None:
             model = models.train_item_weights(kind, rows, PARAMS | {"ease_reg": 5.0}, 1)
         found = models.lists(model, np.unique(users), rows, PARAMS, n=10, threads=1)
         first = np.repeat(np.unique(users) <= 50, np.diff(found.offsets))
-        assert ((found.movie_ids <= 20) == first).mean() == 1.0, kind
+        assert ((found.movie_ids <= 20) == first).mean() > 0.95, kind
 
 
 # --- files and parameters
