@@ -21,6 +21,7 @@ from reco_platform.core import hashing, project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.engine import runner
 from reco_platform.engine.task import Task
+from reco_platform.evaluation import ranking_metrics
 from reco_platform.evaluation.evaluate import evaluate
 from reco_platform.evaluation.settings import Settings
 from reco_platform.evaluation.user_sums import metric_values
@@ -28,6 +29,7 @@ from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import training_engine
 from reco_platform.pipeline.steps_table import STEPS, SWEEP_STEPS
+from reco_platform.reports import run_page
 from reco_platform.steps import trial
 from reco_platform.tuning import data as sweep_data
 from reco_platform.tuning import leaderboard, sweeps, validation_score
@@ -259,6 +261,8 @@ def test_each_metric_equals_that_of_the_evaluation_with_its_interval(tmp_path: P
 def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: Path) -> None:
     names = [*RATING_METRICS, *(f"{name}@5" for name in RANKING_METRICS)]
     assert all(re.match(METRIC, name) for name in names)
+    shown = {*run_page.RATING_METRICS, *run_page.RANKING_METRICS, *run_page.LIST_METRICS}
+    assert {*ranking_metrics.NAMES} <= shown, "the page of a run has a title for every metric"
     assert set(names) == set(names_of_evaluation(task_in(tmp_path)))
 
 
