@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -17,18 +16,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 
-from reco_platform.cleaning import csv_reader, native
 from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
-from reco_platform.cleaning.rules import CleaningRules
+from reco_platform.cleaning.native import cleaned_table
 from reco_platform.config.load import load_config
 from reco_platform.core.errors import report_errors
 from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.evaluation.evaluate import evaluate
 from reco_platform.evaluation.settings import settings_from_params
-from reco_platform.lakehouse import tables
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
 from reco_platform.models.ranking import implicit, models
@@ -64,22 +60,12 @@ class Data:
 
 
 def load(folder: Path, threads: int) -> Data:
-    with tempfile.TemporaryDirectory() as scratch:
-        cleaned = {
-            name: clean_file(folder / f"{name}.csv", cleaning, Path(scratch) / name, threads)
-            for name, cleaning in (("ratings", ratings_csv.CLEANING), ("movies", movies_csv.CLEANING))
-        }
+    cleaned = {
+        name: cleaned_table(folder / f"{name}.csv", rules, threads)
+        for name, rules in (("ratings", ratings_csv.CLEANING), ("movies", movies_csv.CLEANING))
+    }
     wanted = cleaned["ratings"].select(["user_id", "movie_id", "rating", "rating_ts"])
     return Data(latest_ratings(wanted, threads), cleaned["movies"].select(["movie_id", "genres"]))
-
-
-def clean_file(source: Path, rules: CleaningRules, scratch: Path, threads: int) -> pa.Table:
-    staging, quarantine = scratch / "table", scratch / "quarantine"
-    staging.mkdir(parents=True)
-    quarantine.mkdir()
-    records = csv_reader.read_records(source, rules.source_columns)
-    native.clean(records, rules, staging, quarantine, threads)
-    return ds.dataset([str(path) for path in tables.data_files(staging)]).to_table()
 
 
 def folds(data: Data, changed: Mapping[str, Any]) -> tuple[pa.Table, pa.Table]:
