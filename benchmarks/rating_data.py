@@ -39,7 +39,7 @@ def ratings_file(dataset: str, folder: Path | None = None) -> Path:
             f"{dataset} is not on this machine: {error.message}",
             f"unpack {dataset}.zip from GroupLens anywhere and name the folder with its ratings.csv: DATA=FOLDER",
         ) from error
-    return lakehouse.local(f"{lakehouse.bronze('ratings')}.csv")
+    return Path(str(lakehouse.content(f"{lakehouse.bronze('ratings')}.csv")))
 
 
 def read_ratings(source: Path, threads: int) -> LatestRatings:
