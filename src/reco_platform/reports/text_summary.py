@@ -124,6 +124,9 @@ GATE_TEXTS = {
 }
 """The decision of the gate in words; another model may have become champion since."""
 
+ENOUGH_USERS = 100
+"""With fewer evaluated users, the 95% interval of NDCG@10 is wider than most differences between systems."""
+
 MODEL_NAMES = {"als": "ALS on ratings", "implicit": "implicit ALS", "ease": "EASE", "item_knn": "item neighbours"}
 BASELINE_NAMES = {
     "als_plain": "ALS without biases",
@@ -166,7 +169,16 @@ def evaluation_lines(evaluation: Mapping[str, Any]) -> list[str]:
             result = evaluation["systems"].get(system, {}).get(metric)
             if result:
                 lines.append(f"    {name:<{width}} {interval(result)}")
-    return lines + [f"  [WARNING] {text}" for text in unbeaten_baselines(evaluation)]
+    return lines + [f"  [WARNING] {text}" for text in (*unbeaten_baselines(evaluation), *few_users(evaluation))]
+
+
+def few_users(evaluation: Mapping[str, Any]) -> list[str]:
+    """A sentence if the lists of only a few users can be judged, with what to run instead."""
+    count = evaluation["folds"]["ranked_users"]
+    if count >= ENOUGH_USERS:
+        return []
+    command = commands.run_command("gold", "", "--config split=user_time lakehouse=results/by-user")
+    return [f"the lists of only {count:,} users can be judged, so intervals are wide; every user can be with {command}"]
 
 
 def interval(metric: Mapping[str, Any]) -> str:
