@@ -221,7 +221,7 @@ class Config(BaseModel):
         ge=1,
         le=1024,
         description="User and item blocks of pyspark.ml's ALS; part of its result, so pinned",
-        shapes=MODEL,
+        shapes=(*MODEL, *RANKING_MODEL),
         axis=True,
     )
 
