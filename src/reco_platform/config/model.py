@@ -31,7 +31,7 @@ SILVER = ("silver_ratings", "silver_movies", "silver_tags")
 SPLIT = ("interactions", "track", "leaderboard")
 MODEL = ("train_als", "refit", "run_metrics", "track", "trial")
 TRAINING = (*MODEL, "train_plain")
-RANKING_MODEL = ("train_ranking", "refit_ranking")
+RANKING_MODEL = ("train_ranking", "refit_ranking", "trial")
 RANKING = (*RANKING_MODEL, "evaluate", "run_metrics", "track")
 POSITIVES = (*RANKING, "recommend", "fallback")
 LISTS = ("recommend", "fallback", "track")
@@ -230,6 +230,7 @@ class Config(BaseModel):
         description="Model that orders the lists: ALS on positives and all unrated movies (implicit), weights between "
         "movies (ease, item_knn), or the model that predicts ratings (explicit)",
         shapes=POSITIVES,
+        axis=True,
     )
     positives: Literal["all", "liked", "graded", "weighted"] = key(
         "graded",
@@ -237,6 +238,7 @@ class Config(BaseModel):
         "with values that rise from 0 at disliked_rating to 1 at liked_rating (graded), or with weights that rise with "
         "the rating (weighted)",
         shapes=POSITIVES,
+        axis=True,
     )
     liked_rating: float = key(
         4.0,
@@ -244,6 +246,7 @@ class Config(BaseModel):
         le=100,
         description="Rating from which a movie counts as liked, with positives=liked or graded",
         shapes=POSITIVES,
+        axis=True,
     )
     disliked_rating: float = key(
         2.5,
@@ -251,6 +254,7 @@ class Config(BaseModel):
         le=100,
         description="Rating up to which a movie counts like an unrated one, with positives=graded",
         shapes=POSITIVES,
+        axis=True,
     )
     positive_strength: float = key(
         4.0,
@@ -258,6 +262,7 @@ class Config(BaseModel):
         le=1000,
         description="With positives=weighted: how much more the highest rating weighs than the lowest, which weighs 1",
         shapes=POSITIVES,
+        axis=True,
     )
     positive_half_life: float | None = key(
         None,
@@ -265,17 +270,21 @@ class Config(BaseModel):
         le=100_000,
         description="Days after which a rating weighs half in the ranking model; default: all weigh the same",
         shapes=POSITIVES,
+        axis=True,
     )
     ranking_rank: int = key(
-        64, ge=1, le=500, description="Number of latent factors of ranking_model=implicit", shapes=RANKING
+        64, ge=1, le=500, description="Number of latent factors of ranking_model=implicit", shapes=RANKING, axis=True
     )
-    ranking_max_iter: int = key(15, ge=1, le=200, description="Iterations of ranking_model=implicit", shapes=RANKING)
+    ranking_max_iter: int = key(
+        15, ge=1, le=200, description="Iterations of ranking_model=implicit", shapes=RANKING, axis=True
+    )
     ranking_reg_param: float = key(
         0.004,
         ge=0,
         le=100,
         description="Regularisation of ranking_model=implicit, scaled by each row's ratings and unobserved pairs",
         shapes=RANKING,
+        axis=True,
     )
     unobserved_weight: float = key(
         0.6,
@@ -283,6 +292,7 @@ class Config(BaseModel):
         le=1000,
         description="Weight of a pair without a rating in ranking_model=implicit, relative to one with a rating",
         shapes=RANKING,
+        axis=True,
     )
     max_items: int = key(
         3000,
@@ -290,10 +300,11 @@ class Config(BaseModel):
         le=20_000,
         description="Number of most rated movies that ease and item_knn know",
         shapes=RANKING,
+        axis=True,
     )
-    ease_reg: float = key(200.0, gt=0, le=1_000_000, description="Regularisation of ease", shapes=RANKING)
+    ease_reg: float = key(200.0, gt=0, le=1_000_000, description="Regularisation of ease", shapes=RANKING, axis=True)
     knn_neighbours: int = key(
-        100, ge=1, le=20_000, description="Nearest neighbours of each movie in item_knn", shapes=RANKING
+        100, ge=1, le=20_000, description="Nearest neighbours of each movie in item_knn", shapes=RANKING, axis=True
     )
     knn_shrink: float = key(
         20.0,
@@ -301,6 +312,7 @@ class Config(BaseModel):
         le=1_000_000,
         description="Shrinks item_knn's similarities of movies that few users rated both",
         shapes=RANKING,
+        axis=True,
     )
 
     top_n: int = key(
@@ -345,7 +357,7 @@ class Config(BaseModel):
         ge=1,
         le=36_500,
         description="Days before the split over which the recent-popularity baseline counts ratings",
-        shapes=("fallback", "evaluate", "track"),
+        shapes=("fallback", "evaluate", "track", "trial"),
     )
     bootstrap_samples: int = key(
         1000,
@@ -356,10 +368,11 @@ class Config(BaseModel):
     )
     bootstrap_seed: int = key(42, ge=0, lt=2**31, description="Seed of the bootstrap", shapes=BOOTSTRAP)
 
-    sweep_metric: str = key(
-        "rmse_all",
+    sweep_metric: str | None = key(
+        None,
         pattern=METRIC,
-        description="Metric on the validation fold by which sweeps rank trials: any of the evaluation, such as ndcg@10",
+        description="Metric on the validation fold by which sweeps rank trials, any of the evaluation; default "
+        "rmse_all for the rating model, ndcg@10 for the ranking model",
         shapes=SCORING,
     )
     max_trials: int = key(100, ge=1, le=MAX_TRIALS, description="Maximum number of trials of a sweep")
@@ -525,6 +538,12 @@ SECRET_KEYS = frozenset(name for name, one in KEYS.items() if one.secret)
 
 AXES = tuple(name for name, one in KEYS.items() if one.axis)
 """Keys that a sweep may vary."""
+
+RATING_AXES = tuple(name for name in AXES if "train_ranking" not in KEYS[name].shapes)
+"""Axes that shape the rating model alone."""
+
+RANKING_AXES = tuple(name for name in AXES if "train_als" not in KEYS[name].shapes)
+"""Axes that shape the ranking model alone."""
 
 
 def keys_of(step: str) -> tuple[str, ...]:

@@ -8,6 +8,9 @@ from typing import Any
 
 from reco_platform.core.errors import DataError
 
+RATING_SYSTEM = "als"
+"""The system of the model that predicts ratings."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,7 +31,7 @@ class Settings:
     @property
     def ranking_system(self) -> str:
         """The system whose lists are served."""
-        return "als" if self.ranking["ranking_model"] == "explicit" else str(self.ranking["ranking_model"])
+        return RATING_SYSTEM if self.ranking["ranking_model"] == "explicit" else str(self.ranking["ranking_model"])
 
     @property
     def headline_k(self) -> int:

@@ -64,6 +64,11 @@ class Side:
         positions = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
         return positions, self.ids[positions] == wanted
 
+    @classmethod
+    def without_factors(cls, ids: Int32Array) -> Side:
+        """A side that only knows its ids, in rising order."""
+        return cls(ids, np.empty((len(ids), 0), np.float32))
+
     def with_columns(self, columns: Float64Array) -> Side:
         """With columns, shape (n, more), appended to the factors."""
         return Side(self.ids, np.hstack([self.factors, columns.astype(np.float32)]))

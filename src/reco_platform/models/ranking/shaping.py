@@ -43,3 +43,11 @@ def shaping_params(params: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
     strength = ("positive_strength",) if params["positives"] == "weighted" else ()
     keys = (*COMMON_PARAMS, *strength, *SHAPING_PARAMS[kind, engine])
     return {"engine": engine, "ranking_model": kind, **{key: params[key] for key in keys}}
+
+
+def models_with(key: str) -> list[str]:
+    """The ranking models that a key shapes; all of them for a common key."""
+    kinds = list(dict.fromkeys(kind for kind, _ in SHAPING_PARAMS))
+    return [
+        kind for kind in kinds if any(key in keys for (other, _), keys in SHAPING_PARAMS.items() if other == kind)
+    ] or kinds
