@@ -22,7 +22,7 @@ from reco_platform.pipeline.steps_table import STEP_OF, STEPS, TABLE_RESULTS, st
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.store.paths import StorePath
 from reco_platform.tuning import sweeps
-from reco_platform.tuning.fits import fit_of, trained_model
+from reco_platform.tuning.fits import fit_of, trial_model
 from reco_platform.tuning.tuned_model import TunedModel, tuned_model
 
 TARGETS = {"bronze": "silver", "silver": "silver", layout.SWEEPS: "sweep"}
@@ -128,7 +128,7 @@ def sweep_config(lakehouse: Lakehouse, leaderboard: Receipt) -> dict[str, Any]:
 def trial_values(receipt: Receipt, iterations: int, tuned: TunedModel) -> dict[str, Any]:
     """The parameters of a trial, without those that do not shape its model."""
     params = fit_of(receipt.made_from["params"]).params
-    key = trained_model(params).iteration_key
+    key = trial_model(params).iteration_key
     return tuned.own_params(params) | ({key: iterations} if key else {})
 
 

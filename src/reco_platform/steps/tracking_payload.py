@@ -10,7 +10,7 @@ from typing import Any
 from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import RECEIPT
-from reco_platform.tuning.fits import trained_model
+from reco_platform.tuning.fits import trial_model
 
 HEADLINE_METRICS = ("rmse", "test_count", "predictions_count", "coverage", "cold_count", "cold_share")
 EXCLUDED_PARAMS = ("registered_model", "mlflow_tracking_uri", "storage_format")
@@ -91,7 +91,7 @@ def logged_trials(leaderboard: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             # trials of one fit share its id
-            "id": f"{line['trial']}-{trained_model(line['params']).iterations(line['params'])}",
+            "id": f"{line['trial']}-{trial_model(line['params']).iterations(line['params'])}",
             "params": line["params"],
             "metrics": {key: float(line[of]) for key, of in trial_metric_names(name) if line[of] is not None},
             "curve": {f"{name}_by_iteration": [score["value"] for score in line["curve"]]},

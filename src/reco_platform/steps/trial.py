@@ -135,7 +135,7 @@ def train_and_score(task: Task) -> dict[str, Any]:
     rows = training.with_enough_ratings(fold_table(folds, folds.train), *least)
     train, validation = rating_arrays(rows), rating_arrays(fold_table(folds, folds.validation))
     scorer = ValidationScorer(train, validation, folds.genres, task.params, task.threads)
-    chosen = fits.trained_model(task.params).choose_engine(task.params, len(rows))
+    chosen = fits.trial_model(task.params).choose_engine(task.params, len(rows))
     fit_model = rating.fit if task.params["ranking_model"] == fits.RATING_MODEL else ranking.fit
     fit_model(task, rows, chosen, scorer.callback)
     native = chosen.engine == "native"

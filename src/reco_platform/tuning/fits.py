@@ -19,7 +19,7 @@ RELEVANCE_KEYS = ("relevance", "relevant_rating")
 
 
 @dataclass(frozen=True)
-class TrainedModel:
+class TrialModel:
     """What a trial trains.
 
     Attributes:
@@ -40,16 +40,16 @@ class TrainedModel:
         return int(params[self.iteration_key]) if self.iteration_key else 1
 
 
-RATINGS = TrainedModel(
+RATINGS = TrialModel(
     "max_iter", "rank", training_engine.choose, training_engine.shaping_params, ("bias_damping",)
 )  # fmt: skip
-IMPLICIT = TrainedModel(
+IMPLICIT = TrialModel(
     "ranking_max_iter", "ranking_rank", shaping.choose_engine, shaping.shaping_params, ("popular_days",)
 )
-ITEM_WEIGHTS = TrainedModel(None, None, shaping.choose_engine, shaping.shaping_params, ("popular_days",))
+ITEM_WEIGHTS = TrialModel(None, None, shaping.choose_engine, shaping.shaping_params, ("popular_days",))
 
 
-def trained_model(params: Mapping[str, Any]) -> TrainedModel:
+def trial_model(params: Mapping[str, Any]) -> TrialModel:
     """The model that a trial with these parameters trains."""
     others = {RATING_MODEL: RATINGS, "implicit": IMPLICIT}
     return others.get(params.get("ranking_model", RATING_MODEL), ITEM_WEIGHTS)
@@ -68,8 +68,8 @@ class Fit:
     params: dict[str, Any]
 
     @property
-    def model(self) -> TrainedModel:
-        return trained_model(self.params)
+    def model(self) -> TrialModel:
+        return trial_model(self.params)
 
     @property
     def iterations(self) -> int:
@@ -89,13 +89,13 @@ def shaping_of(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: if the engine cannot train the model.
     """
-    model = trained_model(params)
+    model = trial_model(params)
     return model.shaping_params(params, model.choose_engine(params, 0).engine)
 
 
 def fit_key(params: Mapping[str, Any]) -> str:
     """What trials that share a fit have in common: natively, everything but the number of iterations."""
-    found, key = shaping_of(params), trained_model(params).iteration_key
+    found, key = shaping_of(params), trial_model(params).iteration_key
     return canonical_json(found | ({key: 0} if key and found["engine"] == "native" else {}))
 
 
@@ -108,7 +108,7 @@ def fit_of(params: Mapping[str, Any]) -> Fit:
     Args:
         params: the values of the keys of the step trial; ranking_model tells which model is trained.
     """
-    found, model = shaping_of(params), trained_model(params)
+    found, model = shaping_of(params), trial_model(params)
     relevance = RELEVANCE_KEYS if "@" in params["sweep_metric"] else ()
     scoring = {key: params[key] for key in ("sweep_metric", *model.scoring_keys, *INTERVAL_KEYS, *relevance)}
     scoring["patience"] = params["patience"] if found["engine"] == "native" and model.iteration_key else None

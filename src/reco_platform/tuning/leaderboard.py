@@ -14,7 +14,7 @@ import yaml
 from reco_platform.config.model import AXES, Config
 from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.fingerprint.files import without_volatile
-from reco_platform.tuning.fits import trained_model
+from reco_platform.tuning.fits import trial_model
 from reco_platform.tuning.tuned_model import RATING, TunedModel
 
 RESULT, BEST = "leaderboard.json", "best.yaml"
@@ -43,7 +43,7 @@ def rank_trials(
 
 def trial_line(result: Mapping[str, Any], iterations: int, tuned: TunedModel = RATING) -> dict[str, Any]:
     """A trial: parameters, the iteration that is scored, score, time, memory, and the scores up to its iterations."""
-    key = trained_model(result["params"]).iteration_key
+    key = trial_model(result["params"]).iteration_key
     params = {name: value for name, value in tuned.own_params(result["params"]).items() if value is not None}
     line = {"trial": result["trial"], "params": {**params, **({key: iterations} if key else {})}}
     if result["status"] == "failed":
@@ -88,7 +88,7 @@ def text_lines(leaderboard: Mapping[str, Any], count: int) -> list[str]:
             lines.append(f"    -  failed: {line['error']}  {params}")
             continue
         interval = "" if line["low"] is None else f"  [{line['low']:.4f}, {line['high']:.4f}]"
-        wanted = trained_model(line["params"]).iterations(line["params"])
+        wanted = trial_model(line["params"]).iterations(line["params"])
         early = f"  (iteration {line['iteration']})" if line["iteration"] != wanted else ""
         lines.append(f"  {line['place']:>3}  {line['value']:.4f}{interval}  {params}{early}")
     more = len(leaderboard["trials"]) - count
@@ -110,7 +110,7 @@ def best_config(
     defaults = Config.model_validate({})
     split = {key: params[key] for key in split_keys if params[key] != getattr(defaults, key)}
     axes = {key: value for key, value in line["params"].items() if key in AXES}
-    iteration_key = trained_model(line["params"]).iteration_key
+    iteration_key = trial_model(line["params"]).iteration_key
     iterations = {iteration_key: line["iteration"]} if iteration_key else {}
     values = {"dataset": dataset, **split, **axes, **iterations, "chosen_by": sweep}
     return (

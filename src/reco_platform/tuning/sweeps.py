@@ -14,7 +14,7 @@ from reco_platform.config.model import AXES, RANKING_AXES, Config
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import short_hash
 from reco_platform.models.ranking import shaping
-from reco_platform.tuning.fits import RATING_MODEL, Fit, fit_key, fit_of, shaping_of, trained_model
+from reco_platform.tuning.fits import RATING_MODEL, Fit, fit_key, fit_of, shaping_of, trial_model
 from reco_platform.tuning.tuned_model import TunedModel, check_axes, metric_of, tuned_model
 
 OWN_KEYS = ("max_trials", "sweep_sample", "sweep_seed", "sweep_metric")
@@ -106,7 +106,7 @@ def expand(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
         axes,
         size,
         tuple(
-            Cell(values, config, fits[fit_key(one)].id, trained_model(one).iterations(one))
+            Cell(values, config, fits[fit_key(one)].id, trial_model(one).iterations(one))
             for (values, config), one in zip(cells, params, strict=True)
         ),
         {fit.id: fit for fit in fits.values()},
@@ -225,14 +225,14 @@ def trial_config(found: Config, made: Mapping[str, Any]) -> Config:
 
 
 def refuse_axes_without_effect(sweep: Sweep) -> None:
-    """Checks that each axis of the ranking model shapes a trial.
+    """Checks that each axis of the ranking model shapes a trial; not for a random sample, which may miss a model.
 
     Raises:
         ConfigError: for an axis of another ranking model than those of the sweep.
     """
     used = {"ranking_model"}.union(*(fit.params for fit in sweep.fits.values()))
     idle = [key for key in sweep.axes if key in RANKING_AXES and key not in used]
-    if idle:
+    if idle and len(sweep.cells) == sweep.size:
         models = ", ".join(dict.fromkeys(str(fit.params["ranking_model"]) for fit in sweep.fits.values()))
         weighted = " positives=weighted" if "positive_strength" in idle else ""
         raise ConfigError(
@@ -256,8 +256,9 @@ def plan_text(sweep: Sweep, done: Iterable[str], ratings: int | None) -> str:
     done_count = len(sweep.fits) - len(remaining)
     grid = " x ".join(f"{len(values)} {key}" for key, values in sweep.axes.items()) or "one value for each key"
     sample = "" if len(sweep.cells) == sweep.size else f", a random sample of {sweep.size:,}"
+    distinct = "" if len(sweep.cells) == len(sweep.trials) else f", {len(sweep.trials):,} of them different,"
     lines = [
-        f"Sweep {sweep.name} of the {sweep.tuned.name}: {len(sweep.cells):,} trials ({grid}{sample}) by "
+        f"Sweep {sweep.name} of the {sweep.tuned.name}: {len(sweep.cells):,} trials ({grid}{sample}){distinct} by "
         f"{len(sweep.fits):,} fits, {done_count:,} of them done; ranked by {sweep.base.sweep_metric} on the "
         "validation fold",
         f"  to do: {cost_text(remaining, ratings)}",

@@ -442,12 +442,17 @@ def test_an_axis_that_shapes_no_trial_is_refused(given: dict[str, Any], needed: 
     with pytest.raises(ConfigError, match="has no effect") as caught:
         sweep_for(**given)
     assert needed in caught.value.hint
+    few = {"ranking_model": "implicit,ease", "ease_reg": [*range(1, 9)], "sweep_sample": 1}
+    assert {len(sweep_for(**few, sweep_seed=seed).fits) for seed in range(9)} == {1}, "a sample may miss a model"
 
 
 def test_trials_of_models_that_an_axis_does_not_shape_share_a_fit() -> None:
     sweep = sweep_for(ranking_model="ease,implicit,explicit", ranking_rank="32,64")
     assert [fit.params["ranking_model"] for fit in sweep.fits.values()] == ["ease", "implicit", "implicit", "explicit"]
     assert len(sweep.cells) == 6 and len(sweep.trials) == 4
+    assert "6 trials (3 ranking_model x 2 ranking_rank), 4 of them different, by 4 fits" in sweeps.plan_text(
+        sweep, [], 1
+    )
     iterations = sweep_for(ranking_model="ease,implicit", ranking_max_iter="2,5")
     assert [count for _, count in iterations.trials] == [1, 2, 5] and len(iterations.fits) == 2
     assert "for all values of ranking_max_iter" in sweeps.plan_text(iterations, [], 1000)
