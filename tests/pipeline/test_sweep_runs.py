@@ -127,7 +127,7 @@ def test_a_sweep_of_the_ranking_model_then_gold_from_its_best(built: Project) ->
     assert {key: chosen[key] for key in ("ranking_model", "chosen_by")} == {
         "ranking_model": lines[0]["params"]["ranking_model"], "chosen_by": "lists"
     }  # fmt: skip
-    gold = built.gold("gold", "--configfile", str(best), dataset=None)
+    gold = built.gold("gold", "--configfile", str(best), dataset=None, ranking_model=None, ranking_max_iter=None)
     assert "train_ranking" in gold.worked
     version = built.receipt("gold/metrics/run_metrics")["facts"]["model_version"]
     metrics = json.loads((built.lakehouse() / f"gold/metrics/run_metrics_{version}.json").read_text("utf-8"))

@@ -100,7 +100,7 @@ def most_popular(catalogue: Side, users: Int32Array, known: pa.Table, seen: pa.T
     moments = microseconds(known["rating_ts"])
     movies, count = positions[in_model], len(catalogue.ids)
     recent = recent_popularity(movies, moments[in_model], days, count)
-    unknown = Model(Side(users, np.empty((len(users), 0), np.float32)), catalogue)
+    unknown = Model(Side.without_factors(users), catalogue)
     seen_by_user = seen_by_id(unknown, seen["user_id"].to_numpy(), seen["movie_id"].to_numpy())
     best = first_unseen(best_first(recent, popularity(movies, count)), seen_by_user.bounds, seen_by_user.movies, n)
     listed = best >= 0

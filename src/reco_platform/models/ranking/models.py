@@ -58,7 +58,7 @@ def train_item_weights(kind: str, rows: Interactions, params: Mapping[str, Any],
     found = positives(rows.ratings, rows.moments, params)
     ids, movie = np.unique(rows.movies[found.kept], return_inverse=True)
     chosen = item_weights.most_rated(movie, len(ids), params["max_items"])
-    movies = Side(ids[chosen], np.empty((len(chosen), 0), np.float32))
+    movies = Side.without_factors(ids[chosen])
     users = np.unique(rows.users[found.kept])
     gram = item_weights.gram_matrix(profiles_of(users, movies, rows, params), len(chosen), threads)
     return ItemWeights(kind, Side(movies.ids, ITEM_WEIGHTS[kind](gram, params)))
@@ -76,7 +76,7 @@ def profiles_of(
         params: of the positives.
     """
     found = positives(rows.ratings, rows.moments, params)
-    user, is_wanted = Side(users, np.empty((len(users), 0), np.float32)).positions(rows.users[found.kept])
+    user, is_wanted = Side.without_factors(users).positions(rows.users[found.kept])
     movie, is_known = movies.positions(rows.movies[found.kept])
     kept = is_wanted & is_known
     return item_weights.profiles(user[kept], movie[kept], found.strengths[kept], len(users))
@@ -122,7 +122,7 @@ def lists(
 
 def seen_movies(users: Int32Array, movies: Side, rows: Interactions) -> Seen:
     """The movies of each user's interactions."""
-    user, is_wanted = Side(users, np.empty((len(users), 0), np.float32)).positions(rows.users)
+    user, is_wanted = Side.without_factors(users).positions(rows.users)
     movie, is_known = movies.positions(rows.movies)
     kept = is_wanted & is_known
     return topn.seen_by_position(user[kept].astype(np.int32), movie[kept].astype(np.int32), len(users), len(movies.ids))
