@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from evaluate_docs import clean_file, markdown
+from evaluate_docs import markdown
 
 from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
+from reco_platform.cleaning.native import cleaned_table
 from reco_platform.config.load import load_config
 from reco_platform.core.arrays import Int32Array, Int64Array
 from reco_platform.core.errors import ConfigError, report_errors
@@ -62,12 +63,8 @@ def facts(folder: Path, threads: int) -> Facts:
 
 def cleaned(folder: Path, threads: int) -> tuple[pa.Table, pa.Table]:
     """The valid rows of ratings.csv and movies.csv."""
-    with tempfile.TemporaryDirectory() as scratch:
-        ratings, movies = (
-            clean_file(folder / f"{name}.csv", rules, Path(scratch) / name, threads)
-            for name, rules in (("ratings", ratings_csv.CLEANING), ("movies", movies_csv.CLEANING))
-        )
-    return ratings, movies
+    ratings = cleaned_table(folder / "ratings.csv", ratings_csv.CLEANING, threads)
+    return ratings, cleaned_table(folder / "movies.csv", movies_csv.CLEANING, threads)
 
 
 def sizes(ratings: pa.Table, movies: pa.Table) -> Facts:
