@@ -90,6 +90,7 @@ def run_page(facts: RunFacts) -> str:
         headline_charts=headline_charts(evaluation),
         comparisons=comparisons(evaluation),
         verdict=verdict_text(evaluation),
+        ranking_name=text_summary.ranking_name(evaluation),
         users_text=text_summary.users_text(facts.metrics["recommendations"]),
         table_counts=text_summary.table_counts(facts.etl),
         data_charts=data_charts(facts),

@@ -137,6 +137,12 @@ BASELINE_NAMES = {
 }
 
 
+def ranking_name(evaluation: Mapping[str, Any]) -> str | None:
+    """The name of the ranking model; None if the rating model orders the lists."""
+    system = evaluation["ranking_system"]
+    return None if system == "als" else MODEL_NAMES[system]
+
+
 def system_names(evaluation: Mapping[str, Any]) -> dict[str, str]:
     """The name of each system in texts, our models first."""
     ranking = evaluation["ranking_system"]
