@@ -170,10 +170,6 @@ def dataset_of(train: pa.Table, test: pa.Table) -> EvaluationDataset:
     return evaluation_dataset(Model(users, movies), rows, rating_arrays(test), genres)
 
 
-def without_factors(ids: Int32Array) -> Side:
-    return Side(ids, np.empty((len(ids), 0), np.float32))
-
-
 def popular_lists(dataset: EvaluationDataset) -> Int32Array:
     seen = systems.seen_in_training(dataset)
     order = popularity.best_first(dataset.movie_counts)
