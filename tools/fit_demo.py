@@ -163,9 +163,7 @@ def ranking(rows: LatestRatings, split: str, threads: int) -> Facts:
 def dataset_of(train: pa.Table, test: pa.Table) -> EvaluationDataset:
     """The ratings with all users and movies of the training rows known."""
     rows = rating_arrays(train)
-    users, movies = (
-        Side(ids, np.zeros((len(ids), 0), np.float32)) for ids in map(np.unique, (rows.users, rows.movies))
-    )
+    users, movies = (Side.without_factors(np.unique(ids)) for ids in (rows.users, rows.movies))
     genres = pa.table({"movie_id": pa.array([], pa.int32()), "genres": pa.array([], pa.list_(pa.string()))})
     return evaluation_dataset(Model(users, movies), rows, rating_arrays(test), genres)
 
