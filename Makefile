@@ -19,7 +19,7 @@ DATA ?= ../shared/data/ml-latest-small
 
 .PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
 .PHONY: airflow airflow-env airflow-test sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle
-.PHONY: cluster cluster-stop cluster-test chaos audit
+.PHONY: bench-implicit ranking-bench cluster cluster-stop cluster-test chaos audit
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -119,6 +119,13 @@ sql: setup ## Spark SQL over the Delta tables: make sql ARGS='"SELECT count(*) F
 
 bench: setup ## beside plain PySpark, LensKit and implicit: make bench SIZE=1m|5m|25m, or DATASET=ml-25m
 	@$(BIN)/python benchmarks/run.py --dataset $(DATASET) --repeats $(REPEATS) $(ARGS)
+
+ranking-bench: setup ## rankings by the protocol of Liang et al. 2018: make ranking-bench DATASET=ml-20m, or DATA=FOLDER
+	@$(BIN)/python benchmarks/ranking_protocol.py \
+	  $(if $(filter file,$(origin DATA)),--dataset $(DATASET),--data "$(DATA)") $(ARGS)
+
+bench-implicit: setup ## implicit ALS beside implicit and pyspark.ml on one objective: make bench-implicit SIZE="5m 25m"
+	@$(BIN)/python benchmarks/implicit_kernel.py --sizes $(SIZE) --repeats $(REPEATS) $(ARGS)
 
 bench-growth: setup ## growth with the number of ratings and with rank
 	@$(BIN)/python benchmarks/growth.py $(ARGS)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ SMALLEST_HEAP_GB, LARGEST_HEAP_GB = 4, 10
 CSV_BYTES_PER_HEAP_GB = 60_000_000
 OUR_STEPS = ("silver_ratings", "interactions", "train_als", "recommend")
 NETLIB = "dev.ludovic.netlib"
+JAVA_BLAS = " ".join(f"-D{NETLIB}.{part}.allowNative=false" for part in ("blas", "lapack", "arpack"))
+"""Options of Java for BLAS and LAPACK in Java, even if the system has OpenBLAS."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class BenchmarkSetup:
     @property
     def ratings_csv(self) -> Path:
         paths = layout.Lakehouse(str(self.lakehouse), self.dataset)
-        return paths.local(f"{paths.bronze('ratings')}.csv")
+        return Path(str(paths.content(f"{paths.bronze('ratings')}.csv")))
 
     def log(self, name: str, number: int) -> Path:
         return self.scratch / "_logs" / f"{name}-{number}.log"
@@ -140,8 +142,7 @@ def ours_topn(setup: BenchmarkSetup, number: int) -> Outcome:
 
 def spark(setup: BenchmarkSetup, number: int) -> Outcome:
     """Spark as pip installs it: BLAS and LAPACK in Java (with the vector module), even if the system has OpenBLAS."""
-    switches = " ".join(f"-D{NETLIB}.{part}.allowNative=false" for part in ("blas", "lapack", "arpack"))
-    return straightforward(setup, "spark", number, switches, {}, native=False)
+    return straightforward(setup, "spark", number, JAVA_BLAS, {}, native=False)
 
 
 def spark_openblas(setup: BenchmarkSetup, number: int) -> Outcome:
@@ -157,29 +158,14 @@ def straightforward(
 ) -> Outcome:
     out = setup.scratch / name
     shutil.rmtree(out, ignore_errors=True)
-    (out / "conf").mkdir(parents=True)
+    out.mkdir(parents=True)
     heap = min(max(setup.ratings_csv.stat().st_size // CSV_BYTES_PER_HEAP_GB, SMALLEST_HEAP_GB), LARGEST_HEAP_GB)
-    settings = {
-        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
-        "spark.sql.shuffle.partitions": str(4 * setup.cores),
-        "spark.ui.enabled": "false",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.local.dir": str(out / "local"),
-        # The plans of ALS without checkpoints are too deep for the default stack size.
-        "spark.driver.extraJavaOptions": f"-Xss8m {java_options}",
-    }
-    command = [
-        java.spark_home() / "bin" / "spark-submit", "--master", f"local[{setup.cores}]",
-        "--driver-memory", f"{heap}g",
-        *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
+    script = [
         PROJECT / "benchmarks" / "straightforward.py", "--csv", setup.ratings_csv, "--out", out,
         *setup.options("rank", "iterations", "reg_param", "top_n"),
     ]  # fmt: skip
-    variables = submit.spark_environment() | {
-        "SPARK_CONF_DIR": str(out / "conf"),  # empty, so without settings of this project
-        "OPENBLAS_NUM_THREADS": "1",
-        **environment,
-    }
+    command, variables = spark_submit(out, setup.cores, heap, java_options, script)
+    variables |= environment
     done = run(command, log=setup.log(name, number), timeout=setup.timeout, environment=variables)
     found = outcome_from_file(done, out / "stages.json")
     if found.run.failure:
@@ -192,6 +178,38 @@ def straightforward(
         **evaluate(setup.lakehouse, read_model(out / "model")),
     }
     return Outcome(found.run, found.stages, {**facts, "heap_gb": heap, "silver_files": parquet_files(out / "silver")})
+
+
+def spark_submit(
+    out: Path, cores: int, heap_gb: int, java_options: str, script: Sequence[Any]
+) -> tuple[list[Any], dict[str, str]]:
+    """The command line of a Spark job in one process, and its environment variables.
+
+    Args:
+        out: an existing folder for Spark's files.
+        cores: threads.
+        heap_gb: memory of the Java process.
+        java_options: more options of the Java process.
+        script: the Python script and its options.
+    """
+    (out / "conf").mkdir()
+    settings = {
+        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+        "spark.sql.shuffle.partitions": str(4 * cores),
+        "spark.ui.enabled": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(out / "local"),
+        # The plans of ALS without checkpoints are too deep for the default stack size.
+        "spark.driver.extraJavaOptions": f"-Xss8m {java_options}",
+    }
+    command = [
+        java.spark_home() / "bin" / "spark-submit", "--master", f"local[{cores}]", "--driver-memory", f"{heap_gb}g",
+        *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")), *script,
+    ]  # fmt: skip
+    return command, submit.spark_environment() | {
+        "SPARK_CONF_DIR": str(out / "conf"),  # empty, so without settings of this project
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 def parquet_files(folder: Path) -> int:

@@ -49,7 +49,7 @@ def export(lakehouse: Path, inputs: Path) -> None:
     random = np.random.default_rng(42)
     for name, side in (("users", model.users), ("movies", model.movies)):
         save(inputs / "trained" / f"{name}.npy", side.factors)
-        save(inputs / "isotropic" / f"{name}.npy", equal_norms(random.standard_normal(side.factors.parser, np.float32)))
+        save(inputs / "isotropic" / f"{name}.npy", equal_norms(random.standard_normal(side.factors.shape, np.float32)))
 
 
 def save(path: Path, factors: npt.NDArray[np.float32]) -> None:

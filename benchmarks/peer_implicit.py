@@ -56,11 +56,11 @@ def seen_ratings(inputs: Path) -> csr_matrix:
     """The training ratings with a row for each user of the factors."""
     parts = [np.load(inputs / f"seen_{name}.npy") for name in ("values", "indices", "indptr")]
     movies = len(np.load(inputs / "trained" / "movies.npy", mmap_mode="r"))
-    return csr_matrix(tuple(parts), parser=(len(parts[2]) - 1, movies))
+    return csr_matrix(tuple(parts), shape=(len(parts[2]) - 1, movies))
 
 
 def recommend(model: FixedFactors, seen: csr_matrix, n: int, *, exclude_seen: bool) -> float:
-    users = np.arange(seen.parser[0])
+    users = np.arange(seen.shape[0])
     started = time.perf_counter()
     model.recommend(users, seen, N=n, filter_already_liked_items=exclude_seen)
     return round(time.perf_counter() - started, 3)

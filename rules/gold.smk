@@ -65,8 +65,29 @@ rule train_plain:
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
+rule train_ranking:
+    """The model that orders the lists, trained on the train and validation folds."""
+    input:
+        interactions=FLOW.receipt("interactions"),
+    output:
+        FLOW.receipt("ranking_model"),
+    log:
+        f"{LOGS}/train_ranking.log",
+    benchmark:
+        f"{LOGS}/train_ranking.benchmark.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=3000,
+    params:
+        step=FLOW.params("train_ranking"),
+    shell:
+        "python {SCRIPTS:q}/train_ranking.py --threads {threads}"
+        " --interactions {input.interactions:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+
+
 rule refit:
-    """The served model, trained on all folds; part of gold with refit=true."""
+    """The served model, trained on all folds; with refit=true and ranking_model=explicit."""
     input:
         interactions=FLOW.receipt("interactions"),
     output:
@@ -82,6 +103,27 @@ rule refit:
         step=FLOW.params("refit"),
     shell:
         "python {SCRIPTS:q}/refit.py --threads {threads}"
+        " --interactions {input.interactions:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule refit_ranking:
+    """The served ranking model, trained on all folds; part of gold with refit=true."""
+    input:
+        interactions=FLOW.receipt("interactions"),
+    output:
+        FLOW.receipt("ranking_refit"),
+    log:
+        f"{LOGS}/refit_ranking.log",
+    benchmark:
+        f"{LOGS}/refit_ranking.benchmark.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=3000,
+    params:
+        step=FLOW.params("refit_ranking"),
+    shell:
+        "python {SCRIPTS:q}/refit_ranking.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -133,11 +175,12 @@ rule fallback:
 
 
 rule evaluate:
-    """Metrics of the model and the baselines on the test fold, with intervals."""
+    """Metrics of the models and the baselines on the test fold, with intervals."""
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
         plain_model=FLOW.receipt("plain_model"),
+        ranking=FLOW.receipt("ranking"),
         movies=FLOW.receipt("movies"),
     output:
         FLOW.receipt("evaluation"),
@@ -155,6 +198,7 @@ rule evaluate:
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --plain-model {input.plain_model:q}"
+        " --ranking {input.ranking:q}"
         " --movies {input.movies:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
@@ -164,6 +208,7 @@ rule run_metrics:
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
+        ranking=FLOW.receipt("ranking"),
         served_model=FLOW.receipt("served_model"),
         evaluation=FLOW.receipt("evaluation"),
         recommendations=FLOW.receipt("recommendations"),
@@ -182,6 +227,7 @@ rule run_metrics:
         "python {SCRIPTS:q}/run_metrics.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
+        " --ranking {input.ranking:q}"
         " --served-model {input.served_model:q}"
         " --evaluation {input.evaluation:q}"
         " --recommendations {input.recommendations:q}"
@@ -221,6 +267,7 @@ rule gate:
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
+        ranking=FLOW.receipt("ranking"),
     output:
         FLOW.receipt("gate"),
     log:
@@ -236,6 +283,7 @@ rule gate:
         "python {SCRIPTS:q}/gate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
+        " --ranking {input.ranking:q}"
         " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
 
 
@@ -286,6 +334,7 @@ rule track:
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
+        ranking=FLOW.receipt("ranking"),
         recommendations=FLOW.receipt("recommendations"),
         run_metrics=FLOW.receipt("run_metrics"),
         gate=FLOW.receipt("gate"),
@@ -305,6 +354,7 @@ rule track:
         "python {SCRIPTS:q}/track.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
+        " --ranking {input.ranking:q}"
         " --recommendations {input.recommendations:q}"
         " --run-metrics {input.run_metrics:q}"
         " --gate {input.gate:q}"

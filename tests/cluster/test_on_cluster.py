@@ -190,5 +190,5 @@ def test_a_master_that_is_gone_is_said_at_once(here: Here, on_cluster: Run) -> N
     run = here.project.snakemake("silver", folder=FOLDER, **{**here.asked, "spark_master": "spark://127.0.0.1:9"})
     assert run.code == 1
     assert "[ERROR] silver_movies: no Spark master answers at spark://127.0.0.1:9" in run.output
-    assert "-> make cluster" in run.output
+    assert "-> reco cluster start" in run.output
     assert time.monotonic() - began < 60, "Spark itself would have tried for a minute"

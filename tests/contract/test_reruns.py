@@ -155,7 +155,7 @@ CHANGES = [
     ),
     Change(
         "changed_als_code_reruns_training_and_what_follows",
-        code("src/reco_platform/models/als/native.py", "(seed, 0)", "(seed, 2)"),
+        code("src/reco_platform/models/als/native.py", "(seed, side)", "(seed, side + 2)"),
         FROM_TRAINING,
         says="code changed: models.als.native.train",
     ),

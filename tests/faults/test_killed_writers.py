@@ -88,3 +88,27 @@ def test_a_step_ends_with_the_process_that_holds_its_lifeline_and_the_next_run_w
     assert "-> run the same command again" in step.communicate()[1]
     assert step.returncode == 1
     run.communicate()
+
+
+NO_EXCHANGE = """
+import os, signal, sys
+from pathlib import Path
+from reco_platform.lakehouse import publish
+class Libc: pass
+publish.ctypes.CDLL = lambda *_, **__: Libc()  # as where the system cannot swap folders
+rename, staging = Path.rename, Path(sys.argv[1]) / "_staging-page"
+Path.rename = lambda old, new: os.kill(os.getpid(), signal.SIGKILL) if old == staging else rename(old, new)
+publish.swap_folders(staging, Path(sys.argv[1]) / "page")
+"""
+
+
+def test_a_writer_killed_between_two_renames_loses_no_content(tmp_path: Path) -> None:
+    for name in ("page", "_staging-page"):
+        atomic_write.write_text(tmp_path / "reports" / name / "text", name)
+    killed(NO_EXCHANGE, str(tmp_path / "reports"))
+    assert not (tmp_path / "reports" / "page").exists()
+    lakehouse = Lakehouse(str(tmp_path), "small")
+    atomic_write.write_text(lakehouse.runs / cleanup.MARKER, f"{tmp_path / 'gone'}\n")
+    cleanup.recover(lakehouse)
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["page"]
+    assert (tmp_path / "reports" / "page" / "text").read_text("utf-8") == "page"

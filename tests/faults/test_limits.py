@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from reco_platform.config.model import Config
+from reco_platform.config.load import load_config
 from reco_platform.core import os_limits
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import registry as datasets
@@ -31,7 +31,7 @@ from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.steps_table import STEPS, input_artifacts
 from reco_platform.store import atomic_write
 from support.builders import publish_ratings, ratings_table
-from support.project import Project
+from support.project import QUICK, Project
 
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # linux/capability.h, linux/prctl.h
 FOLDER = Lakehouse("results/small", "small")
@@ -126,7 +126,7 @@ def command_of(step: str, **params: Any) -> list[str]:
     if step == "bronze":
         return ["scripts/bronze.py", "--lakehouse", FOLDER.root, "--dataset", "small", "--dataset-path", "data"]
     one = STEPS[step]
-    inputs = input_artifacts(one, FOLDER, Config())
+    inputs = input_artifacts(one, FOLDER, load_config(QUICK, {}))
     words = [f"scripts/{step}.py", "--lakehouse", FOLDER.root, "--dataset", "small", "--threads", "2"]
     makes = one.artifact_path(FOLDER.dataset)
     words += ["--receipt", FOLDER.receipt(makes), "--params", json.dumps(params)]

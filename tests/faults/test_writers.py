@@ -107,5 +107,6 @@ def test_another_data_set_in_the_same_lakehouse_is_refused_with_the_way_out(buil
     run = built.snakemake(dataset="other", dataset_path="other", lakehouse="results/small")
     assert run.code == 1
     assert "silver/ratings contains a table of the data set small, but dataset is other" in run.output
-    assert "lakehouse=results/small rank=4 max_iter=3 tracking=false force_overwrite=true" in run.output
+    models = "rank=4 max_iter=3 ranking_model=explicit refit=false fallback_lists=false"
+    assert f"lakehouse=results/small {models} tracking=false force_overwrite=true" in run.output
     assert built.receipts() == first

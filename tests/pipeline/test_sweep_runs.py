@@ -100,6 +100,40 @@ def test_max_iter_as_an_axis_is_one_fit_and_a_line_for_each_value(built: Project
     assert found["metric"] == "ndcg@10" and not found["smaller_is_better"]
 
 
+def test_a_sweep_of_the_ranking_model_then_gold_from_its_best(built: Project) -> None:
+    grid = {"ranking_model": "ease,implicit", "ranking_rank": "2,4", "ranking_max_iter": "1,3", "max_items": 50}
+    options = {"sweep_name": "lists", "relevant_rating": 3}
+    run = built.gold("sweep", **grid, **options)
+    assert run.worked == {"sweep_data", "trial", "leaderboard"}
+    assert count(run, "trial") == 3, "ease has neither rank nor iterations"
+    assert "lists of the ranking model: 8 trials" in run.output and "by 3 fits" in run.output
+    found = leaderboard(built, "lists")
+    assert (found["metric"], found["smaller_is_better"]) == ("ndcg@10", False)
+    lines = found["trials"]
+    assert sorted((line["params"]["ranking_model"], line["iteration"]) for line in lines) == [
+        ("ease", 1), ("implicit", 1), ("implicit", 1), ("implicit", 3), ("implicit", 3)
+    ]  # fmt: skip
+    assert [line["value"] for line in lines] == sorted((line["value"] for line in lines), reverse=True)
+    before = results(built)
+    assert built.gold("sweep", **grid, **options).events == []
+    assert not built.gold("sweep", **grid, **options, rank=3, top_n=4).worked & {"trial"}, "another model's keys"
+    assert results(built) == before
+    valid = built.reco("validate", "--layer", "sweeps", "--deep")
+    assert valid.code == 0 and "3 of 3 trials match their receipts" in valid.output, valid.output
+    assert json.loads(built.reco("explain", "sweeps/lists", "--json", relevant_rating=3).stdout)["differs_now"] == []
+
+    best = built.lakehouse() / "sweeps/lists/best.yaml"
+    chosen = yaml.safe_load(best.read_text("utf-8"))
+    assert {key: chosen[key] for key in ("ranking_model", "chosen_by")} == {
+        "ranking_model": lines[0]["params"]["ranking_model"], "chosen_by": "lists"
+    }  # fmt: skip
+    gold = built.gold("gold", "--configfile", str(best), dataset=None, ranking_model=None, ranking_max_iter=None)
+    assert "train_ranking" in gold.worked
+    version = built.receipt("gold/metrics/run_metrics")["facts"]["model_version"]
+    metrics = json.loads((built.lakehouse() / f"gold/metrics/run_metrics_{version}.json").read_text("utf-8"))
+    assert metrics["chosen_by"] == "lists" and metrics["evaluation"]["ranking_system"] == chosen["ranking_model"]
+
+
 def test_a_failed_trial_is_named_and_the_others_go_on_and_the_next_run_tries_it_again(built: Project) -> None:
     grid = {"min_user_ratings": "1,100000", "rank": 4, "reg_param": 0.05}
     run = built.snakemake("sweep", **{**GRID, **grid})
@@ -154,5 +188,7 @@ def poison(project: Project) -> None:
 def test_gold_refuses_lists_and_a_sweep_together(built: Project) -> None:
     lists = built.snakemake("gold", rank="2,4")
     assert lists.code == 2 and "snakemake --cores 2 sweep" in lists.output
+    models = built.snakemake("sweep", **GRID, ranking_rank="2,4")
+    assert models.code == 2 and "a sweep tunes one model" in models.output
     both = built.snakemake("gold", "sweep", **GRID)
     assert both.code == 2 and "separate runs" in both.output

@@ -168,7 +168,7 @@ def test_an_earlier_run_is_reproduced_from_the_versions_it_was_made_from(built: 
     assert run.output.count("  equal ") == 6
     assert f"[SUCCESS] {then} was reproduced" in run.output
 
-    built.edit("src/reco_platform/models/als/native.py", "(seed, 0)", "(seed, 2)")
+    built.edit("src/reco_platform/models/als/native.py", "(seed, side)", "(seed, side + 2)")
     changed = built.reco("reproduce", then)
     assert changed.code == 1
     assert "DIFFERENT  model" in changed.output and "code has changed" in changed.output
@@ -269,7 +269,7 @@ def test_bash_completes_commands_options_choices_and_keys(on_path: dict[str, str
         "reco va": {"validate"},
         "reco validate --la": {"--layer"},
         "reco validate --layer si": {"silver"},
-        "reco train --config ran": {"rank="},
+        "reco train --config reg_p": {"reg_param="},
         "reco gold --config rank=4 top_": {"top_n="},
         "reco explain rat": {"ratings"},
         "reco completion z": {"zsh"},

@@ -25,12 +25,12 @@ from reco_platform.models.als.model import Side, model_fingerprint, read_model, 
 from reco_platform.pipeline.steps_table import STEPS, artifact_of, input_artifacts
 from reco_platform.tracking.mlflow_worker import EXPERIMENT
 from support import mlflow_server as servers
-from support.project import Project, Run
+from support.project import QUICK, Project, Run
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("mlflow")]
 
-BETTER = {"rank": 1, "reg_param": 50}  # on so few ratings, the less a model learns the better it is
-WORSE = {"rank": 6, "reg_param": 0.01}
+FIRST = {"rank": 6, "reg_param": 0.01}  # on so few ratings, the less a model learns the better it is
+WORSE = {"rank": 6, "reg_param": 0.001}
 URI = "MLFLOW_TRACKING_URI"
 WITHIN = 15.0
 
@@ -88,7 +88,7 @@ def facts(project: Project, step: str) -> dict[str, Any]:
 def run_step(project: Project, name: str, address: str, fence: Callable[[], None] | None = None, **given: Any) -> Run:
     """One step's script by itself, which is quicker than a whole run."""
     step, lakehouse = STEPS[name], Lakehouse("results/small", "small")
-    asked = load_config({"dataset": "small", **given}, {})
+    asked = load_config({**QUICK, **given}, {})
     words = [
         word
         for read, artifact in input_artifacts(step, lakehouse, asked).items()
@@ -245,7 +245,7 @@ def test_a_worse_model_stays_challenger_a_better_one_replaces_the_champion_and_p
     env, asked = {URI: server}, {"tracking": "true", "registered_model": name}
     store = client(server)
     champion = lambda: store.get_model_version_by_alias(name, "champion").tags["model_version"]  # noqa: E731
-    built.gold(env=env, **asked)
+    built.gold(env=env, **asked, **FIRST)
     first = version(built)
     assert champion() == first
 
@@ -258,7 +258,7 @@ def test_a_worse_model_stays_challenger_a_better_one_replaces_the_champion_and_p
     assert registered.tags["model_version"] == challenger
     assert gate(built)["reason"] in registered.description
 
-    better = built.gold(env=env, **asked, **BETTER)
+    better = built.gold(env=env, **asked)
     best = version(built)
     assert f"gate     became champion: better than champion {first}" in better.output
     assert champion() == best and gate(built)["difference"]["high"] < 0

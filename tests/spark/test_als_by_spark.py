@@ -10,10 +10,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
+from reco_platform.config.model import Config
 from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.models import biases
 from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training
+from reco_platform.models.ranking.positives import positives
+from reco_platform.splits.interactions import microseconds
 from reco_platform.steps import training as step
 from support.example_models import trained, trained_example, written
 from support.rating_rows import columns_of, random_rows
@@ -111,3 +114,46 @@ def test_ratings_that_an_executor_could_not_hold_are_refused_before_they_are_rea
     ) as caught:
         als_spark.check_memory(spark, 20_000_000)
     assert "driver_memory=1521m" in str(caught.value)
+
+
+# --- implicit feedback
+
+
+def tastes_of_two_groups() -> pa.Table:
+    """100 users of two groups, each with 10 of the 20 movies of the group, rated 0.5 to 5 on days 0 to 99."""
+    rng = np.random.default_rng(1)
+    user = np.repeat(np.arange(1, 101, dtype=np.int32), 10)
+    movie = np.concatenate([rng.permutation(20)[:10] + 1 + 20 * (one >= 50) for one in range(100)]).astype(np.int32)
+    moments = pa.array(rng.integers(0, 100, 1000) * 86_400_000_000).cast(pa.timestamp("us", "UTC"))
+    rating = rng.integers(6, 11, 1000).astype(np.float32) / 2
+    return pa.table({"user_id": user, "movie_id": movie, "rating": rating, "rating_ts": moments})
+
+
+@pytest.mark.parametrize("half_life", [None, 5.0])
+@pytest.mark.parametrize("kind", ["all", "liked", "graded", "weighted"])
+def test_spark_gives_each_positive_the_strength_of_the_native_engine(
+    spark: Any, kind: str, half_life: float | None
+) -> None:
+    rows = tastes_of_two_groups()
+    params = Config().model_dump() | {"positives": kind, "positive_half_life": half_life, "disliked_rating": 3.5}
+    found = als_spark.strengths(spark.createDataFrame(rows), params).toPandas()
+    counted = positives(rows["rating"].to_numpy(), microseconds(rows["rating_ts"]), params)
+    kept = rows.filter(pa.array(counted.kept)).select(["user_id", "movie_id"]).to_pandas()
+    expected = kept.assign(strength=counted.strengths).query("strength > 0")
+    both = found.merge(expected, on=["user_id", "movie_id"])
+    assert len(both) == len(found) == len(expected) > 0
+    np.testing.assert_allclose(both["rating"], both["strength"], rtol=1e-5)
+
+
+def test_implicit_training_by_spark_finds_tastes_whatever_the_order_of_the_rows(spark: Any, tmp_path: Path) -> None:
+    rows = tastes_of_two_groups()
+    params = Config().model_dump() | {"ranking_rank": 4, "ranking_max_iter": 10, "positives": "all"}
+    models = [
+        als_spark.train_implicit(spark.createDataFrame(rows).repartition(parts), params, tmp_path.as_uri())
+        for parts in (1, 3)
+    ]
+    (model, stats), (_, same_stats) = models
+    assert stats == same_stats == training.training_stats(rows)
+    scores = model.users.factors @ model.movies.factors.T
+    assert scores[:50, :20].mean() > 5 * abs(scores[:50, 20:].mean())
+    assert scores[50:, 20:].mean() > 5 * abs(scores[50:, :20].mean())

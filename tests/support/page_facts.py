@@ -11,29 +11,33 @@ import numpy as np
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.reports.rating_counts import RatingCounts
 from reco_platform.reports.run_page import LIST_METRICS, RANKING_METRICS, RATING_METRICS, STRATUM_NAMES, RunFacts
-from reco_platform.reports.text_summary import SYSTEM_NAMES
+from reco_platform.reports.text_summary import system_names
 from reco_platform.reports.user_examples import ExampleMovie, UserExample
 
 HOSTILE = '<script>alert(1)</script> & "Quoted" $x^2$ ' + "long" * 30
-RANKED = [system for system in SYSTEM_NAMES if system != "global_mean"]
 
 
 def interval(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.02, "high": value + 0.02}
 
 
-def evaluation() -> dict[str, Any]:
+UNRATED = ("popular", "popular_recent", "implicit", "ease", "item_knn")
+
+
+def evaluation(ranking_system: str = "als") -> dict[str, Any]:
     """As `evaluate` gives it, with a value that rises from system to system."""
-    systems: dict[str, dict[str, Any]] = {system: {} for system in SYSTEM_NAMES}
-    for number, system in enumerate(SYSTEM_NAMES):
-        if not system.startswith("popular"):
+    every = list(system_names({"ranking_system": ranking_system}))
+    ranked = [system for system in every if system != "global_mean"]
+    systems: dict[str, dict[str, Any]] = {system: {} for system in every}
+    for number, system in enumerate(every):
+        if system not in UNRATED:
             systems[system] |= {metric: interval(0.8 + number / 20) for metric in RATING_METRICS}
         if system != "global_mean":
             names = (*RANKING_METRICS, "novelty", "popularity_percentile", "genre_diversity")
             systems[system] |= {f"{name}@{k}": interval(0.1 + number / 20) for name in names for k in (5, 10, 20)}
     strata = {
         side: {
-            name: {system: {"rmse_warm": {"value": 0.8}, "ndcg@10": {"value": 0.1}} for system in SYSTEM_NAMES}
+            name: {system: {"rmse_warm": {"value": 0.8}, "ndcg@10": {"value": 0.1}} for system in every}
             for name in names
         }
         for side, names in STRATUM_NAMES.items()
@@ -44,12 +48,13 @@ def evaluation() -> dict[str, Any]:
         {"metric": "ndcg@10", "baseline": "biases", "verdict": "undecided", **interval(0.0), "better_share": 0.5},
     ]
     return {
-        "rmse": 0.8, "coverage": 0.25, "cold_share": 0.75, "headline_k": 10, "systems": systems, "verdicts": verdicts,
+        "rmse": 0.8, "coverage": 0.25, "cold_share": 0.75, "headline_k": 10, "ranking_system": ranking_system,
+        "absent": {}, "systems": systems, "verdicts": verdicts,
         "folds": {
             "rows": 12_345, "warm_rows": 3_086, "cold_row_share": 0.75, "users": 1_200, "warm_users": 600,
             "cold_user_share": 0.5, "ranked_users": 580, "catalogue": 2_000,
         },
-        "catalogue": {system: {f"{name}@10": {"value": 0.5} for name in LIST_METRICS} for system in RANKED},
+        "catalogue": {system: {f"{name}@10": {"value": 0.5} for name in LIST_METRICS} for system in ranked},
         "strata": {**strata, "test_rows": {name: 1_029 for names in STRATUM_NAMES.values() for name in names}},
     }  # fmt: skip
 
@@ -70,7 +75,7 @@ def metrics() -> dict[str, Any]:
         },
         "training": {"ratings": 61_728, "users": 900, "movies": 1_900, "objective": [0.9, 0.7, 0.65]},
         "evaluation": evaluation(),
-        "recommendations": {"top_n": 10, "users": 900},
+        "recommendations": {"top_n": 10, "users": 900, "popular_users": 12, "other_users": 0},
     }  # fmt: skip
 
 

@@ -35,7 +35,11 @@ BUILT_UMASK = 0o027
 RECO = (sys.executable, "tools/run_pipeline.py")
 """The command `reco` in the root of a project whose `src` is on PYTHONPATH."""
 
-QUICK = {"rank": 4, "max_iter": 3, "tracking": "false", "dataset": "small", "dataset_path": "data"}
+QUICK = {
+    "rank": 4, "max_iter": 3, "tracking": "false", "dataset": "small", "dataset_path": "data",
+    "ranking_model": "explicit", "refit": "false", "fallback_lists": "false",
+}  # fmt: skip
+"""One small model; test_ranking_runs.py runs the pipeline with both models, refits and fallback lists."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from reco_platform.cleaning import csv_reader
 from reco_platform.cleaning.quality import DUPLICATES, CleaningResult, ColumnRange, has_order, sort_columns
 from reco_platform.cleaning.rules import CleaningRules, check_batch
 from reco_platform.contracts.tables import Contract
@@ -77,6 +79,20 @@ def clean(
         ranges={name: sum((file.ranges[name] for file in files), ColumnRange()) for name in contract.names},
         sums=sum((file.sums for file in files), RowSums(0, 0, 0)),
     )
+
+
+def cleaned_table(source: Path, rules: CleaningRules, threads: int) -> pa.Table:
+    """The accepted rows of a CSV file, without a lakehouse; see `clean`.
+
+    Raises:
+        DataError: see `csv_reader.read_records`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        staging, quarantine = Path(scratch) / "table", Path(scratch) / "quarantine"
+        staging.mkdir()
+        quarantine.mkdir()
+        clean(csv_reader.read_records(source, rules.source_columns), rules, staging, quarantine, threads)
+        return pa.concat_tables(pq.ParquetFile(path).read() for path in sorted(staging.rglob("*.parquet")))
 
 
 def map_in_order(

@@ -70,7 +70,7 @@ def as_config_value(value: Any) -> str:
         case dict():
             return str(as_argument(value))
         case list() | tuple():
-            return ",".join(map(str, value))
+            return ",".join(map(as_config_value, value))
         case bool():
             return str(value).lower()
         case None:

@@ -155,6 +155,10 @@ def conflicts(config: Config) -> list[str]:
             )
     problems += remote_lakehouse_problems(config)
     problems += [problem for name in config.spark_conf if (problem := setting_problem(name))]
+    if config.positives == "graded" and config.disliked_rating >= config.liked_rating:
+        problems.append(
+            f"disliked_rating={config.disliked_rating:g} must be below liked_rating={config.liked_rating:g}"
+        )
     if config.nonnegative and config.biased:
         problems.append("nonnegative=true needs biased=false: residuals after the biases are often negative")
     return problems

@@ -31,6 +31,9 @@ SILVER = ("silver_ratings", "silver_movies", "silver_tags")
 SPLIT = ("interactions", "track", "leaderboard")
 MODEL = ("train_als", "refit", "run_metrics", "track", "trial")
 TRAINING = (*MODEL, "train_plain")
+RANKING_MODEL = ("train_ranking", "refit_ranking", "trial")
+RANKING = (*RANKING_MODEL, "evaluate", "run_metrics", "track")
+POSITIVES = (*RANKING, "recommend", "fallback")
 LISTS = ("recommend", "fallback", "track")
 RELEVANCE = ("evaluate", "track", "trial")
 BOOTSTRAP = (*RELEVANCE, "gate")
@@ -139,7 +142,7 @@ class Config(BaseModel):
         ge=1,
         le=1_000_000,
         description="Minimum training ratings of a user to be trained on and recommended to",
-        shapes=TRAINING,
+        shapes=(*TRAINING, *RANKING_MODEL),
         axis=True,
     )
     min_item_ratings: int = key(
@@ -147,20 +150,20 @@ class Config(BaseModel):
         ge=1,
         le=1_000_000,
         description="Minimum training ratings of a movie to be trained on and recommended",
-        shapes=TRAINING,
+        shapes=(*TRAINING, *RANKING_MODEL),
         axis=True,
     )
 
     engine: Literal["auto", "native", "spark-ml"] = key(
         "auto",
         description="Engine that trains: threads on one machine (native), pyspark.ml, or chosen by size (auto)",
-        shapes=MODEL,
+        shapes=(*MODEL, *RANKING_MODEL),
         axis=True,
     )
     solver: Literal["cg", "cholesky"] = key(
         "cg",
         description="Solver of the native engine: conjugate gradients (cg), or exact and slower (cholesky)",
-        shapes=TRAINING,
+        shapes=(*TRAINING, *RANKING_MODEL),
         axis=True,
     )
     biased: bool = key(
@@ -205,13 +208,110 @@ class Config(BaseModel):
     nonnegative: bool = key(
         False, description="Constrain the factors to be nonnegative; pyspark.ml only", shapes=MODEL, axis=True
     )
-    seed: int = key(42, ge=0, lt=2**31, description="Seed of the initial factors", shapes=TRAINING, axis=True)
+    seed: int = key(
+        42,
+        ge=0,
+        lt=2**31,
+        description="Seed of the initial factors",
+        shapes=(*TRAINING, *RANKING_MODEL),
+        axis=True,
+    )
     num_blocks: int = key(
         4,
         ge=1,
         le=1024,
         description="User and item blocks of pyspark.ml's ALS; part of its result, so pinned",
-        shapes=MODEL,
+        shapes=(*MODEL, *RANKING_MODEL),
+        axis=True,
+    )
+
+    ranking_model: Literal["explicit", "implicit", "ease", "item_knn"] = key(
+        "implicit",
+        description="Model that orders the lists: ALS on positives and all unrated movies (implicit), weights between "
+        "movies (ease, item_knn), or the model that predicts ratings (explicit)",
+        shapes=POSITIVES,
+        axis=True,
+    )
+    positives: Literal["all", "liked", "graded", "weighted"] = key(
+        "graded",
+        description="What the ranking model learns from: every rating alike (all), those from liked_rating (liked), "
+        "with values that rise from 0 at disliked_rating to 1 at liked_rating (graded), or with weights that rise with "
+        "the rating (weighted)",
+        shapes=POSITIVES,
+        axis=True,
+    )
+    liked_rating: float = key(
+        4.0,
+        ge=0,
+        le=100,
+        description="Rating from which a movie counts as liked, with positives=liked or graded",
+        shapes=POSITIVES,
+        axis=True,
+    )
+    disliked_rating: float = key(
+        2.5,
+        ge=0,
+        le=100,
+        description="Rating up to which a movie counts like an unrated one, with positives=graded",
+        shapes=POSITIVES,
+        axis=True,
+    )
+    positive_strength: float = key(
+        4.0,
+        ge=0,
+        le=1000,
+        description="With positives=weighted: how much more the highest rating weighs than the lowest, which weighs 1",
+        shapes=POSITIVES,
+        axis=True,
+    )
+    positive_half_life: float | None = key(
+        None,
+        gt=0,
+        le=100_000,
+        description="Days after which a rating weighs half in the ranking model; default: all weigh the same",
+        shapes=POSITIVES,
+        axis=True,
+    )
+    ranking_rank: int = key(
+        64, ge=1, le=500, description="Number of latent factors of ranking_model=implicit", shapes=RANKING, axis=True
+    )
+    ranking_max_iter: int = key(
+        15, ge=1, le=200, description="Iterations of ranking_model=implicit", shapes=RANKING, axis=True
+    )
+    ranking_reg_param: float = key(
+        0.004,
+        ge=0,
+        le=100,
+        description="Regularisation of ranking_model=implicit, scaled by each row's ratings and unobserved pairs",
+        shapes=RANKING,
+        axis=True,
+    )
+    unobserved_weight: float = key(
+        0.6,
+        gt=0,
+        le=1000,
+        description="Weight of a pair without a rating in ranking_model=implicit, relative to one with a rating",
+        shapes=RANKING,
+        axis=True,
+    )
+    max_items: int = key(
+        3000,
+        ge=1,
+        le=20_000,
+        description="Number of most rated movies that ease and item_knn know",
+        shapes=RANKING,
+        axis=True,
+    )
+    ease_reg: float = key(200.0, gt=0, le=1_000_000, description="Regularisation of ease", shapes=RANKING, axis=True)
+    knn_neighbours: int = key(
+        100, ge=1, le=20_000, description="Nearest neighbours of each movie in item_knn", shapes=RANKING, axis=True
+    )
+    knn_shrink: float = key(
+        20.0,
+        ge=0,
+        le=1_000_000,
+        description="Shrinks item_knn's similarities of movies that few users rated both",
+        shapes=RANKING,
         axis=True,
     )
 
@@ -222,11 +322,16 @@ class Config(BaseModel):
         True, description="Exclude movies that the user has rated in the training data", shapes=LISTS
     )
 
-    refit: bool = key(False, description="Retrain the served model on all ratings after the evaluation", shapes=LISTS)
+    refit: bool = key(
+        True,
+        description="Serve models that are trained on all ratings after the evaluation; false: the evaluated models",
+        shapes=LISTS,
+    )
     fallback_lists: bool = key(
-        False,
-        description="Also make gold/recommendations_fallback: popular movies for users without training ratings",
-        shapes=("track",),
+        True,
+        description="Also make gold/recommendations_fallback: popular movies for users without a list of their own, "
+        "and for visitors",
+        shapes=("track", "run_metrics"),
     )
 
     evaluation_k: tuple[int, ...] = key(
@@ -252,7 +357,7 @@ class Config(BaseModel):
         ge=1,
         le=36_500,
         description="Days before the split over which the recent-popularity baseline counts ratings",
-        shapes=("fallback", "evaluate", "track"),
+        shapes=("fallback", "evaluate", "track", "trial"),
     )
     bootstrap_samples: int = key(
         1000,
@@ -263,10 +368,11 @@ class Config(BaseModel):
     )
     bootstrap_seed: int = key(42, ge=0, lt=2**31, description="Seed of the bootstrap", shapes=BOOTSTRAP)
 
-    sweep_metric: str = key(
-        "rmse_all",
+    sweep_metric: str | None = key(
+        None,
         pattern=METRIC,
-        description="Metric on the validation fold by which sweeps rank trials: any of the evaluation, such as ndcg@10",
+        description="Metric on the validation fold by which sweeps rank trials, any of the evaluation; default "
+        "rmse_all for the rating model, ndcg@10 for the ranking model",
         shapes=SCORING,
     )
     max_trials: int = key(100, ge=1, le=MAX_TRIALS, description="Maximum number of trials of a sweep")
@@ -398,6 +504,19 @@ class Config(BaseModel):
             return self.lakehouse.rstrip("/") or "/"
         return f"results/{self.dataset}" + ("" if self.storage_format == "delta" else "-parquet")
 
+    @property
+    def has_ranking_model(self) -> bool:
+        """Whether another model than the one that predicts ratings orders the lists."""
+        return self.ranking_model != "explicit"
+
+    @property
+    def refits_rating_model(self) -> bool:
+        return self.refit and not self.has_ranking_model
+
+    @property
+    def refits_ranking_model(self) -> bool:
+        return self.refit and self.has_ranking_model
+
     def shaping(self) -> dict[str, Any]:
         """All values by key, as steps record them; a digest replaces the address of the MLflow store."""
         values = self.model_dump(mode="json")
@@ -419,6 +538,12 @@ SECRET_KEYS = frozenset(name for name, one in KEYS.items() if one.secret)
 
 AXES = tuple(name for name, one in KEYS.items() if one.axis)
 """Keys that a sweep may vary."""
+
+RATING_AXES = tuple(name for name in AXES if "train_ranking" not in KEYS[name].shapes)
+"""Axes that shape the rating model alone."""
+
+RANKING_AXES = tuple(name for name in AXES if "train_als" not in KEYS[name].shapes)
+"""Axes that shape the ranking model alone."""
 
 
 def keys_of(step: str) -> tuple[str, ...]:

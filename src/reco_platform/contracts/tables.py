@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -135,10 +135,10 @@ RECOMMENDATIONS = Contract(
 )
 RECOMMENDATIONS_FALLBACK = Contract(
     "recommendations_fallback",
-    "the most popular movies for one user whom the model does not know",
+    "the most popular movies for one user whom the model does not know, or for a visitor",
     RECOMMENDATIONS.key,
     (
-        USER,
+        replace(USER, description="User, as numbered in the source; null for a visitor, in one row", nullable=True),
         Field("recommendations", pa.list_(RECOMMENDATION), "Best first; the score is the number of recent ratings"),
         Field("model_version", TEXT, "popular-<days>d-<version of the model that does not know the user>"),
         Field("generated_ts", TIME, "When they were written; not part of the fingerprint"),

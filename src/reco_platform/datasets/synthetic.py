@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
-from reco_platform.core.arrays import Float64Array, Int64Array, UInt64Array
+from reco_platform.core.arrays import Float64Array, Int64Array, UInt8Array, UInt64Array
 from reco_platform.datasets.synthetic_text import (
     ADJECTIVES,
     FAULTS,
@@ -31,7 +31,7 @@ from reco_platform.datasets.synthetic_text import (
     TAGS,
 )
 
-FORMAT = 2
+FORMAT = 3
 """To be increased whenever the same spec would give different bytes."""
 
 EPOCH = 1_420_070_400
@@ -42,18 +42,76 @@ NOISE_SD = 0.60
 USER_BIAS_SD = 0.45
 ITEM_BIAS_SD = 0.45
 LATENT_SD = 0.65
-BASE_RATING = 3.30
+BASE_RATING = 3.17
+"""Stars; the mean rating is higher, as users choose movies to their taste. Fitted to the mean rating of
+ml-latest-small, 3.50, by tools/fit_demo.py."""
 
 TAG_EVERY = 50
 LEAST_RATINGS = 20
-RETURNING_SHARE = 0.65
+RETURNING_SHARE = 0.30
+"""Share of users who come back after more than two weeks; on ml-latest-small, 0.30 of the users do. The others rate
+all their movies in their first days, so that a split by one moment in time has many users without training ratings."""
+
 OLD_MOVIES_SHARE = 0.75
-POPULAR_ROUNDS = 10
+
+GROUPS = 2 * LATENT_DIMS
+"""Number of groups of similar movies: one for each direction of each dimension of taste, so that a user's interest in a
+group can depend on the user's taste for its movies."""
+
+TASTE_INTEREST = 1.0
+"""How much interest in a group depends on liking its movies: its standard deviation over users, without a unit.
+
+Fitted together with OWN_INTEREST and LEAST_INTEREST by tools/fit_demo.py, so that models beat the most popular movies
+by as much as on MovieLens (ml-latest-small). Greater values also raise the mean rating, for which BASE_RATING makes up.
+"""
+
+OWN_INTEREST = 1.5
+"""How much interest in a group is independent of liking its movies, in the same unit as TASTE_INTEREST.
+
+People know what a movie is about before they watch it, so that their choices depend on more than their later ratings.
+Fitted as TASTE_INTEREST; greater values make interests narrower.
+"""
+
+LEAST_INTEREST = 0.01
+"""Added to the chance, 0 to 1, that a movie of a group is watched: everyone sometimes chooses from every group.
+
+Fitted as TASTE_INTEREST; greater values make the most popular movies a better recommendation.
+"""
+
+RECENT_SHARE = 0.03
+"""Share of the choices that are among recent releases only.
+
+Fitted by tools/fit_demo.py, so that movies are rated more in the year after their release than in the two years after
+that, by as much as on ml-latest-small.
+"""
+
+RECENT_YEARS = 2.0
+"""Age in years up to which a movie can be a recent release; fitted as RECENT_SHARE.
+
+Each choice has an age limit of its own, uniform between 0 and this one, so that interest falls as movies get older.
+"""
+
+HEAD_SHARE = 0.005
+"""Share of the movies that are the head of the long tail, within which popularity hardly falls.
+
+Fitted by tools/fit_demo.py to the share of ratings of the top 1% and 10% of movies of ml-latest-small. Those of the
+demo stay lower: a movie cannot be rated by more than all users, and the demo has more ratings for each movie.
+"""
+
+CHOICE_ROUNDS = 30
+"""How often a user whose choice was a movie seen or not yet released chooses again; after that, any movie will do.
+
+It ends every generation: the movies of a user's interests can be fewer than the user's ratings.
+"""
 
 _DAY = 86_400
 _YEAR = 31_557_600
 _SESSIONS = 4
 _MAX_SEEN_CELLS = 64_000_000
+_OLDEST = 91 * _YEAR
+_INTEREST_UNIT = 2**30
+_INTEREST_SLOTS = 128
+_SLOTS_PER_MOVIE = 64
 
 Report = Callable[[str], None]
 
@@ -223,41 +281,128 @@ class _RandomStream:
 
 @dataclass(frozen=True)
 class _World:
-    """Films and users. Times are in seconds after EPOCH; weights are cumulative, by film."""
+    """Movies and users. Times are in seconds after EPOCH.
+
+    A row of `interests`, shape (users, _INTEREST_SLOTS), names each group as often as the user is interested in it.
+    """
 
     spec: SyntheticSpec
     movie_id: Int64Array
     released: Int64Array
-    weights: Int64Array
+    catalogue: _Catalogue
     item_bias: Float64Array
     item_latent: Float64Array
     first_row: Int64Array
     sessions: Int64Array
     user_bias: Float64Array
     user_latent: Float64Array
+    interests: UInt8Array
 
     @classmethod
     def of(cls, spec: SyntheticSpec) -> _World:
         movie_stream = _RandomStream(spec, "movies")
         rank = movie_stream.permutation(spec.movies)
+        movie_id = np.cumsum(1 + movie_stream.below(spec.movies, 3))
+        released = _release_times(spec, movie_stream)
+        item_bias = _item_bias(rank, movie_stream)
+        item_latent = _latent(movie_stream, spec.movies)
+        catalogue = _Catalogue.of(_groups(item_latent), released, _popularity(rank))
         user_stream = _RandomStream(spec, "users")
+        first_row = _first_rows(spec, user_stream)
+        sessions = _session_starts(spec, user_stream)
+        user_bias = USER_BIAS_SD * user_stream.normal(spec.users)
+        user_latent = _latent(user_stream, spec.users)
         return cls(
             spec=spec,
-            movie_id=np.cumsum(1 + movie_stream.below(spec.movies, 3)),
-            released=_release_times(spec, movie_stream),
-            weights=np.cumsum(_popularity(rank)),
-            item_bias=_item_bias(rank, movie_stream),
-            item_latent=_latent(movie_stream, spec.movies),
-            first_row=_first_rows(spec, user_stream),
-            sessions=_session_starts(spec, user_stream),
-            user_bias=USER_BIAS_SD * user_stream.normal(spec.users),
-            user_latent=_latent(user_stream, spec.users),
+            movie_id=movie_id,
+            released=released,
+            catalogue=catalogue,
+            item_bias=item_bias,
+            item_latent=item_latent,
+            first_row=first_row,
+            sessions=sessions,
+            user_bias=user_bias,
+            user_latent=user_latent,
+            interests=_interests(user_latent, catalogue.shares, _RandomStream(spec, "interests")),
         )
+
+
+@dataclass(frozen=True)
+class _Catalogue:
+    """Movies by group, then by release; each has as many slots, one after the other, as it is popular.
+
+    A popular movie of some group that was released in some period is then a random slot of a range.
+
+    Attributes:
+        key: group and release of each movie as one rising number, shape (movies,); see `_catalogue_key`.
+        first_slot: of each movie, and the number of slots, shape (movies + 1,).
+        slots: the movie of each slot, shape (slots,).
+        bounds: the first slot of each group, and the number of slots, shape (GROUPS + 1,).
+    """
+
+    key: Int64Array
+    first_slot: Int64Array
+    slots: Int64Array
+    bounds: Int64Array
+
+    @classmethod
+    def of(cls, group: Int64Array, released: Int64Array, popularity: Int64Array) -> _Catalogue:
+        key = _catalogue_key(group, released)
+        order = np.argsort(key, kind="stable")
+        total = np.cumsum(popularity[order])
+        last_slot = (total / total[-1] * (_SLOTS_PER_MOVIE * len(order))).astype(np.int64)
+        first_slot = np.concatenate([[0], last_slot])
+        return cls(
+            key=key[order],
+            first_slot=first_slot,
+            slots=np.repeat(order, np.diff(first_slot)),
+            bounds=first_slot[np.searchsorted(group[order], np.arange(GROUPS + 1))],
+        )
+
+    @property
+    def shares(self) -> Float64Array:
+        """Each group's share of the popularity of all movies, shape (GROUPS,)."""
+        return np.diff(self.bounds) / self.bounds[-1]
+
+    def slot_after(self, group: Int64Array, time: Int64Array) -> Int64Array:
+        """The first slot after those of the movies of a group that are released by a time."""
+        return self.first_slot[np.searchsorted(self.key, _catalogue_key(group, time), side="right")]
+
+
+def _catalogue_key(group: Int64Array, time: Int64Array) -> Int64Array:
+    """Rises with the group, then with the time in seconds after EPOCH, from -_OLDEST to _OLDEST."""
+    return group * (2 * _OLDEST + 1) + time + _OLDEST
+
+
+def _groups(item_latent: Float64Array) -> Int64Array:
+    """The group of each movie, shape (movies,): the strongest dimension of its latent factors, and its sign there."""
+    strongest = np.argmax(np.abs(item_latent), axis=0)
+    return 2 * strongest + (np.take_along_axis(item_latent, strongest[None], axis=0)[0] < 0)
+
+
+def _interests(user_latent: Float64Array, shares: Float64Array, draws: _RandomStream) -> UInt8Array:
+    """The groups that users choose from, as in `_World`.
+
+    A user is interested in a group as much as the group is popular, times the chance that the user watches a movie of
+    it. The chance is squared, which leaves little of the groups that a user does not care for.
+    """
+    users = user_latent.shape[1]
+    weights = np.empty((users, GROUPS), dtype=np.int64)
+    for group, share in enumerate(shares.tolist()):
+        direction = (1 - 2 * (group % 2)) / _latent_scale()
+        taste = direction * user_latent[group // 2]
+        interest = TASTE_INTEREST * taste + OWN_INTEREST * draws.normal(users)
+        chance = (1 + interest / np.sqrt(1 + interest * interest)) / 2
+        weights[:, group] = ((LEAST_INTEREST + chance * chance) * share * _INTEREST_UNIT).astype(np.int64)
+    total = np.cumsum(weights, axis=1)
+    slots = np.diff(total * _INTEREST_SLOTS // total[:, -1:], axis=1, prepend=0)
+    groups = np.tile(np.arange(GROUPS, dtype=np.uint8), users)
+    return np.repeat(groups, slots.ravel()).reshape(users, _INTEREST_SLOTS)
 
 
 def _popularity(rank: Int64Array) -> Int64Array:
     """Integer weights that fall with the power 1.5 of the rank."""
-    offset = len(rank) // 100 + 10
+    offset = int(len(rank) * HEAD_SHARE) + 5
     ratio = offset / (rank + offset)
     return (ratio * np.sqrt(ratio) * 2**30).astype(np.int64)
 
@@ -270,8 +415,12 @@ def _item_bias(rank: Int64Array, draws: _RandomStream) -> Float64Array:
 
 def _latent(draws: _RandomStream, count: int) -> Float64Array:
     """Shape (LATENT_DIMS, count), scaled so that products of users and films have a standard deviation of LATENT_SD."""
-    scale = math.sqrt(LATENT_SD / math.sqrt(LATENT_DIMS))
-    return scale * draws.normal(LATENT_DIMS * count).reshape(LATENT_DIMS, count)
+    return _latent_scale() * draws.normal(LATENT_DIMS * count).reshape(LATENT_DIMS, count)
+
+
+def _latent_scale() -> float:
+    """The standard deviation of a latent factor."""
+    return math.sqrt(LATENT_SD / math.sqrt(LATENT_DIMS))
 
 
 def _release_times(spec: SyntheticSpec, draws: _RandomStream) -> Int64Array:
@@ -352,9 +501,10 @@ def _rating_times(world: _World, user: Int64Array, count: Int64Array, draws: _Ra
 
 
 def _films(world: _World, user: Int64Array, time: Int64Array, draws: _RandomStream) -> Int64Array:
-    """For each rating a film that is released by then, and that the user has not rated yet.
+    """For each rating a movie that is released by then, and that the user has not rated yet.
 
-    Films are drawn by popularity. The few ratings of very active users that are left after POPULAR_ROUNDS get any film.
+    Movies are chosen by interest, recency and popularity. The few ratings of very active users that are left after
+    CHOICE_ROUNDS get any movie.
     """
     movies = world.spec.movies
     seen = np.zeros((user[-1] - user[0] + 1) * movies, dtype=bool)
@@ -362,9 +512,8 @@ def _films(world: _World, user: Int64Array, time: Int64Array, draws: _RandomStre
     empty = np.arange(len(user))
     rounds = 0
     while len(empty):
-        if rounds < POPULAR_ROUNDS:
-            draw = draws.below(len(empty), int(world.weights[-1]))
-            pick = np.searchsorted(world.weights, draw, side="right").astype(np.int64)
+        if rounds < CHOICE_ROUNDS:
+            pick = _choices(world, user[empty], time[empty], draws)
         else:
             pick = draws.below(len(empty), movies)
         cell = (user[empty] - user[0]) * movies + pick
@@ -375,6 +524,22 @@ def _films(world: _World, user: Int64Array, time: Int64Array, draws: _RandomStre
         empty = np.delete(empty, taken)
         rounds += 1
     return film
+
+
+def _choices(world: _World, user: Int64Array, time: Int64Array, draws: _RandomStream) -> Int64Array:
+    """A movie for each user and time, released or not: first a group by interest, then a movie of it by popularity.
+
+    RECENT_SHARE of the choices are among movies of the group that were released within a limit of time, if any were.
+    """
+    catalogue = world.catalogue
+    group = world.interests[user, draws.below(len(user), _INTEREST_SLOTS)].astype(np.int64)
+    start, stop = catalogue.bounds[group], catalogue.bounds[group + 1]
+    recent = np.flatnonzero(draws.fraction(len(user)) < RECENT_SHARE)
+    limit = (draws.fraction(len(recent)) * (RECENT_YEARS * _YEAR)).astype(np.int64)
+    since, until = (catalogue.slot_after(group[recent], time[recent] - age) for age in (limit, 0))
+    some = since < until
+    start[recent[some]], stop[recent[some]] = since[some], until[some]
+    return catalogue.slots[start + (draws.fraction(len(user)) * (stop - start)).astype(np.int64)]
 
 
 def _expected(world: _World, user: Int64Array, film: Int64Array) -> Float64Array:

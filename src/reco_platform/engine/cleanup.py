@@ -78,6 +78,8 @@ def recover(lakehouse: Lakehouse) -> None:
     for root in roots.values():
         for pending in [*root.rglob(f"{manifests.PENDING}.json")]:
             publish.remove_leftovers(pending.parent.parent)
+        for old in [*root.rglob(f"{publish.PREVIOUS}-*")]:
+            publish.finish_swap(old.with_name(old.name.removeprefix(f"{publish.PREVIOUS}-")))
         for path in [*root.rglob(atomic_write.TEMPORARY_FILES), *root.rglob(f"{publish.STAGING}-*")]:
             remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 

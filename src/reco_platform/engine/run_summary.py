@@ -1,4 +1,4 @@
-"""The summary of a run for other programs: one JSON file beside its journal, written at its start and its end."""
+"""The summary of a run: a JSON file beside its journal for other programs, and the text about what failed."""
 
 from __future__ import annotations
 

@@ -44,9 +44,10 @@ class Step:
         all_threads: whether it uses every core that the run has; otherwise one.
         memory_mb: memory that Snakemake reserves for it.
         reads_facts: whether its result depends on the facts in its inputs' receipts as well as on their content.
-        version_of: the input whose model version its result carries; None if it belongs to no model.
-        serves_as: input name that refers to this result if the step is enabled, and to the model otherwise.
-        only_if: config key that enables the step; None if it is always enabled.
+        version_of: the input whose model version its result carries, or `run` for the version of the run's models
+            together; None if it belongs to no model.
+        serves_as: input names that refer to this result if the step is enabled, and to the model otherwise.
+        only_if: key or property of the configuration that enables the step; None if it is always enabled.
         reads_trials: whether it also reads the trials of a sweep that its parameter `cells` lists.
         own: its parameters that are not config keys.
         report_copy: the copy for Snakemake's report; None if there is none.
@@ -66,7 +67,7 @@ class Step:
     memory_mb: int = 1500
     reads_facts: bool = False
     version_of: str | None = None
-    serves_as: str | None = None
+    serves_as: tuple[str, ...] = ()
     only_if: str | None = None
     reads_trials: bool = False
     own: tuple[str, ...] = ()

@@ -11,9 +11,7 @@ import pyarrow as pa
 from reco_platform.core.arrays import BoolArray, Float32Array, Int8Array, Int32Array, Int64Array, IntArray
 from reco_platform.evaluation import beyond_accuracy, ranking_metrics
 from reco_platform.models.als.model import Model
-from reco_platform.splits.interactions import microseconds
-
-COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating", "rating_ts")
+from reco_platform.splits.interactions import COLUMNS, microseconds
 
 
 @dataclass(frozen=True)

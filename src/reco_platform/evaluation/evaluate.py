@@ -1,8 +1,10 @@
 """The evaluation of a model and its baselines on the test fold, with confidence intervals and comparisons.
 
 docs/metrics.md defines every metric. All systems are evaluated by the same code on the same ratings, users and
-resamples: the model (`als`), plain ALS, that is ALS without biases (`als_plain`), the damped biases, the global mean,
-and the most popular movies of all time and of the last days.
+resamples: the rating model (`als`), the ranking model by its name, plain ALS, that is ALS without biases (`als_plain`),
+the damped biases, the global mean, the most popular movies of all time and of the last days, and weights between movies
+(`item_knn`, `ease`). Predictions are compared with those of the rating model, lists with those of the ranking model;
+with ranking_model=explicit the two are one.
 """
 
 from __future__ import annotations
@@ -26,18 +28,25 @@ from reco_platform.evaluation.dataset import (
 from reco_platform.evaluation.rating_metrics import rating_sums
 from reco_platform.evaluation.settings import Settings, limit_list_lengths
 from reco_platform.evaluation.strata import strata_metrics
-from reco_platform.evaluation.systems import predictions, recommendation_lists
+from reco_platform.evaluation.systems import (
+    item_baselines,
+    predictions,
+    ranking_model_lists,
+    recommendation_lists,
+)
 from reco_platform.evaluation.user_sums import UserSums, concatenate, to_json, with_suffix
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model
+from reco_platform.models.ranking.models import RankingModel
 
 RATING_BASELINES = ("als_plain", "biases", "global_mean")
-RANKING_BASELINES = ("als_plain", "biases", "popular", "popular_recent")
+RANKING_BASELINES = ("als", "als_plain", "biases", "popular", "popular_recent", "item_knn", "ease")
 
 
 def evaluate(
     model: Model,
     plain_model: Model | None,
+    ranking_model: RankingModel | None,
     train: RatingArrays,
     test: RatingArrays,
     *,
@@ -47,9 +56,10 @@ def evaluate(
     """Every metric of every system as JSON values; `metrics_file.Evaluation` is the schema.
 
     Args:
-        model: the model to evaluate.
+        model: the rating model.
         plain_model: plain ALS with the same parameters; None if `model` is plain ALS itself.
-        train: the ratings that both were trained on.
+        ranking_model: the model that orders the lists; None if `model` does.
+        train: the ratings that they were trained on.
         test: the ratings to evaluate on.
         genres: movie_id and genres (list of text) of the movies.
         settings: see Settings.
@@ -66,6 +76,11 @@ def evaluate(
     relevant_items = relevant_by_user(dataset, relevant)
     predicted = predictions(models, fitted, dataset)
     lists = recommendation_lists(models, fitted, dataset, settings)
+    item_models, absent = item_baselines(dataset, settings)
+    if ranking_model:
+        item_models = {settings.ranking_system: ranking_model, **item_models}
+    for name, item_model in item_models.items():
+        lists[name] = ranking_model_lists(item_model, dataset, settings)
     rating = {name: rating_metric_sums(values, predicted["biases"], dataset) for name, values in predicted.items()}
     ranking = {
         name: ranking_metric_sums(found, relevant_items, dataset, settings.evaluation_k)
@@ -73,7 +88,7 @@ def evaluate(
     }
     sums = {name: [part[name] for part in (rating, ranking) if name in part] for name in {**rating, **ranking}}
     resamples = resample_systems(rating, ranking, settings)
-    differences = {name: metric_differences(resamples["als"], resamples[name]) for name in resamples if name != "als"}
+    differences = differences_from_baselines(resamples, settings.ranking_system)
     return {
         **rmse_and_coverage(test.ratings, predicted["als"], settings.cold_start_strategy),
         "folds": fold_counts(dataset, relevant, relevant_items),
@@ -89,6 +104,8 @@ def evaluate(
         "differences": differences,
         "verdicts": verdicts(differences, settings),
         "headline_k": settings.headline_k,
+        "ranking_system": settings.ranking_system,
+        "absent": absent,
     }
 
 
@@ -234,6 +251,16 @@ def metric_intervals(system: SystemResamples) -> dict[str, Any]:
     return {name: to_json(interval) for part in system.parts for name, interval in bootstrap.intervals(part).items()}
 
 
+def differences_from_baselines(resamples: Mapping[str, SystemResamples], ranking_system: str) -> dict[str, Any]:
+    """For each other system, the rating model's rating metrics and the ranking model's ranking metrics minus its."""
+    ours = SystemResamples(resamples["als"].rating, resamples[ranking_system].ranking)
+    others = {
+        name: SystemResamples(None if name == "als" else one.rating, None if name == ranking_system else one.ranking)
+        for name, one in resamples.items()
+    }
+    return {name: metric_differences(ours, other) for name, other in others.items() if other.parts}
+
+
 def metric_differences(ours: SystemResamples, theirs: SystemResamples) -> dict[str, Any]:
     pairs = ((ours.rating, theirs.rating), (ours.ranking, theirs.ranking))
     return {
@@ -257,7 +284,7 @@ def headline_metrics(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 
 def verdicts(differences: Mapping[str, Mapping[str, Any]], settings: Settings) -> list[dict[str, Any]]:
-    """For each headline metric and baseline: the difference, and whether the model is better, worse, or undecided."""
+    """For each headline metric and baseline: the difference, and whether our model is better, worse, or undecided."""
     return [
         {"metric": metric, "baseline": baseline, "verdict": verdict(metric, difference), **difference}
         for metric, baselines in headline_metrics(settings).items()

@@ -85,6 +85,8 @@ class Evaluation(Strict):
     differences: dict[str, dict[str, Difference]]
     verdicts: list[Verdict]
     headline_k: int
+    ranking_system: str = Field(description="The system whose lists are served")
+    absent: dict[str, str] = Field(description="Baselines that could not be trained, each with its reason")
 
 
 class RunMetrics(Strict):
@@ -98,6 +100,9 @@ class RunMetrics(Strict):
     hyperparameters: dict[str, str | int | float | bool | None]
     dataset_info: dict[str, Any]
     training: dict[str, Any] = Field(description="From the model's receipt: users, movies, objective")
+    ranking: dict[str, Any] | None = Field(
+        description="The model that orders the lists: version, hyperparameters, training; null if it is the same"
+    )
     evaluation: Evaluation
     recommendations: dict[str, Any]
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from reco_platform.core.errors import DataError
 
+RATING_SYSTEM = "als"
+"""The system of the model that predicts ratings."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -22,6 +25,13 @@ class Settings:
     bootstrap_samples: int
     bootstrap_seed: int
     threads: int
+    ranking: Mapping[str, Any]
+    """ranking_model, and the parameters of the positives and of the baselines ease and item_knn."""
+
+    @property
+    def ranking_system(self) -> str:
+        """The system whose lists are served."""
+        return RATING_SYSTEM if self.ranking["ranking_model"] == "explicit" else str(self.ranking["ranking_model"])
 
     @property
     def headline_k(self) -> int:
@@ -30,9 +40,10 @@ class Settings:
 
 
 def settings_from_params(params: Mapping[str, Any], threads: int) -> Settings:
-    """The settings from a step's parameters, which have every key of Settings but `threads`."""
-    values = {field.name: params[field.name] for field in fields(Settings) if field.name != "threads"}
-    return Settings(**{**values, "evaluation_k": tuple(params["evaluation_k"])}, threads=threads)
+    """The settings from a step's parameters, which have every key of Settings."""
+    own = {"threads", "ranking", "evaluation_k"}
+    values = {field.name: params[field.name] for field in fields(Settings) if field.name not in own}
+    return Settings(**values, evaluation_k=tuple(params["evaluation_k"]), threads=threads, ranking=params)
 
 
 def limit_list_lengths(settings: Settings, catalogue: int) -> tuple[Settings, dict[int, str]]:

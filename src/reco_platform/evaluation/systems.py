@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from reco_platform.core.arrays import Float64Array, Int32Array
+from reco_platform.core.arrays import Float64Array, Int32Array, Int64Array
+from reco_platform.core.errors import RecoError
 from reco_platform.evaluation.dataset import EvaluationDataset
 from reco_platform.evaluation.settings import Settings
 from reco_platform.models import biases, popularity
 from reco_platform.models.als.model import Model, Side
+from reco_platform.models.ranking import models as ranking_models
+from reco_platform.models.ranking.models import ITEM_WEIGHTS, RankingModel, train_item_weights
 from reco_platform.models.topn import exact as topn
 
 
@@ -35,17 +38,50 @@ def recommendation_lists(
     """
     length, seen = max(settings.evaluation_k), seen_in_training(dataset)
     lists = {name: top_n_lists(model, dataset, seen, length, settings.threads) for name, model in models.items()}
-    recent = popularity.recent_popularity(
-        dataset.train_movie, dataset.train.moments, settings.popular_days, len(dataset.movies)
-    )
     orders = {
         "biases": popularity.best_first(catalogue_biases(fitted, dataset), dataset.movie_counts),
         "popular": popularity.best_first(dataset.movie_counts),
-        "popular_recent": popularity.best_first(recent, dataset.movie_counts),
+        "popular_recent": popularity.best_first(recent_counts(dataset, settings), dataset.movie_counts),
     }
     for name, order in orders.items():
         lists[name] = popularity.first_unseen(order, seen.bounds, seen.movies, length)
     return {name: lists_for_all_users(warm_lists, dataset) for name, warm_lists in lists.items()}
+
+
+def item_baselines(dataset: EvaluationDataset, settings: Settings) -> tuple[dict[str, RankingModel], dict[str, str]]:
+    """The item models other than the ranking model, and why each of the others cannot be trained."""
+    trained: dict[str, RankingModel] = {}
+    absent: dict[str, str] = {}
+    for name in ITEM_WEIGHTS:
+        if name != settings.ranking_system:
+            try:
+                trained[name] = train_item_weights(name, dataset.train, settings.ranking, settings.threads)
+            except RecoError as error:
+                absent[name] = error.message
+    return trained, absent
+
+
+def ranking_model_lists(model: RankingModel, dataset: EvaluationDataset, settings: Settings) -> Int32Array:
+    """A ranking model's list for each test user, as in `recommendation_lists`.
+
+    Warm users without positives get the most popular movies, as users without a list of their own do when served.
+    """
+    warm, length = dataset.users[dataset.warm_users], max(settings.evaluation_k)
+    found = ranking_models.lists(model, warm, dataset.train, settings.ranking, n=length, threads=settings.threads)
+    padded = padded_lists(found, dataset.movies, length)
+    empty = np.flatnonzero(np.diff(found.offsets) == 0)
+    if len(empty):
+        seen = seen_in_training(dataset).select(empty)
+        order = popularity.best_first(recent_counts(dataset, settings), dataset.movie_counts)
+        padded[empty] = popularity.first_unseen(order, seen.bounds, seen.movies, length)
+    return lists_for_all_users(padded, dataset)
+
+
+def recent_counts(dataset: EvaluationDataset, settings: Settings) -> Int64Array:
+    """The number of recent training ratings of each movie of the catalogue, shape (m,)."""
+    return popularity.recent_popularity(
+        dataset.train_movie, dataset.train.moments, settings.popular_days, len(dataset.movies)
+    )
 
 
 def top_n_lists(model: Model, dataset: EvaluationDataset, seen: topn.Seen, length: int, threads: int) -> Int32Array:

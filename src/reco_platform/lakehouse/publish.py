@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -37,6 +38,10 @@ from reco_platform.store.paths import StorePath, copy_file, move_file, relative_
 
 STAGING = "_staging"
 """Prefix of the names of staging folders."""
+
+PREVIOUS = "_previous"
+"""Prefix of the name of a folder's old content while new content takes its place. Recovery must not remove it as it
+removes staging folders: after a kill at that moment it is the only content."""
 
 OVERWRITE_HINT = "use another lakehouse (--config lakehouse=...), or replace it: "
 
@@ -73,9 +78,9 @@ def remote_staging_folder(target: HdfsPath) -> HdfsPath:
     return target.with_name(f"{STAGING}-{target.name}")
 
 
-def previous_content(target: HdfsPath) -> HdfsPath:
-    """Where the old content of a remote folder is while the new content replaces it."""
-    return target.with_name(f"{STAGING}-{target.name}-old")
+def previous_name(target: StorePath) -> str:
+    """The name of a folder's old content while the new content takes its place."""
+    return f"{PREVIOUS}-{target.name}"
 
 
 def remove_leftovers(target: StorePath) -> None:
@@ -83,7 +88,7 @@ def remove_leftovers(target: StorePath) -> None:
     shutil.rmtree(local_staging_folder(target), ignore_errors=True)
     if isinstance(target, HdfsPath):
         remove_tree(remote_staging_folder(target))
-        finish_remote_swap(target)
+    finish_swap(target)
     pending = read_manifest(target, PENDING)
     if pending is not None:
         head = delta_log.head_version(target)
@@ -98,9 +103,9 @@ def remove_leftovers(target: StorePath) -> None:
         manifest_path(target, PENDING).unlink()
 
 
-def finish_remote_swap(target: HdfsPath) -> None:
+def finish_swap(target: StorePath) -> None:
     """Completes a folder swap whose writer was killed: restores the old content, unless the new one is in place."""
-    old = previous_content(target)
+    old: Any = target.with_name(previous_name(target))
     if not old.exists():
         return
     if target.exists():
@@ -327,13 +332,13 @@ def publish_folder(staging: Path, target: StorePath, *, fingerprint: str, rows: 
 def publish_remote_folder(staging: Path, target: HdfsPath, manifest: Manifest) -> None:
     """Copies the files to a folder beside `target`, then replaces `target` by two renames.
 
-    HDFS cannot swap folders; if a writer is killed between the renames, `finish_remote_swap` completes them.
+    HDFS cannot swap folders; if a writer is killed between the renames, `finish_swap` completes them.
     """
     new = remote_staging_folder(target)
     remove_tree(new)
     run_in_parallel(move_file, ((staging / name, new / name) for name in manifest.files))
     write_text(manifest_path(new, manifest.fingerprint), with_stored_times(manifest, new).text())
-    old = previous_content(target)
+    old = target.with_name(previous_name(target))
     if target.exists():
         for path in (target / MEMO).rglob("*"):
             kept = new / MEMO / relative_path(path, target / MEMO)
@@ -358,7 +363,7 @@ def swap_folders(first: Path, second: Path) -> None:
             return
         if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(second))
-    between = first.with_name(first.name + "-old")
+    between = second.with_name(previous_name(second))
     second.rename(between)
     first.rename(second)
     between.rename(first)

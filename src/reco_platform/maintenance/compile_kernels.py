@@ -20,7 +20,14 @@ from reco_platform.config.load import load_config
 USERS, MOVIES, RATINGS_PER_USER = 30, 20, 10
 DAY = 24 * 60 * 60 * 1_000_000
 SPLITS = ({"split": "global_time"}, {"split": "user_time"}, {"split": "user_time", "last_k": 1}, {"split": "random"})
-SMALL = {"rank": 4, "max_iter": 2, "evaluation_k": [2, 5], "bootstrap_samples": 100}
+SMALL = {
+    "rank": 4,
+    "max_iter": 2,
+    "ranking_rank": 4,
+    "ranking_max_iter": 2,
+    "evaluation_k": [2, 5],
+    "bootstrap_samples": 100,
+}
 
 
 def compile_kernels() -> None:
@@ -38,6 +45,7 @@ def compile_training() -> None:
     from reco_platform.cleaning import kernels as _cleaning  # noqa: F401, PLC0415
     from reco_platform.fingerprint import kernels as _fingerprint  # noqa: F401, PLC0415
     from reco_platform.models.als import training  # noqa: PLC0415
+    from reco_platform.models.ranking import implicit  # noqa: PLC0415
     from reco_platform.splits.latest import latest_ratings  # noqa: PLC0415
     from reco_platform.splits.split import split, split_facts  # noqa: PLC0415
 
@@ -46,6 +54,7 @@ def compile_training() -> None:
         split_facts(rows, split(rows, parameters() | choice))
     for solver in ("cg", "cholesky"):
         training.train(interactions(), parameters() | {"solver": solver}, threads=1, log=lambda _: None)
+    implicit.train(interactions(), parameters(), threads=1, log=lambda _: None)
 
 
 def compile_serving() -> None:
@@ -55,16 +64,19 @@ def compile_serving() -> None:
     from reco_platform.evaluation.settings import settings_from_params  # noqa: PLC0415
     from reco_platform.models import popularity  # noqa: PLC0415
     from reco_platform.models.als.model import Model, Side  # noqa: PLC0415
+    from reco_platform.models.ranking import models  # noqa: PLC0415
     from reco_platform.models.topn import exact as topn  # noqa: PLC0415
 
     table, random = interactions(), np.random.default_rng(1)
     model = Model(*(Side(ids(count), random.random((count, 4), np.float32)) for count in (USERS, MOVIES)))
     seen = topn.seen_by_id(model, table["user_id"].to_numpy(), table["movie_id"].to_numpy())
     topn.top_n(model, 5, seen, threads=1)
-    popularity.most_popular(model, ids(1) + USERS, table, table.slice(0, 0), days=30, n=5)
+    popularity.most_popular(model.movies, ids(1) + USERS, table, table.slice(0, 0), days=30, n=5)
     genres = pa.table({"movie_id": ids(MOVIES), "genres": [["Drama"]] * MOVIES})
     train, test = (rating_arrays(part) for part in (table.slice(0, len(table) // 2), table.slice(len(table) // 2)))
-    evaluate(model, model, train, test, genres=genres, settings=settings_from_params(parameters(), threads=1))
+    weights = models.train_item_weights("item_knn", train, parameters(), 1)
+    settings = settings_from_params(parameters() | {"ranking_model": "item_knn"}, threads=1)
+    evaluate(model, model, weights, train, test, genres=genres, settings=settings)
 
 
 @cache

@@ -22,7 +22,7 @@ from reco_platform.pipeline.explain import RESULTS
 from reco_platform.pipeline.steps_table import STEP_OF, artifact_of, possible_inputs
 from reco_platform.store.paths import relative_path
 
-VERSION_FILES = tuple(step.makes for step in STEP_OF.values() if step.is_file and step.version_of == "model")
+VERSION_FILES = tuple(step.makes for step in STEP_OF.values() if step.is_file and step.version_of == "run")
 """Results that are files of one model version."""
 
 VERSIONED = tuple(step for step in STEP_OF.values() if step.is_versioned)
@@ -116,11 +116,11 @@ def memo_entries(lakehouse: Lakehouse) -> Iterator[Entry]:
 def versions_by_age(lakehouse: Lakehouse, entries: list[Entry]) -> list[str]:
     """The model versions that were evaluated: the current one first, then by the time of their latest run."""
     times: dict[str, str] = {}
-    current = {entry.receipt.facts["model_version"] for entry in entries if entry.name == "model" and not entry.path}
-    for entry in entries:
-        if entry.name == "run_metrics":
-            version = entry.receipt.facts["model_version"]
-            times[version] = max(times.get(version, ""), str(read_metrics(lakehouse, entry).get("execution_ts", "")))
+    runs = [entry for entry in entries if entry.name == "run_metrics"]
+    current = {entry.receipt.facts["model_version"] for entry in runs if not entry.path}
+    for entry in runs:
+        version = entry.receipt.facts["model_version"]
+        times[version] = max(times.get(version, ""), str(read_metrics(lakehouse, entry).get("execution_ts", "")))
     return sorted(
         {*times, *current}, key=lambda version: (version in current, times.get(version, ""), version), reverse=True
     )

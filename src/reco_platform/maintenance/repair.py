@@ -22,6 +22,8 @@ from reco_platform.pipeline.steps_table import STEP_OF, STEPS, TABLE_RESULTS, st
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.store.paths import StorePath
 from reco_platform.tuning import sweeps
+from reco_platform.tuning.fits import fit_of, trial_model
+from reco_platform.tuning.tuned_model import TunedModel, tuned_model
 
 TARGETS = {"bronze": "silver", "silver": "silver", layout.SWEEPS: "sweep"}
 """The target that makes the results of a layer; gold for the others."""
@@ -106,21 +108,28 @@ def sweep_config(lakehouse: Lakehouse, leaderboard: Receipt) -> dict[str, Any]:
     """The configuration that runs a sweep again; empty if no receipt of its trials is left."""
     params = leaderboard.made_from["params"]
     receipts = {name: latest_receipt(lakehouse, layout.trial(name)) for name, _ in params["cells"]}
+    tuned = tuned_model(params["axes"])
     trials = [
-        {**receipt.made_from["params"], "max_iter": max_iter}
-        for name, max_iter in params["cells"]
-        if (receipt := receipts[name])
+        trial_values(receipt, iterations, tuned) for name, iterations in params["cells"] if (receipt := receipts[name])
     ]
     if not trials:
         return {}
-    defaults = Config.model_validate({})
+    defaults = Config.model_validate({"sweep_metric": tuned.default_metric})
     fixed = {key: params[key] for key in STEPS["leaderboard"].keys if params[key] != as_json(getattr(defaults, key))}
-    fixed |= {key: trials[0][key] for key in AXES if trials[0][key] not in (None, getattr(defaults, key))}
-    axes = {key: list(dict.fromkeys(trial[key] for trial in trials)) for key in params["axes"]}
+    first = {key: value for trial in reversed(trials) for key, value in trial.items() if key in AXES}
+    fixed |= {key: value for key, value in first.items() if value not in (None, getattr(defaults, key))}
+    axes = {key: list(dict.fromkeys(trial[key] for trial in trials if key in trial)) for key in params["axes"]}
     pairs = {**fixed, **axes}
     if sweeps.expand(pairs, os.environ).name == params["sweep"]:
         return pairs
     return {**pairs, "sweep_name": params["sweep"]}
+
+
+def trial_values(receipt: Receipt, iterations: int, tuned: TunedModel) -> dict[str, Any]:
+    """The parameters of a trial, without those that do not shape its model."""
+    params = fit_of(receipt.made_from["params"]).params
+    key = trial_model(params).iteration_key
+    return tuned.own_params(params) | ({key: iterations} if key else {})
 
 
 def as_json(value: Any) -> Any:

@@ -23,7 +23,10 @@ from reco_platform.pipeline.steps_table import STEP_OF, artifact_of, possible_in
 from reco_platform.store import atomic_write
 
 COPIED_TABLES = ("ratings", "movies")
-REBUILT_RESULTS = ("interactions", "model", "als_plain", "als_refit", "recommendations", "evaluation", "run_metrics")
+REBUILT_RESULTS = (
+    *("interactions", "model", "als_plain", "als_refit", "ranking_model", "ranking_refit"),
+    *("recommendations", "evaluation", "run_metrics"),
+)
 
 
 @dataclass(frozen=True)

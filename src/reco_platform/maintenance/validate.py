@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from reco_platform.config.model import Config
 from reco_platform.core.errors import RecoError
 from reco_platform.engine.step import Layer
 from reco_platform.engine.task import QUALITY_FINGERPRINT
@@ -18,12 +19,15 @@ from reco_platform.maintenance.content_checks import quarantine_problem, result_
 from reco_platform.maintenance.repair import RepairCommands
 from reco_platform.pipeline.steps_table import LAYERS, STEP_OF, artifact_of, resolve_input
 from reco_platform.pipeline.workflow import Workflow
+from reco_platform.steps.model_artifact import joined_version
 from reco_platform.store.json_file import read_json
 from reco_platform.store.paths import StorePath, sha256_file
 
 VERSIONED_RESULTS = {
     "model": ("Models", "versions"),
     "als_refit": ("Refits", "versions"),
+    "ranking_model": ("Ranking models", "versions"),
+    "ranking_refit": ("Ranking refits", "versions"),
     "als_plain": ("Plain models", "versions"),
     "run_metrics": ("Metrics", "metric files"),
     "report": ("Pages", "pages"),
@@ -207,12 +211,14 @@ def check_consistency(workflow: Workflow, repairs: RepairCommands) -> Iterator[F
         if (receipt := read_receipt(lakehouse, artifact_of(name, lakehouse.dataset), repairs)[0])
     }
     served = found.get(resolve_input("served_model", workflow.config))
-    models = {"model": found.get("model"), "served_model": served}
+    versions = {"run": run_version(found, workflow.config)}
+    if served:
+        versions["served_model"] = served.facts["model_version"]
     for name, receipt in found.items():
-        model = models.get(STEP_OF[name].version_of or "")
-        if model is None or name == "model":
+        expected_version = versions.get(STEP_OF[name].version_of or "")
+        if expected_version is None:
             continue
-        version, expected_version = receipt.facts["model_version"], model.facts["model_version"]
+        version = receipt.facts["model_version"]
         if layout.version_in(version) != expected_version:
             text = f"{receipt.artifact} is of model {version}, the model is {expected_version}"
             yield Finding("error", text, repairs.run(receipt.artifact))
@@ -223,6 +229,12 @@ def check_consistency(workflow: Workflow, repairs: RepairCommands) -> Iterator[F
     if served and "recommendations" in found:
         users = served.facts["users"]
         yield from check_rows("users with recommendations", found["recommendations"], users, repairs)
+
+
+def run_version(found: Mapping[str, Receipt], config: Config) -> str | None:
+    """The version that the files of the run must have; None if a model is missing."""
+    models = [found.get(resolve_input(name, config)) for name in ("model", "ranking")]
+    return joined_version(*(str(model.facts["model_version"]) for model in models if model)) if all(models) else None
 
 
 def check_rows(what: str, receipt: Receipt, expected: int, repairs: RepairCommands) -> Iterator[Finding]:

@@ -83,26 +83,26 @@ def first_unseen(order: Any, seen_bounds: Any, seen: Any, k: int) -> Any:
     return lists
 
 
-def most_popular(model: Model, users: Int32Array, known: pa.Table, seen: pa.Table, *, days: int, n: int) -> TopN:
+def most_popular(catalogue: Side, users: Int32Array, known: pa.Table, seen: pa.Table, *, days: int, n: int) -> TopN:
     """Lists of the movies with the most recent ratings, for users whom a model does not know.
 
     The score is the number of recent ratings. Ties are broken by the number of all ratings, then by movie_id.
 
     Args:
-        model: its movies may be recommended.
+        catalogue: movies that may be recommended.
         users: ids in rising order, shape (users,).
         known: movie_id and rating_ts of the ratings to count.
         seen: user_id and movie_id of the movies to leave out, only of these users.
         days: see `recent_popularity`.
         n: length of the lists; shorter for users with fewer unseen movies.
     """
-    positions, in_model = model.movies.positions(known["movie_id"].to_numpy())
+    positions, in_model = catalogue.positions(known["movie_id"].to_numpy())
     moments = microseconds(known["rating_ts"])
-    movies, count = positions[in_model], len(model.movies.ids)
+    movies, count = positions[in_model], len(catalogue.ids)
     recent = recent_popularity(movies, moments[in_model], days, count)
-    unknown = Model(Side(users, np.empty((len(users), 0), np.float32)), model.movies)
+    unknown = Model(Side.without_factors(users), catalogue)
     seen_by_user = seen_by_id(unknown, seen["user_id"].to_numpy(), seen["movie_id"].to_numpy())
     best = first_unseen(best_first(recent, popularity(movies, count)), seen_by_user.bounds, seen_by_user.movies, n)
     listed = best >= 0
     offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
-    return TopN(model.movies.ids[best[listed]], recent[best[listed]].astype(np.float32), offsets)
+    return TopN(catalogue.ids[best[listed]], recent[best[listed]].astype(np.float32), offsets)

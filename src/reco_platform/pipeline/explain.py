@@ -139,8 +139,10 @@ def sources(step: Step, receipt: Receipt, lakehouse: Lakehouse, config: Config) 
 def current_parameters(step: Step, receipt: Receipt, config: Config) -> dict[str, Any]:
     """The present parameters of a result; a trial's or a sweep's own parameters are those in its receipt."""
     before = receipt.made_from["params"]
+    if config.sweep_metric is None:  # its default depends on the sweep
+        config = config.model_copy(update={"sweep_metric": before.get("sweep_metric")})
     if step.name == "trial":
-        config = sweeps.trial_config(config, {key: before[key] for key in STEPS["train_als"].keys})
+        config = sweeps.trial_config(config, before)
     return parameters(step, config) | {key: before[key] for key in step.own}
 
 

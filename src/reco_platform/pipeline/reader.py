@@ -77,12 +77,12 @@ class OpenLakehouse:
 
     @property
     def model_version(self) -> str:
-        """The version of the latest trained model, such as `6eab05d6-5d7885f9`.
+        """The version of the latest run, such as `6eab05d6-1c2d3e4f-5d7885f9`: rating model, ranking model and data.
 
         Raises:
-            TableError: no model has been trained here.
+            TableError: no run has been completed here.
         """
-        return str(self.receipt("model").facts["model_version"])
+        return str(self.receipt("run_metrics").facts["model_version"])
 
     def tables(self) -> list[str]:
         """The names of the tables that are present."""

@@ -59,14 +59,28 @@ _ENTRIES = (
     ),
     step(
         "train_plain", "als_plain", "gold", kind="model", artifact="gold/baselines/als_plain",
-        content="{artifact}/{version}", reads=("interactions",), only_if="biased", serves_as="plain_model",
+        content="{artifact}/{version}", reads=("interactions",), only_if="biased", serves_as=("plain_model",),
         description="ALS without biases on the same folds: a baseline for the model with biases.",
         all_threads=True, memory_mb=3000,
     ),
     step(
+        "train_ranking", "ranking_model", "gold", kind="model", artifact="gold/models/ranking",
+        content="{artifact}/{version}", reads=("interactions",), only_if="has_ranking_model",
+        serves_as=("ranking", "served_model"),
+        description="The model that orders the lists, trained on the train and validation folds.",
+        all_threads=True, memory_mb=3000,
+    ),
+    step(
         "refit", "als_refit", "gold", kind="model", artifact="gold/models/als_refit", content="{artifact}/{version}",
-        reads=("interactions",), only_if="refit", serves_as="served_model",
-        description="The served model, trained on all folds; part of gold with refit=true.",
+        reads=("interactions",), only_if="refits_rating_model", serves_as=("served_model",),
+        description="The served model, trained on all folds; with refit=true and ranking_model=explicit.",
+        all_threads=True, memory_mb=3000,
+    ),
+    step(
+        "refit_ranking", "ranking_refit", "gold", kind="model", artifact="gold/models/ranking_refit",
+        content="{artifact}/{version}", reads=("interactions",), only_if="refits_ranking_model",
+        serves_as=("served_model",),
+        description="The served ranking model, trained on all folds; part of gold with refit=true.",
         all_threads=True, memory_mb=3000,
     ),
     step(
@@ -82,38 +96,39 @@ _ENTRIES = (
     ),
     step(
         "evaluate", "evaluation", "gold", kind="file", artifact="gold/metrics/_evaluation/evaluation",
-        content=_VERSIONED_JSON, reads=("interactions", "model", "plain_model", "movies"),
-        description="Metrics of the model and the baselines on the test fold, with intervals.",
+        content=_VERSIONED_JSON, version_of="run",
+        reads=("interactions", "model", "plain_model", "ranking", "movies"),
+        description="Metrics of the models and the baselines on the test fold, with intervals.",
         all_threads=True,
     ),
     step(
         "run_metrics", "run_metrics", "gold", kind="file", artifact="gold/metrics/run_metrics",
-        content=_VERSIONED_JSON, version_of="model", reads_facts=True,
-        reads=("interactions", "model", "served_model", "evaluation", "recommendations"),
+        content=_VERSIONED_JSON, version_of="run", reads_facts=True,
+        reads=("interactions", "model", "ranking", "served_model", "evaluation", "recommendations"),
         description="One JSON file on what was trained, on what data, and how good it is.",
     ),
     step(
         "metrics_table", "metrics_table", "gold", kind="file", artifact="gold/metrics/_table/run_metrics",
-        content="gold/metrics/run_metrics_{version}.csv", reads=("run_metrics",), version_of="model",
+        content="gold/metrics/run_metrics_{version}.csv", reads=("run_metrics",), version_of="run",
         description="The same metrics as CSV, one metric a line.",
         report_copy=ReportCopy("metrics.csv", "metrics.rst", "Model", "metrics"),
     ),
     step(
         "gate", "gate", "gold", kind="file", artifact="gold/metrics/_gate/gate", content=_VERSIONED_JSON,
-        reads=("interactions", "model"), version_of="model",
+        reads=("interactions", "model", "ranking"), version_of="run",
         description="Registers the model in MLflow and compares it with the present champion.",
     ),
     step(
         "report", "report", "gold", kind="file", artifact="reports/report", content="reports/{version}.html",
-        version_of="model", files=(*_PAGE, f"{_TEMPLATES}/report.html.j2"),
+        version_of="run", files=(*_PAGE, f"{_TEMPLATES}/report.html.j2"),
         reads=("etl_report", *TABLES, "interactions", "recommendations", "run_metrics", "gate"),
         description="One HTML file on the run: quality, data, training, evaluation, example users, provenance.",
         report_copy=ReportCopy("report.html", "report.rst", "Model", "report of the run"),
     ),
     step(
         "track", "tracking", "gold", kind="file", artifact="gold/metrics/_tracking/tracking",
-        content=_VERSIONED_JSON, version_of="model", reads_facts=True, only_if="tracking",
-        reads=("interactions", "model", "recommendations", "run_metrics", "gate", "report"),
+        content=_VERSIONED_JSON, version_of="run", reads_facts=True, only_if="tracking",
+        reads=("interactions", "model", "ranking", "recommendations", "run_metrics", "gate", "report"),
         description="Logs the run to MLflow; part of gold unless tracking=false.",
     ),
     step(
@@ -150,20 +165,24 @@ SILVER = tuple(one.makes for one in _ENTRIES if one.layer == "silver")
 GOLD = tuple(one.makes for one in _ENTRIES if one.layer == "gold")
 TABLE_RESULTS = tuple(one.makes for one in _ENTRIES if one.kind == "table")
 
-_REPLACES_MODEL = {one.serves_as: one.makes for one in _ENTRIES if one.serves_as}
-"""Inputs that refer to the model unless the configuration enables a step whose result replaces it."""
+_REPLACES_MODEL = {
+    name: tuple(one.makes for one in reversed(_ENTRIES) if name in one.serves_as)
+    for name in dict.fromkeys(name for one in _ENTRIES for name in one.serves_as)
+}
+"""Inputs that refer to the model unless the configuration enables a step whose result replaces it, by name; of several
+such steps the last one of the table counts."""
 
 
 def resolve_input(name: str, config: Config) -> str:
     """The result that an input name refers to, as configured."""
     if name not in _REPLACES_MODEL:
         return name
-    return _REPLACES_MODEL[name] if STEP_OF[_REPLACES_MODEL[name]].is_enabled(config) else "model"
+    return next((one for one in _REPLACES_MODEL[name] if STEP_OF[one].is_enabled(config)), "model")
 
 
 def possible_inputs(name: str) -> tuple[str, ...]:
     """The results that an input name may refer to, in any configuration."""
-    return ("model", _REPLACES_MODEL[name]) if name in _REPLACES_MODEL else (name,)
+    return ("model", *_REPLACES_MODEL[name]) if name in _REPLACES_MODEL else (name,)
 
 
 def artifact_of(name: str, dataset: str) -> str:

@@ -171,8 +171,9 @@ class SweepWorkflow:
 
     @property
     def memory_mb(self) -> int:
-        """Memory of a trial, in MB: 64 bytes per rating and 600 MB for Python and its libraries."""
-        return 600 + 64 * (self.ratings or 0) // 1_000_000
+        """Memory of a trial, in MB: 600 MB for Python and its libraries, 64 bytes per rating, 40 per pair of items."""
+        items = max(fit.params.get("max_items", 0) for fit in self.sweep.fits.values())
+        return 600 + (64 * (self.ratings or 0) + 40 * items**2) // 1_000_000
 
     @property
     def plan(self) -> str:

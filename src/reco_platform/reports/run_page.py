@@ -13,7 +13,7 @@ from reco_platform.reports import charts, text_summary
 from reco_platform.reports.charts import Chart, NamedValue
 from reco_platform.reports.html import Table, format_count, render
 from reco_platform.reports.rating_counts import RatingCounts
-from reco_platform.reports.text_summary import SYSTEM_NAMES
+from reco_platform.reports.text_summary import system_names
 from reco_platform.reports.user_examples import UserExample
 
 RATING_METRICS = {
@@ -50,6 +50,8 @@ STRATUM_NAMES = {
     },
 }
 STRATA_SYSTEMS = ("als", "als_plain", "biases", "popular")
+"""Systems whose metrics are shown by stratum, besides the ranking model."""
+
 TOP_SHARE = 0.2
 
 
@@ -88,6 +90,8 @@ def run_page(facts: RunFacts) -> str:
         headline_charts=headline_charts(evaluation),
         comparisons=comparisons(evaluation),
         verdict=verdict_text(evaluation),
+        ranking_name=text_summary.ranking_name(evaluation),
+        users_text=text_summary.users_text(facts.metrics["recommendations"]),
         table_counts=text_summary.table_counts(facts.etl),
         data_charts=data_charts(facts),
         objective=objective_chart(facts.metrics["training"].get("objective", [])),
@@ -128,7 +132,7 @@ def comparisons(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {
             "metric": METRIC_NAMES[name] + (f"@{k}" if k else ""),
-            "baseline": SYSTEM_NAMES[found["baseline"]],
+            "baseline": system_names(evaluation)[found["baseline"]],
             "difference": "no value" if found["value"] is None else f"{found['value']:+.4f}",
             "interval": "none" if found["low"] is None else f"{found['low']:+.4f} to {found['high']:+.4f}",
             "verdict": found["verdict"],
@@ -142,9 +146,10 @@ def comparisons(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def rating_table(evaluation: Mapping[str, Any]) -> Table:
+    names = system_names(evaluation)
     systems = {system: found for system, found in evaluation["systems"].items() if "rmse_warm" in found}
     rows = [
-        [SYSTEM_NAMES[system], *(text_summary.interval(found[metric]) for metric in RATING_METRICS if metric in found)]
+        [names[system], *(text_summary.interval(found[metric]) for metric in RATING_METRICS if metric in found)]
         for system, found in systems.items()
     ]
     return Table("Rating error of each system in stars (less is better)", ["System", *RATING_METRICS.values()], rows)
@@ -165,13 +170,13 @@ def ranking_table(evaluation: Mapping[str, Any]) -> Table:
         for metric, title in RANKING_METRICS.items()
         for k in ks
     ]
-    head = ["Metric", *(SYSTEM_NAMES[system] for system in ranking_systems(evaluation))]
+    head = ["Metric", *(system_names(evaluation)[system] for system in ranking_systems(evaluation))]
     return Table("Ranking metrics at each list length (more is better)", head, rows)
 
 
 def ranking_systems(evaluation: Mapping[str, Any]) -> list[str]:
     """The systems with ranking metrics, in their usual order."""
-    return [system for system in SYSTEM_NAMES if system in evaluation["catalogue"]]
+    return [system for system in system_names(evaluation) if system in evaluation["catalogue"]]
 
 
 def interval_text(metrics: Mapping[str, Any], name: str) -> str:
@@ -179,11 +184,11 @@ def interval_text(metrics: Mapping[str, Any], name: str) -> str:
 
 
 def list_metrics_table(evaluation: Mapping[str, Any]) -> Table:
-    k = evaluation["headline_k"]
+    k, names = evaluation["headline_k"], system_names(evaluation)
     rows = []
     for system in ranking_systems(evaluation):
         found = {**evaluation["systems"][system], **evaluation["catalogue"][system]}
-        rows.append([SYSTEM_NAMES[system], *(interval_text(found, f"{metric}@{k}") for metric in LIST_METRICS)])
+        rows.append([names[system], *(interval_text(found, f"{metric}@{k}") for metric in LIST_METRICS)])
     return Table(
         f"Coverage, novelty and diversity of the first {k} items of the lists", ["System", *LIST_METRICS.values()], rows
     )
@@ -191,18 +196,30 @@ def list_metrics_table(evaluation: Mapping[str, Any]) -> Table:
 
 def strata_table(evaluation: Mapping[str, Any], side: str) -> Table:
     k, rows = evaluation["headline_k"], []
-    systems = [system for system in STRATA_SYSTEMS if system in evaluation["systems"]]
+    names, systems = system_names(evaluation), strata_systems(evaluation)
     for name, title in STRATUM_NAMES[side].items():
         found = evaluation["strata"][side][name]
-        errors = [interval_text(found.get(system, {}), "rmse_warm") for system in systems if system != "popular"]
+        rated = [system for system in systems if "rmse_warm" in evaluation["systems"][system]]
+        errors = [interval_text(found.get(system, {}), "rmse_warm") for system in rated]
         ranks = [interval_text(found.get(system, {}), f"ndcg@{k}") for system in systems]
         rows.append([title, format_count(evaluation["strata"]["test_rows"][name]), *errors, *ranks])
     head = [
         side.capitalize(), "Known test ratings",
-        *(f"RMSE: {SYSTEM_NAMES[system]}" for system in systems if system != "popular"),
-        *(f"NDCG@{k}: {SYSTEM_NAMES[system]}" for system in systems),
+        *(f"RMSE: {names[system]}" for system in rated),
+        *(f"NDCG@{k}: {names[system]}" for system in systems),
     ]  # fmt: skip
     return Table(f"Metrics by {'popularity of movies' if side == 'movies' else 'activity of users'}", head, rows)
+
+
+def strata_systems(evaluation: Mapping[str, Any]) -> list[str]:
+    """The systems whose metrics are shown by stratum, ours first."""
+    wanted = dict.fromkeys([evaluation["ranking_system"], *STRATA_SYSTEMS])
+    return [system for system in wanted if system in evaluation["systems"]]
+
+
+def system_compared(evaluation: Mapping[str, Any], metric: str) -> str:
+    """Our system by a metric: the rating model for errors, the ranking model for lists."""
+    return str(evaluation["ranking_system"]) if "@" in metric else "als"
 
 
 # --- charts; each is left out if there is nothing to draw
@@ -210,14 +227,14 @@ def strata_table(evaluation: Mapping[str, Any], side: str) -> Table:
 
 def headline_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
     """The headline metrics of the model and its baselines, with intervals."""
-    drawn = []
+    drawn, names = [], system_names(evaluation)
     for metric, title in text_summary.headline_titles(evaluation).items():
         values = [
             NamedValue(name, found["value"], found["low"], found["high"])
-            for system, name in SYSTEM_NAMES.items()
+            for system, name in names.items()
             if (found := evaluation["systems"].get(system, {}).get(metric)) and found["value"] is not None
         ]
-        if not values or values[0].name != SYSTEM_NAMES["als"]:
+        if not values or values[0].name != names[system_compared(evaluation, metric)]:
             continue
         error = metric.startswith("rmse")
         words = "; ".join(f"{value.name} {value.value:.4f}" for value in values)
@@ -307,7 +324,7 @@ def ranking_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
                 k: evaluation["systems"][system].get(f"{metric}@{k}", {}).get("value") for k in list_lengths(evaluation)
             }
             points = {k: value for k, value in values.items() if value is not None}
-            lines |= {SYSTEM_NAMES[system]: points} if points else {}
+            lines |= {system_names(evaluation)[system]: points} if points else {}
         if lines:
             best = {name: max(points.items()) for name, points in lines.items()}
             words = "; ".join(f"{name} {value:.4f} at {k}" for name, (k, value) in best.items())
@@ -318,19 +335,19 @@ def ranking_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
 
 def strata_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
     """RMSE and NDCG by popularity of movies and by activity of users."""
-    k, drawn = evaluation["headline_k"], []
+    k, drawn, titles = evaluation["headline_k"], [], system_names(evaluation)
     for side, names in STRATUM_NAMES.items():
         by = "popularity of movies" if side == "movies" else "activity of users"
         for metric, title, unit in (("rmse_warm", "RMSE", "stars"), (f"ndcg@{k}", f"NDCG@{k}", "0 to 1")):
             values = {
                 name: {
-                    SYSTEM_NAMES[system]: found["value"]
-                    for system in STRATA_SYSTEMS
+                    titles[system]: found["value"]
+                    for system in strata_systems(evaluation)
                     if (found := evaluation["strata"][side][stratum].get(system, {}).get(metric))
                 }
                 for stratum, name in names.items()
             }
-            ours = {name: row.get(SYSTEM_NAMES["als"]) for name, row in values.items()}
+            ours = {name: row.get(titles[system_compared(evaluation, metric)]) for name, row in values.items()}
             if all(value is None for value in ours.values()):
                 continue
             words = "; ".join(
@@ -338,6 +355,6 @@ def strata_charts(evaluation: Mapping[str, Any]) -> list[Chart]:
             )
             better = "less is better" if metric == "rmse_warm" else "more is better"
             chart = f"{side}-{title.split('@')[0].lower()}"
-            words = f"This model: {words}."
+            words = f"{titles[system_compared(evaluation, metric)].capitalize()}: {words}."
             drawn.append(charts.group_chart(chart, f"{title} by {by}", words, values, f"{unit}, {better}"))
     return drawn

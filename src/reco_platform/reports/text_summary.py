@@ -83,7 +83,10 @@ def summary(
     lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics["evaluation"])]
     if metrics["refit"]:
         lines.append(f"  served   {metrics['served_version']}, trained on all ratings after that evaluation")
-    lines += [f"  gate     {GATE_TEXTS[gate['state']]}: {gate['reason']}", "Recommendations"]
+    lines += [
+        f"  gate     {GATE_TEXTS[gate['state']]}: {gate['reason']}",
+        f"Recommendations: {users_text(metrics['recommendations'])}",
+    ]
     for item in best:
         lines.append(f"  user {item.user_id}")
         lines += [f"    {rank}. {title} ({score:.2f})" for rank, (title, score) in enumerate(item.movies, 1)]
@@ -96,6 +99,16 @@ def summary(
         f"  check results:   {project.command('validate')}",
     ]
     return "\n".join(lines)
+
+
+def users_text(counts: Mapping[str, int]) -> str:
+    """How many users have which kind of list, such as: 605 users with a list of their own, 5 with popular movies."""
+    parts = [f"{counts['users']:,} users with a list of their own"]
+    if counts["popular_users"]:
+        parts.append(f"{counts['popular_users']:,} with the most popular movies")
+    if counts["other_users"]:
+        parts.append(f"{counts['other_users']:,} without one (fallback_lists=true gives them popular movies)")
+    return ", ".join(parts)
 
 
 def activation() -> str:
@@ -111,14 +124,34 @@ GATE_TEXTS = {
 }
 """The decision of the gate in words; another model may have become champion since."""
 
-SYSTEM_NAMES = {
-    "als": "this model",
+ENOUGH_USERS = 100
+"""With fewer evaluated users, the 95% interval of NDCG@10 is wider than most differences between systems."""
+
+MODEL_NAMES = {"als": "ALS on ratings", "implicit": "implicit ALS", "ease": "EASE", "item_knn": "item neighbours"}
+BASELINE_NAMES = {
     "als_plain": "ALS without biases",
     "biases": "user and movie biases",
     "global_mean": "mean rating",
     "popular": "most popular",
     "popular_recent": "most popular lately",
 }
+
+
+def ranking_name(evaluation: Mapping[str, Any]) -> str | None:
+    """The name of the ranking model; None if the rating model orders the lists."""
+    system = evaluation["ranking_system"]
+    return None if system == "als" else MODEL_NAMES[system]
+
+
+def system_names(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """The name of each system in texts, our models first."""
+    ranking = evaluation["ranking_system"]
+    if ranking == "als":
+        ours = {"als": "this model"}
+    else:
+        ours = {ranking: f"ranking model ({MODEL_NAMES[ranking]})", "als": "rating model (ALS)"}
+    others = {name: title for name, title in MODEL_NAMES.items() if name not in ours and name != "implicit"}
+    return {**ours, **BASELINE_NAMES, **others}
 
 
 def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
@@ -134,14 +167,24 @@ def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
 
 def evaluation_lines(evaluation: Mapping[str, Any]) -> list[str]:
     """The headline metrics of all systems, and a warning for every baseline that the model does not beat."""
-    lines = []
+    lines, names = [], system_names(evaluation)
+    width = max(map(len, names.values()))
     for metric, title in headline_titles(evaluation).items():
         lines.append(f"  {title}")
-        for system, name in SYSTEM_NAMES.items():
+        for system, name in names.items():
             result = evaluation["systems"].get(system, {}).get(metric)
             if result:
-                lines.append(f"    {name:<22} {interval(result)}")
-    return lines + [f"  [WARNING] {text}" for text in unbeaten_baselines(evaluation)]
+                lines.append(f"    {name:<{width}} {interval(result)}")
+    return lines + [f"  [WARNING] {text}" for text in (*unbeaten_baselines(evaluation), *few_users(evaluation))]
+
+
+def few_users(evaluation: Mapping[str, Any]) -> list[str]:
+    """A sentence if the lists of only a few users can be judged, with what to run instead."""
+    count = evaluation["folds"]["ranked_users"]
+    if count >= ENOUGH_USERS:
+        return []
+    command = commands.run_command("gold", "", "--config split=user_time lakehouse=results/by-user")
+    return [f"the lists of only {count:,} users can be judged, so intervals are wide; every user can be with {command}"]
 
 
 def interval(metric: Mapping[str, Any]) -> str:
@@ -154,9 +197,11 @@ def interval(metric: Mapping[str, Any]) -> str:
 
 def unbeaten_baselines(evaluation: Mapping[str, Any]) -> list[str]:
     """A sentence for each headline metric and baseline that the model does not significantly beat."""
-    words = {"worse": "is worse than", "undecided": "is statistically tied with"}
+    words, names = {"worse": "is worse than", "undecided": "is statistically tied with"}, system_names(evaluation)
+    ours = {True: names["als"], False: names[evaluation["ranking_system"]]}
     return [
-        f"this model {words[found['verdict']]} the baseline '{SYSTEM_NAMES[found['baseline']]}' by {found['metric']}"
+        f"{ours['@' not in found['metric']]} {words[found['verdict']]} the baseline '{names[found['baseline']]}' "
+        f"by {found['metric']}"
         + (
             ""
             if found["low"] is None

@@ -22,7 +22,10 @@ FOLDS = (TRAIN, VALIDATION, TEST)
 """All folds. A row's fold number is the position here."""
 
 TRAINING = (TRAIN, VALIDATION)
-"""The folds on which the model is trained that is evaluated on the test fold."""
+"""The folds on which the models are trained that are evaluated on the test fold."""
+
+COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating", "rating_ts")
+"""All columns but the fold."""
 
 
 def read(table: OpenTable, columns: Sequence[str], folds: Collection[str], threads: int) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Evaluates the model and the baselines on the test fold: rating error, ranking, and beyond accuracy."""
+"""Evaluates the models and the baselines on the test fold: rating error, ranking, and beyond accuracy."""
 
 import json
 
@@ -6,15 +6,17 @@ from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import read_model
 from reco_platform.splits import interactions
+from reco_platform.steps.model_artifact import run_version
 
 
 def work(task: Task) -> Receipt:
     from reco_platform.evaluation import dataset as eval_dataset  # noqa: PLC0415
     from reco_platform.evaluation.evaluate import evaluate  # noqa: PLC0415
     from reco_platform.evaluation.settings import settings_from_params  # noqa: PLC0415
+    from reco_platform.models.ranking import models  # noqa: PLC0415
 
-    folder = task.path("model")
-    model, plain = read_model(folder), task.path("plain_model")
+    folder, plain, ranking = (task.path(name) for name in ("model", "plain_model", "ranking"))
+    model = read_model(folder)
     folds = (interactions.TRAINING, (interactions.TEST,))
     table = task.open("interactions")
     train, test = map(
@@ -23,9 +25,11 @@ def work(task: Task) -> Receipt:
     found = evaluate(
         model,
         None if plain == folder else read_model(plain),
+        None if ranking == folder else models.read_ranking_model(ranking),
         train,
         test,
         genres=task.open("movies").read(["movie_id", "genres"]),
         settings=settings_from_params(task.params, task.threads),
     )
-    return task.publish_file(json.dumps(found, indent=1, allow_nan=False) + "\n", version=folder.name)
+    version = run_version(task)
+    return task.publish_file(json.dumps(found, indent=1, allow_nan=False) + "\n", {"model_version": version}, version)

@@ -6,21 +6,27 @@ import pyarrow as pa
 from reco_platform.contracts.tables import RECOMMENDATIONS_FALLBACK
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als.model import read_model
+from reco_platform.splits import interactions
 from reco_platform.steps import recommendations
+
+VISITOR = np.iinfo(np.int32).max
+"""Stands for a visitor, whose user_id is null in the table, where ids must rise."""
 
 
 def work(task: Task) -> Receipt:
+    from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
     from reco_platform.models import popularity  # noqa: PLC0415  # a restore needs no compiled code
+    from reco_platform.models.ranking import models  # noqa: PLC0415
 
     folder, days = task.path("served_model"), task.params["popular_days"]
-    model = read_model(folder)
-    users = np.setdiff1d(task.open("interactions").read(["user_id"])["user_id"].to_numpy(), model.users.ids)
-    known = recommendations.known_rows(task, ["user_id", "movie_id", "rating_ts"])
-    is_fallback_user = ~model.users.positions(known["user_id"].to_numpy())[1] & task.params["exclude_seen"]
+    model = models.read_ranking_model(folder)
+    known = recommendations.known_rows(task, list(interactions.COLUMNS))
+    listed = models.users_with_lists(model, rating_arrays(known), task.params)
+    others = np.setdiff1d(task.open("interactions").read(["user_id"])["user_id"].to_numpy(), listed)
+    is_fallback_user = np.isin(known["user_id"].to_numpy(), others) & task.params["exclude_seen"]
     seen = known.filter(pa.array(is_fallback_user))
-    lists = popularity.most_popular(model, users, known, seen, days=days, n=task.params["top_n"])
+    users = np.append(others, VISITOR).astype(np.int32)
+    lists = popularity.most_popular(model.movies, users, known, seen, days=days, n=task.params["top_n"])
     version = f"popular-{days}d-{folder.name}"
-    return recommendations.publish(
-        task, RECOMMENDATIONS_FALLBACK, recommendations.lists_table(users, lists, version), version
-    )
+    table = recommendations.lists_table(pa.array(users, mask=users == VISITOR), lists, version)
+    return recommendations.publish(task, RECOMMENDATIONS_FALLBACK, table, version)

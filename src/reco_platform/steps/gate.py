@@ -17,6 +17,7 @@ from reco_platform.evaluation.champion_gate import (
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import factors_problem, read_model
+from reco_platform.steps.model_artifact import run_version
 from reco_platform.tracking import client as tracking
 
 MODEL_FILES = 10  # in a registered model: the factors and what MLflow adds
@@ -24,7 +25,7 @@ OFF = "tracking is off: tracking=false"
 
 
 def work(task: Task) -> Receipt:
-    version = task.path("model").name
+    version = run_version(task)
     if not task.params["tracking"]:
         return publish(task, Decision(version, "untracked", OFF), {})
     try:
@@ -75,7 +76,7 @@ def decide(task: Task) -> Decision:
 def model_tags(task: Task) -> dict[str, str]:
     """Tags that identify a registered model."""
     return {
-        "model_version": task.path("model").name,
+        "model_version": run_version(task),
         "dataset": task.dataset,
         "interactions": task.inputs["interactions"].fingerprint,
         "model": task.inputs["model"].fingerprint,

@@ -10,12 +10,14 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.reports.sweep_page import sweep_page
 from reco_platform.tuning import leaderboard
+from reco_platform.tuning.tuned_model import tuned_model
 
 
 def work(task: Task) -> Receipt:
     sweep, axes = task.params["sweep"], task.params["axes"]
     results = {name: json.loads(task.path(name).read_text(encoding="utf-8")) for name in task.inputs}
-    trials = leaderboard.rank_trials(results, [(name, max_iter) for name, max_iter in task.params["cells"]])
+    cells = [(name, iterations) for name, iterations in task.params["cells"]]
+    trials = leaderboard.rank_trials(results, cells, tuned_model(axes))
     succeeded = [line for line in trials if line["error"] is None]
     result = {
         "sweep": sweep,

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.contracts.tables import RECOMMENDATIONS
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als.model import Model, read_model
+from reco_platform.models.als.model import WEIGHTS, Model, read_model
 from reco_platform.spark.session import spark_session
+from reco_platform.splits import interactions
 from reco_platform.steps import recommendations
 
 if TYPE_CHECKING:
+    from reco_platform.core.arrays import Int32Array
     from reco_platform.models.topn.exact import TopN
 
 
 def work(task: Task) -> Receipt:
     folder = task.path("served_model")
+    if (folder / WEIGHTS).is_dir():
+        users, lists = lists_of_item_weights(task, folder)
+        table = recommendations.lists_table(users, lists, folder.name)
+        return recommendations.publish(task, RECOMMENDATIONS, table, folder.name)
     model = read_model(folder)
     table = recommendations.lists_table(model.users.ids, top_n_lists(task, model), folder.name)
     return recommendations.publish(task, RECOMMENDATIONS, table, folder.name)
@@ -39,6 +46,18 @@ def top_n_lists(task: Task, model: Model) -> TopN:
     )
     seen = topn.seen_by_id(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
     return topn.top_n(model, task.params["top_n"], seen, task.threads)
+
+
+def lists_of_item_weights(task: Task, folder: Path) -> tuple[Int32Array, TopN]:
+    """The users with positives, and their lists."""
+    from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
+    from reco_platform.models.ranking import item_weights, models  # noqa: PLC0415
+
+    model = item_weights.read_item_weights(folder)
+    rows = rating_arrays(recommendations.known_rows(task, list(interactions.COLUMNS)))
+    users = models.users_with_lists(model, rows, task.params)
+    n, exclude_seen = task.params["top_n"], task.params["exclude_seen"]
+    return users, models.lists(model, users, rows, task.params, n=n, threads=task.threads, exclude_seen=exclude_seen)
 
 
 def top_n_lists_by_spark(task: Task, model: Model) -> TopN:

@@ -31,7 +31,7 @@ def known_rows(task: Task, columns: list[str]) -> pa.Table:
     return interactions.read(task.open("interactions"), columns, known_folds(task), task.threads)
 
 
-def lists_table(user_ids: Int32Array, lists: TopN, version: str) -> pa.Table:
+def lists_table(user_ids: Int32Array | pa.Array, lists: TopN, version: str) -> pa.Table:
     """A table with one row per user, shape (users, 4)."""
     starts = np.repeat(lists.offsets[:-1], np.diff(lists.offsets))
     ranks = (np.arange(1, len(starts) + 1) - starts).astype(np.int32)
@@ -39,7 +39,7 @@ def lists_table(user_ids: Int32Array, lists: TopN, version: str) -> pa.Table:
     structs = pa.StructArray.from_arrays(fields, fields=list(RECOMMENDATION))
     now = pa.scalar(int(time.time() * 1e6), pa.int64()).cast(TIME)
     columns = [
-        pa.array(user_ids),
+        user_ids if isinstance(user_ids, pa.Array) else pa.array(user_ids),
         pa.ListArray.from_arrays(pa.array(lists.offsets.astype(np.int32)), structs),
         pa.repeat(version, len(user_ids)),
         pa.repeat(now, len(user_ids)),

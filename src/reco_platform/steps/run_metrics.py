@@ -2,20 +2,24 @@
 
 import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import training_engine
+from reco_platform.models.ranking import shaping
+from reco_platform.steps.model_artifact import run_version
 
 
 def work(task: Task) -> Receipt:
-    model = task.inputs["model"]
-    version, served = model.facts["model_version"], task.inputs["served_model"].facts["model_version"]
+    model, ranking = task.inputs["model"], task.inputs["ranking"]
+    version, served = run_version(task), task.inputs["served_model"].facts["model_version"]
     split = task.inputs["interactions"].facts
     metrics = {
         "model_version": version,
         "served_version": served,
-        "refit": served != version,
+        "refit": served != ranking.facts["model_version"],
         "chosen_by": task.params["chosen_by"],
         "execution_ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "hyperparameters": {
@@ -28,9 +32,32 @@ def work(task: Task) -> Receipt:
             "interactions_fingerprint": task.inputs["interactions"].fingerprint,
             "split_info": {**split, "total_count": split["train_count"] + split["test_count"]},
         },
-        "training": {key: value for key, value in model.facts.items() if key not in {"model_version", "engine"}},
+        "training": training_facts(model),
+        "ranking": None if ranking.artifact == model.artifact else ranking_facts(task),
         "evaluation": json.loads(task.path("evaluation").read_text(encoding="utf-8")),
-        "recommendations": {"top_n": task.params["top_n"], "users": task.inputs["recommendations"].rows},
+        "recommendations": list_counts(task, split),
     }
     text = json.dumps(metrics, indent=1, allow_nan=False) + "\n"
     return task.publish_file(text, {"model_version": version}, version)
+
+
+def list_counts(task: Task, split: Mapping[str, Any]) -> dict[str, int]:
+    """The length of the lists, and how many users have a list of their own, one of popular movies, or none."""
+    folds, own = split["folds"], task.inputs["recommendations"].rows
+    others = folds["train"]["users"] + folds["validation"]["cold_users"] + folds["test"]["cold_users"] - own
+    popular = others if task.params["fallback_lists"] else 0
+    return {"top_n": task.params["top_n"], "users": own, "popular_users": popular, "other_users": others - popular}
+
+
+def training_facts(model: Receipt) -> dict[str, Any]:
+    return {key: value for key, value in model.facts.items() if key not in {"model_version", "engine"}}
+
+
+def ranking_facts(task: Task) -> dict[str, Any]:
+    """The version, the parameters and the training of the ranking model."""
+    model = task.inputs["ranking"]
+    return {
+        "model_version": model.facts["model_version"],
+        "hyperparameters": shaping.shaping_params(task.params, model.facts["engine"]),
+        "training": training_facts(model),
+    }

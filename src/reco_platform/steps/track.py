@@ -8,6 +8,7 @@ from typing import Any
 
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.steps.model_artifact import run_version
 from reco_platform.steps.tracking_payload import logged_dataset, logged_files, logged_metrics, logged_params, run_tags
 from reco_platform.store.json_file import read_json
 from reco_platform.tracking import client as tracking
@@ -21,7 +22,7 @@ def work(task: Task) -> Receipt:
 
 
 def publish(task: Task, facts: dict[str, Any]) -> Receipt:
-    version = task.inputs["model"].facts["model_version"]
+    version = run_version(task)
     facts = {"model_version": version, **facts}
     return task.publish_file(json.dumps(facts, indent=1) + "\n", facts, version)
 

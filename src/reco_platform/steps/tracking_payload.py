@@ -10,6 +10,7 @@ from typing import Any
 from reco_platform.engine.provenance import git_commit
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import RECEIPT
+from reco_platform.tuning.fits import trial_model
 
 HEADLINE_METRICS = ("rmse", "test_count", "predictions_count", "coverage", "cold_count", "cold_share")
 EXCLUDED_PARAMS = ("registered_model", "mlflow_tracking_uri", "storage_format")
@@ -28,10 +29,11 @@ def logged_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     """
     evaluation = metrics["evaluation"]
     found = {name: evaluation[name] for name in HEADLINE_METRICS}
+    ours = {"als", evaluation["ranking_system"]}
     compared = {verdict["metric"] for verdict in evaluation["verdicts"]}
     for system, numbers in evaluation["systems"].items():
         for name, number in numbers.items():
-            bounds = ("low", "high") if system == "als" or name in compared else ()
+            bounds = ("low", "high") if system in ours or name in compared else ()
             found |= {key: number[of] for key, of in metric_names(f"{system}/{name}", bounds)}
     found |= {name: metrics["training"][name] for name in ("users", "movies", "ratings")}
     return {name: float(value) for name, value in found.items() if value is not None}
@@ -88,7 +90,8 @@ def logged_trials(leaderboard: Mapping[str, Any]) -> list[dict[str, Any]]:
     name = metric_name(leaderboard["metric"])
     return [
         {
-            "id": f"{line['trial']}-{line['params']['max_iter']}",  # trials of one fit share its id
+            # trials of one fit share its id
+            "id": f"{line['trial']}-{trial_model(line['params']).iterations(line['params'])}",
             "params": line["params"],
             "metrics": {key: float(line[of]) for key, of in trial_metric_names(name) if line[of] is not None},
             "curve": {f"{name}_by_iteration": [score["value"] for score in line["curve"]]},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,14 @@ from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training, training_engine
-from reco_platform.models.als.training import Callback, TrainedModel, TrainingStats, no_callback
+from reco_platform.models.als.model import Model
+from reco_platform.models.als.training import Callback, CallbackResult, TrainedModel, TrainingStats, no_callback
 from reco_platform.spark.session import spark_session
 from reco_platform.steps.model_artifact import publish_model, training_rows
 from reco_platform.store.paths import StorePath, arrow_sink
+
+SparkTraining = Callable[[Any, Mapping[str, Any], str], tuple[Model, TrainingStats]]
+"""Trains on a DataFrame, by parameters; the last argument is the URI of a folder for checkpoints."""
 
 
 def chosen_engine(task: Task) -> training_engine.Choice:
@@ -65,16 +69,25 @@ def fit(task: Task, rows: pa.Table, choice: training_engine.Choice, callback: Ca
     """
     if choice.engine == "native":
         return training.train(rows, task.params, threads=task.threads, log=task.log, callback=callback)
+    model = fit_by_spark(task, rows.select(["user_id", "movie_id", "rating"]), als_spark.train)
+    report_result(task, callback(task.params["max_iter"], None, model), task.params["max_iter"])
+    return TrainedModel(model, [])
+
+
+def fit_by_spark(task: Task, rows: pa.Table, train: SparkTraining) -> Model:
+    """Trains with pyspark.ml on interactions in memory, which Spark reads from a file."""
     session = spark_session(task.step.name, RESULT_SETTINGS, task.log_level)
     with scratch_folder(task) as folder:
         with arrow_sink(folder / "ratings.parquet") as file:
-            pq.write_table(rows.select(["user_id", "movie_id", "rating"]), file)
+            pq.write_table(rows, file)
         ratings = session.read.parquet((folder / "ratings.parquet").absolute().as_uri())
-        model, _ = als_spark.train(ratings, task.params, folder.absolute().as_uri())
-    result = callback(task.params["max_iter"], None, model)
+        return train(ratings, task.params, folder.absolute().as_uri())[0]
+
+
+def report_result(task: Task, result: CallbackResult, iteration: int) -> None:
+    """Logs what a callback answered for a model that was trained without calling it."""
     if result.message:
-        task.log(f"iteration {task.params['max_iter']}{result.message}")
-    return TrainedModel(model, [])
+        task.log(f"iteration {iteration}{result.message}")
 
 
 @contextmanager

@@ -29,13 +29,13 @@ from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.spark import submit
+from reco_platform.splits import interactions
 from reco_platform.store import atomic_write
 from reco_platform.tuning import data as sweep_data
+from reco_platform.tuning import fits
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from reco_platform.evaluation.dataset import RatingArrays
 
 OUTPUT = "RECO_TRIAL_OUTPUT"
 """Environment variable with the path of the file that the process of a fit writes; set in that process only."""
@@ -58,7 +58,7 @@ def run_fit(task: Task, argv: Sequence[str]) -> Receipt:
     name = trial_id(task)
     result: dict[str, Any] = {
         "trial": name,
-        "params": task.values,
+        "params": fits.fit_of(task.values).params,
         **found,
         "seconds": round(time.monotonic() - started, 2),
     }
@@ -124,17 +124,20 @@ def fit(argv: Sequence[str]) -> int:
 
 def train_and_score(task: Task) -> dict[str, Any]:
     """Trains, and scores after each iteration that the engine reports."""
-    from reco_platform.models.als import training, training_engine  # noqa: PLC0415
-    from reco_platform.steps import training as step  # noqa: PLC0415
+    from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
+    from reco_platform.models.als import training  # noqa: PLC0415
+    from reco_platform.steps import ranking  # noqa: PLC0415
+    from reco_platform.steps import training as rating  # noqa: PLC0415
     from reco_platform.tuning.validation_score import ValidationScorer  # noqa: PLC0415
 
     folds = sweep_data.read_folds(task.path("sweep_data"))
     least = task.params["min_user_ratings"], task.params["min_item_ratings"]
-    rows = training.with_enough_ratings(training_table(folds), *least)
-    train, validation = (rating_arrays(folds, fold) for fold in (folds.train, folds.validation))
+    rows = training.with_enough_ratings(fold_table(folds, folds.train), *least)
+    train, validation = rating_arrays(rows), rating_arrays(fold_table(folds, folds.validation))
     scorer = ValidationScorer(train, validation, folds.genres, task.params, task.threads)
-    chosen = training_engine.choose(task.params, len(rows))
-    step.fit(task, rows, chosen, scorer.callback)
+    chosen = fits.trial_model(task.params).choose_engine(task.params, len(rows))
+    fit_model = rating.fit if task.params["ranking_model"] == fits.RATING_MODEL else ranking.fit
+    fit_model(task, rows, chosen, scorer.callback)
     native = chosen.engine == "native"
     return {
         "status": "ok",
@@ -148,16 +151,9 @@ def train_and_score(task: Task) -> dict[str, Any]:
     }
 
 
-def training_table(folds: sweep_data.Folds) -> pa.Table:
-    """The train fold as the table that training reads."""
-    users, movies, values, _ = (folds.train[name] for name in sweep_data.COLUMNS)
-    columns = (folds.user_ids[users], folds.movie_ids[movies], users, movies, values)
-    names = ["user_id", "movie_id", "user_index", "movie_index", "rating"]
-    return pa.table([pa.array(column) for column in columns], names=names)
-
-
-def rating_arrays(folds: sweep_data.Folds, fold: dict[str, npt.NDArray[Any]]) -> RatingArrays:
-    from reco_platform.evaluation.dataset import RatingArrays  # noqa: PLC0415  # restoring needs no compiled code
-
+def fold_table(folds: sweep_data.Folds, fold: dict[str, npt.NDArray[Any]]) -> pa.Table:
+    """A fold as a table with interactions.COLUMNS, which training reads."""
     users, movies, values, moments = (fold[name] for name in sweep_data.COLUMNS)
-    return RatingArrays(folds.user_ids[users], folds.movie_ids[movies], users, movies, values, moments)
+    columns = (folds.user_ids[users], folds.movie_ids[movies], users, movies, values)
+    times = pa.array(moments).cast(pa.timestamp("us", "UTC"))
+    return pa.table([*(pa.array(column) for column in columns), times], names=list(interactions.COLUMNS))

@@ -14,19 +14,24 @@ import yaml
 from reco_platform.config.model import AXES, Config
 from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.fingerprint.files import without_volatile
+from reco_platform.tuning.fits import trial_model
+from reco_platform.tuning.tuned_model import RATING, TunedModel
 
 RESULT, BEST = "leaderboard.json", "best.yaml"
 COLUMNS = ("iteration", "value", "low", "high", "seconds", "peak_memory_mb", "error")
 
 
-def rank_trials(results: Mapping[str, Mapping[str, Any]], cells: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+def rank_trials(
+    results: Mapping[str, Mapping[str, Any]], cells: Sequence[tuple[str, int]], tuned: TunedModel = RATING
+) -> list[dict[str, Any]]:
     """A line for each trial: the best first, ties in the order of the grid, failed ones last and without a place.
 
     Args:
         results: of the fits, by id.
-        cells: fit and max_iter of each trial.
+        cells: fit and iterations of each trial.
+        tuned: the model that the sweep tunes.
     """
-    lines = [trial_line(results[name], max_iter) for name, max_iter in cells]
+    lines = [trial_line(results[name], iterations, tuned) for name, iterations in cells]
     good = [line for line in lines if line["error"] is None]
     smaller = all(results[line["trial"]]["smaller_is_better"] for line in good)
     good.sort(key=lambda line: line["value"] if smaller else -line["value"])  # stable
@@ -36,14 +41,15 @@ def rank_trials(results: Mapping[str, Mapping[str, Any]], cells: Sequence[tuple[
     ]
 
 
-def trial_line(result: Mapping[str, Any], max_iter: int) -> dict[str, Any]:
-    """A trial: parameters, the iteration that is scored, score, time, memory, and the scores up to max_iter."""
-    params = {key: value for key, value in result["params"].items() if value is not None}
-    line = {"trial": result["trial"], "params": {**params, "max_iter": max_iter}}
+def trial_line(result: Mapping[str, Any], iterations: int, tuned: TunedModel = RATING) -> dict[str, Any]:
+    """A trial: parameters, the iteration that is scored, score, time, memory, and the scores up to its iterations."""
+    key = trial_model(result["params"]).iteration_key
+    params = {name: value for name, value in tuned.own_params(result["params"]).items() if value is not None}
+    line = {"trial": result["trial"], "params": {**params, **({key: iterations} if key else {})}}
     if result["status"] == "failed":
         nulls = dict.fromkeys(COLUMNS)
         return {**line, **nulls, "seconds": result["seconds"], "error": result["error"], "curve": []}
-    curve = [score for score in result["scores"] if score["iteration"] <= max_iter]
+    curve = [score for score in result["scores"] if score["iteration"] <= iterations]
     scored = scored_iteration(curve, result)
     return {
         **line,
@@ -82,7 +88,8 @@ def text_lines(leaderboard: Mapping[str, Any], count: int) -> list[str]:
             lines.append(f"    -  failed: {line['error']}  {params}")
             continue
         interval = "" if line["low"] is None else f"  [{line['low']:.4f}, {line['high']:.4f}]"
-        early = f"  (iteration {line['iteration']})" if line["iteration"] != line["params"]["max_iter"] else ""
+        wanted = trial_model(line["params"]).iterations(line["params"])
+        early = f"  (iteration {line['iteration']})" if line["iteration"] != wanted else ""
         lines.append(f"  {line['place']:>3}  {line['value']:.4f}{interval}  {params}{early}")
     more = len(leaderboard["trials"]) - count
     return [*lines, *([f"       and {more:,} more"] if more > 0 else [])]
@@ -103,7 +110,9 @@ def best_config(
     defaults = Config.model_validate({})
     split = {key: params[key] for key in split_keys if params[key] != getattr(defaults, key)}
     axes = {key: value for key, value in line["params"].items() if key in AXES}
-    values = {"dataset": dataset, **split, **axes, "max_iter": line["iteration"], "chosen_by": sweep}
+    iteration_key = trial_model(line["params"]).iteration_key
+    iterations = {iteration_key: line["iteration"]} if iteration_key else {}
+    values = {"dataset": dataset, **split, **axes, **iterations, "chosen_by": sweep}
     return (
         f"# The best trial of sweep {sweep}: {line['trial']}, {params['sweep_metric']} {line['value']}\n"
         "# on the validation fold. Build gold with it: snakemake --cores 2 gold --configfile THIS_FILE\n"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from random import Random
 from typing import Any
 
 from reco_platform.config.load import Sources, environment_and_defaults, load_config, overrides_as_sources, validated
-from reco_platform.config.model import AXES, Config
+from reco_platform.config.model import AXES, RANKING_AXES, Config
 from reco_platform.core.errors import ConfigError
-from reco_platform.core.hashing import canonical_json, short_hash
-from reco_platform.models.als import training_engine
+from reco_platform.core.hashing import short_hash
+from reco_platform.models.ranking import shaping
+from reco_platform.tuning.fits import RATING_MODEL, Fit, fit_key, fit_of, shaping_of, trial_model
+from reco_platform.tuning.tuned_model import TunedModel, check_axes, metric_of, tuned_model
 
-RANKING_ONLY = ("relevance", "relevant_rating")
-LIMITS = ("max_trials", "sweep_sample", "sweep_seed")
+OWN_KEYS = ("max_trials", "sweep_sample", "sweep_seed", "sweep_metric")
+"""Keys of the whole sweep, which are checked before its grid."""
+
 SHOWN_PROBLEMS = 5
 
 NANOSECONDS = 3.0
@@ -27,19 +30,6 @@ SECONDS_OF_A_FIT = 2.5
 
 
 @dataclass(frozen=True)
-class Fit:
-    """One training run on the train fold.
-
-    Attributes:
-        id: short hash of the parameters that shape the model.
-        params: those, and the parameters of its evaluation.
-    """
-
-    id: str
-    params: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Cell:
     """One cell of the grid.
 
@@ -47,11 +37,13 @@ class Cell:
         values: of the axes.
         config: the whole configuration.
         fit: id of its fit, which other cells may share.
+        iterations: after which it is scored.
     """
 
     values: dict[str, Any]
     config: Config
     fit: str
+    iterations: int
 
 
 @dataclass(frozen=True)
@@ -76,13 +68,17 @@ class Sweep:
         return self.cells[0].config
 
     @property
+    def tuned(self) -> TunedModel:
+        return tuned_model(self.axes)
+
+    @property
     def trials(self) -> list[tuple[str, int]]:
-        """The distinct pairs of fit and max_iter of the cells."""
-        return list(dict.fromkeys((cell.fit, cell.config.max_iter) for cell in self.cells))
+        """The distinct pairs of fit and iterations of the cells."""
+        return list(dict.fromkeys((cell.fit, cell.iterations) for cell in self.cells))
 
     @property
     def name(self) -> str:
-        fits = {name: fit.params for name, fit in self.fits.items()}
+        fits = {name: self.tuned.own_params(fit.params) for name, fit in self.fits.items()}
         return self.base.sweep_name or short_hash([sorted(self.trials), fits])
 
 
@@ -97,18 +93,26 @@ def expand(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
         ConfigError: for a key or value that is not allowed in any cell, or more trials than `max_trials`.
     """
     elsewhere, axes = environment_and_defaults(environ), sweep_axes(given)
+    check_axes(axes, given)
     fixed = {key: value for key, value in given.items() if key not in axes}
     sources = {**elsewhere, **overrides_as_sources(fixed)}
-    limits = validated({key: sources[key] for key in LIMITS if key in sources})
+    own, tuned = validated({key: sources[key] for key in OWN_KEYS if key in sources}), tuned_model(axes)
+    sources["sweep_metric"] = (metric_of(tuned, own.sweep_metric), "default")
     size = prod(map(len, axes.values()))
-    cells = checked_cells([cell_values(axes, number) for number in cells_to_try(limits, size)], sources)
-    fits = fits_by_key(cells)
-    return Sweep(
+    cells = checked_cells([cell_values(axes, number) for number in cells_to_try(own, size)], sources, tuned)
+    params = [tuned.trial_params(config) for _, config in cells]
+    fits = fits_by_key(params)
+    found = Sweep(
         axes,
         size,
-        tuple(Cell(values, config, fits[fit_key(config)].id) for values, config in cells),
+        tuple(
+            Cell(values, config, fits[fit_key(one)].id, trial_model(one).iterations(one))
+            for (values, config), one in zip(cells, params, strict=True)
+        ),
         {fit.id: fit for fit in fits.values()},
     )
+    refuse_axes_without_effect(found)
+    return found
 
 
 def sweep_axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -158,13 +162,15 @@ def cell_values(axes: Mapping[str, Sequence[Any]], number: int) -> dict[str, Any
     return dict(reversed(values.items()))
 
 
-def cell_config(sources: Sources, values: Mapping[str, Any]) -> Config:
+def cell_config(sources: Sources, values: Mapping[str, Any], tuned: TunedModel) -> Config:
     found = validated({**sources, **overrides_as_sources(values)})
-    training_engine.choose(found.model_dump(), 0)
+    shaping_of(tuned.trial_params(found))  # refuses an engine that cannot train the model
     return found
 
 
-def checked_cells(grid: Iterable[dict[str, Any]], sources: Sources) -> list[tuple[dict[str, Any], Config]]:
+def checked_cells(
+    grid: Iterable[dict[str, Any]], sources: Sources, tuned: TunedModel
+) -> list[tuple[dict[str, Any], Config]]:
     """The values of each cell, as the config model parses them, and its configuration.
 
     Raises:
@@ -174,7 +180,7 @@ def checked_cells(grid: Iterable[dict[str, Any]], sources: Sources) -> list[tupl
     problems: dict[str, dict[str, Any]] = {}
     for values in grid:
         try:
-            found = cell_config(sources, values)
+            found = cell_config(sources, values, tuned)
         except ConfigError as error:
             problems.setdefault(error.message, values)
             continue
@@ -198,42 +204,41 @@ def format_values(values: Mapping[str, Any]) -> str:
 # --- fits
 
 
-def trial_engine(found: Config) -> training_engine.Engine:
-    """The engine of a trial; `auto` is decided without the number of ratings, since the engine is part of the id."""
-    return training_engine.choose(found.model_dump(), 0).engine
+def fits_by_key(params: Iterable[Mapping[str, Any]]) -> dict[str, Fit]:
+    """The fits by `fit_key`: for trials that differ only in iterations, the fit with the most of them."""
+    longest: dict[str, Fit] = {}
+    for one in params:
+        key, fit = fit_key(one), fit_of(one)
+        longest[key] = max(longest.get(key, fit), fit, key=lambda each: each.iterations)
+    return longest
 
 
-def fit_key(found: Config) -> str:
-    """What cells that share a fit have in common: with the native engine, everything but max_iter."""
-    shaping = training_engine.shaping_params(found.model_dump(), trial_engine(found))
-    return canonical_json(shaping | ({"max_iter": 0} if shaping["engine"] == "native" else {}))
+def trial_config(found: Config, made: Mapping[str, Any]) -> Config:
+    """The configuration as the script of a trial sees it: parameters of its model and of its evaluation.
+
+    Args:
+        found: the present configuration, whose evaluation counts.
+        made: the parameters that the trial was made with, whose model counts.
+    """
+    model = {"ranking_model": RATING_MODEL, **{key: made[key] for key in AXES if key in made}}
+    return load_config(fit_of(found.model_dump() | model).params, {})
 
 
-def fits_by_key(cells: Iterable[tuple[dict[str, Any], Config]]) -> dict[str, Fit]:
-    """The fits by `fit_key`: for cells that differ only in max_iter, the fit with the most iterations."""
-    longest: dict[str, Config] = {}
-    for _, found in cells:
-        key = fit_key(found)
-        longest[key] = max(longest.get(key, found), found, key=lambda one: one.max_iter)
-    return {key: fit_of_config(found) for key, found in longest.items()}
+def refuse_axes_without_effect(sweep: Sweep) -> None:
+    """Checks that each axis of the ranking model shapes a trial; not for a random sample, which may miss a model.
 
-
-def fit_of_config(found: Config) -> Fit:
-    """The fit of a cell. Its id does not depend on parameters of the evaluation, and differs from that of gold's model
-    with the same parameters, which is trained on more ratings."""
-    values = found.model_dump()
-    shaping = training_engine.shaping_params(values, trial_engine(found))
-    evaluation = {key: values[key] for key in ("sweep_metric", "bias_damping", "bootstrap_samples", "bootstrap_seed")}
-    if "@" in found.sweep_metric:
-        evaluation |= {key: values[key] for key in RANKING_ONLY}
-    evaluation["patience"] = found.patience if shaping["engine"] == "native" else None
-    return Fit(short_hash({**shaping, "folds": ["train"]}), {**shaping, **evaluation})
-
-
-def trial_config(found: Config, model: Mapping[str, Any]) -> Config:
-    """The configuration as the script of a trial sees it: parameters of its model and of its evaluation."""
-    fit = fit_of_config(found.model_copy(update=dict(model)))
-    return load_config(fit.params, {})
+    Raises:
+        ConfigError: for an axis of another ranking model than those of the sweep.
+    """
+    used = {"ranking_model"}.union(*(fit.params for fit in sweep.fits.values()))
+    idle = [key for key in sweep.axes if key in RANKING_AXES and key not in used]
+    if idle and len(sweep.cells) == sweep.size:
+        models = ", ".join(dict.fromkeys(str(fit.params["ranking_model"]) for fit in sweep.fits.values()))
+        weighted = " positives=weighted" if "positive_strength" in idle else ""
+        raise ConfigError(
+            f"{', '.join(idle)} has no effect on the trials of this sweep, with ranking_model={models}",
+            f"set --config ranking_model={shaping.models_with(idle[0])[0]}{weighted}",
+        )
 
 
 # --- the plan that is printed before the jobs
@@ -251,26 +256,36 @@ def plan_text(sweep: Sweep, done: Iterable[str], ratings: int | None) -> str:
     done_count = len(sweep.fits) - len(remaining)
     grid = " x ".join(f"{len(values)} {key}" for key, values in sweep.axes.items()) or "one value for each key"
     sample = "" if len(sweep.cells) == sweep.size else f", a random sample of {sweep.size:,}"
+    distinct = "" if len(sweep.cells) == len(sweep.trials) else f", {len(sweep.trials):,} of them different,"
     lines = [
-        f"Sweep {sweep.name}: {len(sweep.cells):,} trials ({grid}{sample}) by {len(sweep.fits):,} fits, "
-        f"{done_count:,} of them done; ranked by {sweep.base.sweep_metric} on the validation fold",
+        f"Sweep {sweep.name} of the {sweep.tuned.name}: {len(sweep.cells):,} trials ({grid}{sample}){distinct} by "
+        f"{len(sweep.fits):,} fits, {done_count:,} of them done; ranked by {sweep.base.sweep_metric} on the "
+        "validation fold",
         f"  to do: {cost_text(remaining, ratings)}",
     ]
-    engines = {fit.params["engine"] for fit in sweep.fits.values()}
-    if "max_iter" in sweep.axes and "native" in engines:
-        lines.append("  with the native engine, one fit is scored after each iteration, for all values of max_iter")
-    if "spark-ml" in engines:
-        several = "each max_iter needs its own fit" if "max_iter" in sweep.axes else "a fit is scored only at its end"
+    return "\n".join([*lines, *iteration_lines(sweep)])
+
+
+def iteration_lines(sweep: Sweep) -> Iterator[str]:
+    """What the engines of the trials mean for iterations and patience."""
+    keys = {
+        engine: {fit.model.iteration_key for fit in sweep.fits.values() if fit.params["engine"] == engine} - {None}
+        for engine in ("native", "spark-ml")
+    }
+    shared, separate = (", ".join(key for key in sweep.axes if key in keys[engine]) for engine in keys)
+    if shared:
+        yield f"  with the native engine, one fit is scored after each iteration, for all values of {shared}"
+    if keys["spark-ml"]:
+        several = f"each {separate} needs its own fit" if separate else "a fit is scored only at its end"
         patience = ", and patience has no effect" if sweep.base.patience else ""
-        lines.append(f"  spark-ml gives no scores during training: {several}{patience}")
-    return "\n".join(lines)
+        yield f"  spark-ml gives no scores during training: {several}{patience}"
 
 
 def cost_text(fits: Sequence[Fit], ratings: int | None) -> str:
-    iterations = sum(fit.params["max_iter"] for fit in fits)
+    iterations = sum(fit.iterations for fit in fits)
     counts = f"{len(fits):,} fits, {iterations:,} iterations"
     if ratings is None or not fits:
         return counts if not fits else f"{counts}; the time can be estimated once the ratings are cleaned"
-    work = sum(fit.params["max_iter"] * max(fit.params["rank"], 16) for fit in fits)
+    work = sum(fit.iterations * max(fit.factors, 16) for fit in fits)
     seconds = SECONDS_OF_A_FIT * len(fits) + NANOSECONDS * 1e-9 * ratings * work
     return f"{counts}, at most about {seconds:,.0f} s on one core (a rough estimate)"

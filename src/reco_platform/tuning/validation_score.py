@@ -1,4 +1,7 @@
-"""One metric of a model on the validation fold after each training iteration, as the evaluation computes it."""
+"""One metric of a model on the validation fold after each training iteration, as the evaluation computes it.
+
+The rating model is scored by its predictions and lists, a ranking model by its lists alone.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reco_platform.core.arrays import Float64Array
+from reco_platform.core.arrays import Float64Array, Int32Array
 from reco_platform.core.errors import DataError
 from reco_platform.evaluation import bootstrap, ranking_metrics
 from reco_platform.evaluation.dataset import (
@@ -21,11 +24,13 @@ from reco_platform.evaluation.dataset import (
     relevant_rows,
 )
 from reco_platform.evaluation.evaluate import ranking_metric_sums, rating_metric_sums
-from reco_platform.evaluation.systems import lists_for_all_users, seen_in_training, top_n_lists
+from reco_platform.evaluation.settings import RATING_SYSTEM, Settings, settings_from_params
+from reco_platform.evaluation.systems import lists_for_all_users, ranking_model_lists, seen_in_training, top_n_lists
 from reco_platform.evaluation.user_sums import UserSums, concatenate, metric_values
 from reco_platform.models import biases
-from reco_platform.models.als.model import Model
+from reco_platform.models.als.model import Model, Side
 from reco_platform.models.als.training import CallbackResult
+from reco_platform.models.ranking.models import RankingModel
 from reco_platform.models.topn.exact import Seen
 
 
@@ -34,45 +39,68 @@ class ValidationContext:
     """What does not change from one iteration to the next.
 
     Attributes:
-        dataset: the train and validation folds, matched with the model.
+        dataset: the train and validation folds, matched with the users and movies of the training ratings.
         fallback: the prediction of the biases for each validation rating.
         relevant: the relevant movies of each validation user.
         seen: the movies that each warm validation user has rated in training.
+        settings: of the evaluation.
     """
 
     dataset: EvaluationDataset
     fallback: Float64Array
     relevant: ranking_metrics.RelevantItems
     seen: Seen
+    settings: Settings
 
 
 def validation_context(
-    model: Model, train: RatingArrays, validation: RatingArrays, genres: pa.Table, params: Mapping[str, Any]
+    train: RatingArrays, validation: RatingArrays, genres: pa.Table, params: Mapping[str, Any], threads: int
 ) -> ValidationContext:
-    """The context for a model; the validation fold takes the role that the test fold has in the evaluation."""
-    dataset = evaluation_dataset(model, train, validation, genres)
+    """The context of a trial; the validation fold takes the role that the test fold has in the evaluation.
+
+    Args:
+        train: ratings that the model is trained on.
+        validation: ratings to score it on.
+        genres: movie_id and genres of the movies.
+        params: see `ValidationScorer`.
+        threads: number of threads; never changes a score.
+    """
+    known_ids = Model(*(Side.without_factors(np.unique(ids)) for ids in (train.users, train.movies)))
+    dataset = evaluation_dataset(known_ids, train, validation, genres)
     known = dataset.train
     fitted = biases.fit(known.user_index, known.movie_index, known.ratings, params["bias_damping"])
     relevant = relevant_rows(dataset, params["relevance"], params["relevant_rating"])
     fallback = fitted.predict(validation.user_index, validation.movie_index)
-    return ValidationContext(dataset, fallback, relevant_by_user(dataset, relevant), seen_in_training(dataset))
+    length = int(params["sweep_metric"].partition("@")[2] or 1)
+    settings = settings_from_params({**params, "cold_start_strategy": "drop", "evaluation_k": [length]}, threads)
+    return ValidationContext(
+        dataset, fallback, relevant_by_user(dataset, relevant), seen_in_training(dataset), settings
+    )
 
 
-def metric_sums(model: Model, context: ValidationContext, metric: str, threads: int) -> UserSums:
+def metric_sums(model: RankingModel, context: ValidationContext, metric: str) -> UserSums:
     """One metric of a model.
 
     Raises:
         DataError: if the catalogue is smaller than the list length of the metric.
     """
     dataset = context.dataset
-    if "@" not in metric:
+    if "@" not in metric and isinstance(model, Model):
         predicted = model.predict(dataset.test.users, dataset.test.movies)
         return select_metric(rating_metric_sums(predicted, context.fallback, dataset), metric)
-    k = int(metric.partition("@")[2])
+    k = context.settings.headline_k
     if k > len(dataset.movies):
         raise DataError(f"the model knows only {len(dataset.movies):,} movies, and sweep_metric is {metric}")
-    lists = lists_for_all_users(top_n_lists(model, dataset, context.seen, k, threads), dataset)
-    return select_metric(ranking_metric_sums(lists, context.relevant, dataset, (k,)), metric)
+    return select_metric(ranking_metric_sums(model_lists(model, context), context.relevant, dataset, (k,)), metric)
+
+
+def model_lists(model: RankingModel, context: ValidationContext) -> Int32Array:
+    """The model's list for each validation user."""
+    dataset, settings = context.dataset, context.settings
+    if isinstance(model, Model) and settings.ranking_system == RATING_SYSTEM:
+        warm_lists = top_n_lists(model, dataset, context.seen, settings.headline_k, settings.threads)
+        return lists_for_all_users(warm_lists, dataset)
+    return ranking_model_lists(model, dataset, settings)
 
 
 def select_metric(sums: UserSums, name: str) -> UserSums:
@@ -94,7 +122,7 @@ class ValidationScorer:
         train: ratings that the model is trained on.
         validation: ratings to score it on.
         genres: movie_id and genres of the movies.
-        params: sweep_metric, patience, relevance, relevant_rating, bias_damping, bootstrap_samples, bootstrap_seed.
+        params: of the step trial.
         threads: number of threads; never changes a score.
     """
 
@@ -106,22 +134,20 @@ class ValidationScorer:
         params: Mapping[str, Any],
         threads: int,
     ) -> None:
-        self.folds = (train, validation, genres)
-        self.params, self.threads = params, threads
+        self.params = params
         self.started = time.monotonic()
-        self.context: ValidationContext | None = None
+        self.context = validation_context(train, validation, genres, params, threads)
         self.sums: list[UserSums] = []
         self.iterations: list[dict[str, Any]] = []
 
-    def callback(self, iteration: int, objective: float | None, model: Model) -> CallbackResult:
+    def callback(self, iteration: int, objective: float | None, model: RankingModel) -> CallbackResult:
         """Scores a model; stops the training if the last `patience` iterations brought no better score.
 
         Raises:
             DataError: if the metric has no value, with the reason.
         """
         metric = self.params["sweep_metric"]
-        self.context = self.context or validation_context(model, *self.folds, self.params)
-        sums = metric_sums(model, self.context, metric, self.threads)
+        sums = metric_sums(model, self.context, metric)
         score = metric_values(sums)[metric]
         if score.value is None:
             raise DataError(f"{metric} has no value on the validation fold: {score.missing_because}")

@@ -25,6 +25,7 @@ DIRTY = DirtyRows(
     movies={kind: 3 + number for number, kind in enumerate(synthetic_text.MOVIE_FAULTS)},
     tags={kind: 2 + number for number, kind in enumerate(synthetic_text.TAG_FAULTS)},
 )
+NONE = DirtyRows(ratings={}, movies={}, tags={})
 SMALL = SyntheticSpec(seed=11, users=200, movies=120, ratings=2_400, dirty=DIRTY)
 
 
@@ -39,7 +40,7 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small data set without its dirty rows."""
     folder = tmp_path_factory.mktemp("clean")
-    synthetic.generate(folder, SMALL.model_copy(update={"dirty": DirtyRows(ratings={}, movies={}, tags={})}))
+    synthetic.generate(folder, SMALL.model_copy(update={"dirty": NONE}))
     return folder
 
 
@@ -190,6 +191,38 @@ def test_a_tenth_of_the_films_has_a_third_of_the_ratings(counted: oracle.Found) 
     assert sum(counts[: len(counts) // 10]) > sum(counts) / 3
 
 
+def test_users_choose_movies_to_their_taste() -> None:
+    """The tastes of users for the movies that they rate, in stars, beside those for movies that others rate."""
+    truth = synthetic.truth(SMALL)
+    world = synthetic._World.of(SMALL)
+    user, movie = truth.user - 1, np.searchsorted(world.movie_id, truth.movie)
+    own = (world.user_latent[:, user] * world.item_latent[:, movie]).sum(axis=0)
+    others = (world.user_latent[:, user] * world.item_latent[:, np.roll(movie, len(movie) // 2)]).sum(axis=0)
+    assert own.mean() > 0.1
+    assert abs(others.mean()) < 0.05
+
+
+def test_users_choose_movies_of_few_groups() -> None:
+    """Four groups of 16 hold more than half of a user's ratings, but less than half of everyone's."""
+    spec = SyntheticSpec()
+    truth, world = synthetic.truth(spec), synthetic._World.of(spec)
+    group = synthetic._groups(world.item_latent)[np.searchsorted(world.movie_id, truth.movie)]
+    counts = np.zeros((spec.users, synthetic.GROUPS))
+    np.add.at(counts, (truth.user - 1, group), 1)
+    first_four = np.sort(counts, axis=1)[:, -4:].sum(axis=1) / counts.sum(axis=1)
+    assert first_four.mean() > 0.55
+    assert np.sort(counts.sum(axis=0))[-4:].sum() / counts.sum() < 0.45
+
+
+def test_a_choice_falls_on_a_movie_of_the_group_as_often_as_it_is_popular() -> None:
+    group, popularity = np.array([3, 0, 3, 3]), np.array([1, 4, 2, 1])
+    catalogue = synthetic._Catalogue.of(group, np.array([5, 9, -7, 0]), popularity)
+    assert np.bincount(catalogue.slots).tolist() == (popularity * 32).tolist()
+    assert catalogue.shares[[0, 1, 2, 3]].tolist() == [0.5, 0, 0, 0.5]
+    assert catalogue.slots[catalogue.bounds[3] : catalogue.bounds[4]].tolist() == [2] * 64 + [3] * 32 + [0] * 32
+    assert catalogue.slot_after(np.array([3, 3, 3, 0]), np.array([-8, 0, 5, 8])).tolist() == [128, 224, 256, 0]
+
+
 def test_titles_have_commas_quotes_and_letters_beyond_ascii(demo_folder: Path) -> None:
     with (demo_folder / "movies.csv").open(encoding="utf-8", newline="") as file:
         titles = [row[1] for row in csv.reader(file) if len(row) == 3]
@@ -226,6 +259,17 @@ def test_the_truth_is_that_of_the_files(small_folder: Path) -> None:
 def test_a_spec_that_cannot_be_made_is_refused_with_the_reason(values: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         SyntheticSpec.model_validate(values)
+
+
+@pytest.mark.parametrize(("users", "ratings"), [(1, 5), (2, 10), (60, 300)])
+def test_users_whose_interests_have_too_few_movies_get_others(
+    monkeypatch: pytest.MonkeyPatch, users: int, ratings: int
+) -> None:
+    """With interests this narrow, nearly all choices are of one group of two or three movies."""
+    monkeypatch.setattr(synthetic, "OWN_INTEREST", 1e6)
+    monkeypatch.setattr(synthetic, "LEAST_INTEREST", 1e-6)
+    truth = synthetic.truth(SyntheticSpec(users=users, movies=40, ratings=ratings, dirty=NONE))
+    assert len(set(zip(truth.user.tolist(), truth.movie.tolist(), strict=True))) == ratings
 
 
 @settings(max_examples=15, deadline=None)

@@ -762,7 +762,7 @@ def do_the_same(one: Graph, other: Graph) -> bool:
 # --- the project itself
 
 
-TRAINING = {"train_als", "train_plain", "refit", "trial"}
+TRAINING = {"train_als", "train_plain", "refit", "train_ranking", "refit_ranking", "trial"}
 
 
 @pytest.fixture
@@ -859,7 +859,14 @@ def test_another_constant_of_spark_changes_the_steps_that_may_use_it(root: Path,
         '"spark.sql.ansi.enabled": "false"',
     )
     silver = {"silver_ratings", "silver_movies", "silver_tags"}
-    assert changed_steps(root, copy) == silver | {"train_als", "refit", "trial", "recommend"}
+    assert changed_steps(root, copy) == silver | {
+        "train_als",
+        "refit",
+        "train_ranking",
+        "refit_ranking",
+        "trial",
+        "recommend",
+    }
 
 
 @pytest.mark.parametrize(

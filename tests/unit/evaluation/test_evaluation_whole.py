@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from reco_platform.config.load import load_config
 from reco_platform.core.errors import DataError
 from reco_platform.evaluation import metrics_file
 from reco_platform.evaluation.dataset import RatingArrays
@@ -21,6 +22,7 @@ from reco_platform.models.als.model import Model, Side
 SETTINGS = Settings(
     cold_start_strategy="drop", evaluation_k=(1, 2), relevance="threshold", relevant_rating=4.0, popular_days=1,
     bias_damping=0.0, bootstrap_samples=200, bootstrap_seed=7, threads=1,
+    ranking=load_config({}, {}).model_dump() | {"ranking_model": "explicit"},
 )  # fmt: skip
 DAY = 24 * 60 * 60 * 1_000_000
 GENRES = pa.table({"movie_id": [10, 20, 30, 40], "genres": [["War"], ["War", "Drama"], ["Comedy"], []]})
@@ -46,7 +48,7 @@ MODEL = Model(
 
 
 def evaluation(model: Model = MODEL, test: RatingArrays = TEST, **changed: Any) -> dict[str, Any]:
-    return evaluate(model, None, TRAIN, test, genres=GENRES, settings=replace(SETTINGS, **changed))
+    return evaluate(model, None, None, TRAIN, test, genres=GENRES, settings=replace(SETTINGS, **changed))
 
 
 def value(found: dict[str, Any], system: str, metric: str) -> float:
@@ -88,7 +90,7 @@ def test_the_recent_baseline_counts_only_the_last_days_of_training() -> None:
     train = rows((1, 10, 4, 0), (2, 10, 4, 0), (2, 30, 5, 9), (3, 10, 4, 0), (4, 20, 4, 0))
     model = Model(Side(np.arange(1, 5, dtype=np.int32), np.ones((4, 1), np.float32)), MODEL.movies)
     test = rows((4, 30, 5, 10))
-    found = evaluate(model, None, train, test, genres=GENRES, settings=SETTINGS)
+    found = evaluate(model, None, None, train, test, genres=GENRES, settings=SETTINGS)
     assert value(found, "popular_recent", "hit_rate@1") == 1.0
     assert value(found, "popular", "hit_rate@1") == 0.0
 
@@ -108,7 +110,7 @@ def test_fold_counts() -> None:
 
 
 def test_plain_als_is_a_baseline_if_the_model_is_biased() -> None:
-    found = evaluate(MODEL, MODEL, TRAIN, TEST, genres=GENRES, settings=SETTINGS)
+    found = evaluate(MODEL, MODEL, None, TRAIN, TEST, genres=GENRES, settings=SETTINGS)
     difference = found["differences"]["als_plain"]["rmse_warm"]
     assert difference["value"] == 0
     assert {one["verdict"] for one in found["verdicts"] if one["baseline"] == "als_plain"} == {"undecided"}

@@ -273,3 +273,13 @@ def test_the_memory_needed_counts_ratings_and_factors() -> None:
     assert memory_needed(0, 1000, 500, 50, threads=1) - memory_needed(0, 0, 0, 50, threads=1) == 1500 * 4 * (
         64 + 2 * 50
     )
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 5])
+def test_pieces_cover_each_row_once_wherever_a_piece_ends(last: int) -> None:
+    user = np.concatenate([np.repeat(np.arange(4), 7), np.full(last, 4)]).astype(np.int32)
+    both = ratings(user, np.arange(len(user), dtype=np.int32) % 7, np.ones(len(user), np.float32))
+    for piece in range(1, len(user) + 1):
+        spans = native.whole_rows(both.by_user, 0, piece)
+        assert [row for first, end in spans for row in range(first, end)] == list(range(5))
+        assert all(first < end for first, end in spans)

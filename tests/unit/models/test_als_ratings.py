@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from reco_platform.core.errors import DataError
-from reco_platform.models.als.ratings import BYTES_PER_RATING, Ratings, SparseRows, ratings
+from reco_platform.models.als.ratings import Ratings, SparseRows, ratings
 
 Triples = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
@@ -70,14 +70,14 @@ def test_the_order_of_the_input_changes_nothing() -> None:
 def test_a_rating_takes_sixteen_bytes() -> None:
     both = ratings(*triples())
     in_use = sum(array.nbytes for rows in (both.by_user, both.by_movie) for array in (rows.columns, rows.values))
-    assert in_use == BYTES_PER_RATING * len(both)
+    assert in_use == both.bytes_per_rating * len(both)
 
 
 @pytest.mark.parametrize(
     ("user", "movie", "value", "message"),
     [
         ([], [], [], "no ratings to train on"),
-        ([0, 1], [0], [1.0], "differ in length: 2, 1, 1"),
+        ([0, 1], [0], [1.0], "differ in length: user_index 2, movie_index 1, values 1"),
         ([0, -1], [0, 0], [1.0, 2.0], "negative"),
         ([0, 1], [-2, 0], [1.0, 2.0], "negative"),
     ],

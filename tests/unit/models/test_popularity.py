@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from reco_platform.models import popularity
-from reco_platform.models.als.model import Model, Side
+from reco_platform.models.als.model import Side
 from reco_platform.models.topn.exact import Seen
 
 DAY = 24 * 60 * 60 * 1_000_000
@@ -89,18 +89,19 @@ def rows(*found: tuple[int, int, int]) -> pa.Table:
 def test_users_without_training_ratings_get_recently_popular_movies() -> None:
     # Recent: movie 30 twice, 40 and 20 once; before that 20 once more, and 10 twice. Movie 99 is in no model.
     known = rows((1, 30, 100), (2, 30, 99), (1, 40, 98), (3, 20, 98), (3, 99, 97), (4, 20, 5), (2, 10, 4), (3, 10, 3))
-    model, strangers = Model(side(1, 2, 3), side(10, 20, 30, 40)), np.array([4, 7], np.int32)
-    found = popularity.most_popular(model, strangers, known, rows((4, 20, 5)), days=10, n=3)
+    catalogue, strangers = side(10, 20, 30, 40), np.array([4, 7], np.int32)
+    found = popularity.most_popular(catalogue, strangers, known, rows((4, 20, 5)), days=10, n=3)
     assert found.offsets.tolist() == [0, 3, 6]
     assert found.movie_ids.tolist() == [30, 40, 10, 30, 20, 40]
     assert found.scores.tolist() == [2, 1, 0, 2, 1, 1]
     assert found.scores.dtype == np.float32
-    longer = popularity.most_popular(model, strangers, known, rows((4, 20, 5)), days=10, n=9)
+    longer = popularity.most_popular(catalogue, strangers, known, rows((4, 20, 5)), days=10, n=9)
     assert longer.offsets.tolist() == [0, 3, 7]
 
 
 def test_there_are_no_fallback_lists_if_the_model_knows_all_users() -> None:
-    model = Model(side(1, 2), side(10, 20))
-    found = popularity.most_popular(model, np.empty(0, np.int32), rows((1, 10, 1), (2, 20, 2)), rows(), days=1, n=5)
+    found = popularity.most_popular(
+        side(10, 20), np.empty(0, np.int32), rows((1, 10, 1), (2, 20, 2)), rows(), days=1, n=5
+    )
     assert found.offsets.tolist() == [0]
     assert len(found.movie_ids) == len(found.scores) == 0

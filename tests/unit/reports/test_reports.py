@@ -140,6 +140,14 @@ def test_baselines_that_are_not_beaten_are_highlighted_and_losses_come_first() -
     assert text.index(">worse</td>") < text.index(">statistically tied</td>") < text.index(">better</td>")
 
 
+def test_the_page_of_two_models_names_the_one_that_orders_the_lists() -> None:
+    metrics = pagefacts.metrics() | {"evaluation": pagefacts.evaluation("implicit")}
+    text = run_page(pagefacts.run_facts(metrics=metrics))
+    assert "The lists are ordered by another model, implicit ALS." in text
+    assert "ranking model (implicit ALS)" in text and "rating model (ALS)" in text
+    assert "ordered by another model" not in run_page(pagefacts.run_facts())
+
+
 def test_axes_are_shown_by_their_number_and_failed_trials_with_their_error() -> None:
     one, two, three = (sweep_html(axes) for axes in (1, 2, 3))
     assert "rmse_all by rank and reg_param" in two and "rmse_all and its axes" in three

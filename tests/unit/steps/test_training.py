@@ -45,14 +45,30 @@ def test_the_configuration_selects_the_trained_models_and_the_served_one() -> No
     def flow(**config: Any) -> Workflow:
         return Workflow(Config(**config), Lakehouse("lake", "mine"), dataset)
 
-    usual, plain, all_of_it = flow(), flow(biased=False), flow(refit=True, fallback_lists=True)
-    assert set(usual.gold) - set(plain.gold) == {"als_plain"}
-    assert set(all_of_it.gold) - set(usual.gold) == {"als_refit", "fallback"}
-    assert usual.receipt("served_model") == usual.receipt("model") == plain.receipt("plain_model")
-    assert all_of_it.receipt("served_model") == "lake/gold/models/als_refit.receipt.json"
-    assert usual.receipt("plain_model") == "lake/gold/baselines/als_plain.receipt.json"
-    for name in ("served_model", "plain_model"):
-        assert {resolve_input(name, one.config) for one in (usual, plain, all_of_it)} == set(possible_inputs(name))
+    explicit = {"ranking_model": "explicit", "refit": False, "fallback_lists": False}
+    one_model, plain = flow(**explicit), flow(**explicit, biased=False)
+    refitted = flow(**explicit | {"refit": True, "fallback_lists": True})
+    ranking, both = (
+        flow(**explicit | {"ranking_model": "ease"}),
+        flow(**explicit | {"ranking_model": "implicit", "refit": True}),
+    )
+    assert set(one_model.gold) - set(plain.gold) == {"als_plain"}
+    assert set(refitted.gold) - set(one_model.gold) == {"als_refit", "fallback"}
+    assert set(ranking.gold) - set(one_model.gold) == {"ranking_model"}
+    assert set(both.gold) - set(ranking.gold) == {"ranking_refit"}
+    for flow_of, served, ranked in (
+        (one_model, "models/als", "models/als"),
+        (refitted, "models/als_refit", "models/als"),
+        (ranking, "models/ranking", "models/ranking"),
+        (both, "models/ranking_refit", "models/ranking"),
+    ):
+        assert flow_of.receipt("served_model") == f"lake/gold/{served}.receipt.json"
+        assert flow_of.receipt("ranking") == f"lake/gold/{ranked}.receipt.json"
+    assert one_model.receipt("plain_model") == "lake/gold/baselines/als_plain.receipt.json"
+    assert plain.receipt("plain_model") == plain.receipt("model")
+    for name in ("served_model", "plain_model", "ranking"):
+        found = {resolve_input(name, one.config) for one in (one_model, plain, refitted, ranking, both)}
+        assert found == set(possible_inputs(name))
 
 
 def test_a_refit_model_has_a_version_of_its_own(tmp_path: Path) -> None:

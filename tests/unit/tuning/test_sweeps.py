@@ -15,23 +15,30 @@ import pytest
 import yaml
 
 from reco_platform.config.load import load_config
-from reco_platform.config.model import Config
+from reco_platform.config.model import RANKING_AXES, Config
 from reco_platform.config.patterns import METRIC, RANKING_METRICS, RATING_METRICS
 from reco_platform.core import hashing, project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.engine import runner
 from reco_platform.engine.task import Task
+from reco_platform.evaluation import ranking_metrics
+from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.evaluation.evaluate import evaluate
-from reco_platform.evaluation.settings import Settings
+from reco_platform.evaluation.settings import settings_from_params
 from reco_platform.evaluation.user_sums import metric_values
 from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.models.als import training as als_training
 from reco_platform.models.als import training_engine
+from reco_platform.models.ranking import implicit
+from reco_platform.models.ranking.models import RankingModel, train_item_weights
 from reco_platform.pipeline.steps_table import STEPS, SWEEP_STEPS
+from reco_platform.reports import run_page
 from reco_platform.steps import trial
 from reco_platform.tuning import data as sweep_data
 from reco_platform.tuning import leaderboard, sweeps, validation_score
 from reco_platform.tuning.sweeps import Sweep, expand
+from reco_platform.tuning.tuned_model import RANKING, RATING
 
 
 def sweep_for(**given: Any) -> Sweep:
@@ -233,20 +240,20 @@ def task_in(tmp_path: Path, **params: Any) -> Task:
     return Task(STEPS["trial"], "demo", tmp_path, *place, {**values, "code": "0"}, {"sweep_data": data}, 1, "warn")
 
 
-def names_of_evaluation(task: Task) -> dict[str, Any]:
+def metrics_of_evaluation(task: Task) -> dict[str, Any]:
     """Every metric of the evaluation for the model of a trial, on the validation fold."""
     folds = sweep_data.read_folds(task.path("sweep_data"))
     from reco_platform.steps import training
 
-    model = training.fit(task, trial.training_table(folds), training_engine.choose(task.params, 1000)).model
-    settings = Settings("drop", (5,), "threshold", 4.0, 90, 5.0, task.params["bootstrap_samples"], 42, 1)
-    train, validation = trial.rating_arrays(folds, folds.train), trial.rating_arrays(folds, folds.validation)
-    found: dict[str, Any] = evaluate(model, None, train, validation, genres=folds.genres, settings=settings)
+    model = training.fit(task, trial.fold_table(folds, folds.train), training_engine.choose(task.params, 1000)).model
+    settings = settings_from_params({**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}, 1)
+    train, validation = (rating_arrays(trial.fold_table(folds, fold)) for fold in (folds.train, folds.validation))
+    found = evaluate(model, None, None, train, validation, genres=folds.genres, settings=settings)
     return dict(found["systems"]["als"])
 
 
 def test_each_metric_equals_that_of_the_evaluation_with_its_interval(tmp_path: Path) -> None:
-    expected = names_of_evaluation(task_in(tmp_path))
+    expected = metrics_of_evaluation(task_in(tmp_path))
     assert all(re.match(METRIC, name) for name in expected)
     for name in ("rmse_all", "mae_warm_clipped", "ndcg@5", "genre_diversity@5"):
         last = trial.train_and_score(task_in(tmp_path, sweep_metric=name))["scores"][-1]
@@ -256,7 +263,9 @@ def test_each_metric_equals_that_of_the_evaluation_with_its_interval(tmp_path: P
 def test_the_names_that_the_config_allows_are_those_of_the_evaluation(tmp_path: Path) -> None:
     names = [*RATING_METRICS, *(f"{name}@5" for name in RANKING_METRICS)]
     assert all(re.match(METRIC, name) for name in names)
-    assert set(names) == set(names_of_evaluation(task_in(tmp_path)))
+    shown = {*run_page.RATING_METRICS, *run_page.RANKING_METRICS, *run_page.LIST_METRICS}
+    assert {*ranking_metrics.NAMES} <= shown, "the page of a run has a title for every metric"
+    assert set(names) == set(metrics_of_evaluation(task_in(tmp_path)))
 
 
 def test_a_score_after_n_iterations_equals_that_of_a_fit_with_max_iter_n(tmp_path: Path) -> None:
@@ -385,3 +394,148 @@ def test_a_selected_metric_keeps_its_value() -> None:
         (Metric("a"), Metric("b", root=True)), np.array([[1.0, 4.0], [3.0, 5.0]]), np.array([[1.0], [1.0]]), (0, 0)
     )
     assert metric_values(validation_score.select_metric(sums, "b"))["b"] == metric_values(sums)["b"]
+
+
+# --- sweeps of the ranking model
+
+
+def test_an_axis_decides_which_model_is_tuned_and_by_which_metric() -> None:
+    rating, ranking = sweep_for(seed="1,2", ranking_model="implicit"), sweep_for(ranking_model="implicit,ease")
+    assert (rating.tuned, rating.base.sweep_metric) == (RATING, "rmse_all")
+    assert (ranking.tuned, ranking.base.sweep_metric) == (RANKING, "ndcg@10")
+    assert sweep_for(ranking_model="implicit,ease", sweep_metric="recall@5").base.sweep_metric == "recall@5"
+    assert "sweep_metric=rmse_warm measures predicted ratings" in problem(
+        ranking_model="implicit,ease", sweep_metric="rmse_warm"
+    )
+    assert f"Sweep {ranking.name} of the ranking model: 2 trials" in sweeps.plan_text(ranking, [], None)
+
+
+@pytest.mark.parametrize("key", RANKING_AXES)
+def test_each_key_of_the_ranking_model_can_be_an_axis(key: str) -> None:
+    values = {"ranking_model": "implicit,ease", "positives": "liked,graded", "liked_rating": "4,4.5"}
+    models = {"ranking_model": "implicit,ease,item_knn", "positives": "weighted"}
+    sweep = sweep_for(**{**models, key: values.get(key, "1,2")})
+    assert sweep.tuned is RANKING
+    assert len(sweep.fits) == len({cell.fit for cell in sweep.cells}) > 1
+
+
+def test_axes_of_both_models_are_refused_with_a_command_for_each() -> None:
+    with pytest.raises(ConfigError, match="a sweep tunes one model") as caught:
+        sweep_for(rank="10,50", ranking_rank="32,64", seed=[1, 2], dataset="mine", sweep_name="both")
+    assert "rank shapes the rating model and ranking_rank the ranking model" in caught.value.message
+    commands = re.findall(r"sweep --config ((?:\w+=[\w,]+ ?)+)", caught.value.hint)
+    assert [sorted(command.removesuffix("and then ").split()[:3]) for command in commands] == [
+        ["dataset=mine", "rank=10,50", "seed=1,2"],
+        ["dataset=mine", "ranking_rank=32,64", "seed=1,2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"ranking_rank": "32,64", "ranking_model": "explicit"}, "ranking_model=implicit"),
+        ({"ease_reg": "1,2", "ranking_model": "implicit"}, "ranking_model=ease"),
+        ({"positive_strength": "1,2", "ranking_model": "ease"}, "positives=weighted"),
+    ],
+)
+def test_an_axis_that_shapes_no_trial_is_refused(given: dict[str, Any], needed: str) -> None:
+    with pytest.raises(ConfigError, match="has no effect") as caught:
+        sweep_for(**given)
+    assert needed in caught.value.hint
+    few = {"ranking_model": "implicit,ease", "ease_reg": [*range(1, 9)], "sweep_sample": 1}
+    assert {len(sweep_for(**few, sweep_seed=seed).fits) for seed in range(9)} == {1}, "a sample may miss a model"
+
+
+def test_trials_of_models_that_an_axis_does_not_shape_share_a_fit() -> None:
+    sweep = sweep_for(ranking_model="ease,implicit,explicit", ranking_rank="32,64")
+    assert [fit.params["ranking_model"] for fit in sweep.fits.values()] == ["ease", "implicit", "implicit", "explicit"]
+    assert len(sweep.cells) == 6 and len(sweep.trials) == 4
+    assert "6 trials (3 ranking_model x 2 ranking_rank), 4 of them different, by 4 fits" in sweeps.plan_text(
+        sweep, [], 1
+    )
+    iterations = sweep_for(ranking_model="ease,implicit", ranking_max_iter="2,5")
+    assert [count for _, count in iterations.trials] == [1, 2, 5] and len(iterations.fits) == 2
+    assert "for all values of ranking_max_iter" in sweeps.plan_text(iterations, [], 1000)
+    assert "2 fits, 6 iterations" in sweeps.plan_text(iterations, [], 1000)
+    spark = sweep_for(ranking_model="implicit", ranking_max_iter="2,5", engine="spark-ml")
+    assert len(spark.fits) == 2 and "each ranking_max_iter needs its own fit" in sweeps.plan_text(spark, [], None)
+
+
+def test_an_id_does_not_depend_on_the_other_model() -> None:
+    ranking, rating = {"ranking_model": ["implicit", "ease"]}, {"reg_param": "0.1,0.2"}
+    assert sweep_for(**ranking).fits == sweep_for(**ranking, rank=7, max_iter=3, biased="false").fits
+    assert sweep_for(**rating).fits == sweep_for(**rating, ranking_model="implicit", ranking_rank=7).fits
+    assert set(sweep_for(**rating).fits) & set(sweep_for(ranking_model=["explicit", "ease"]).fits)
+
+
+def test_ids_and_names_of_sweeps_of_the_rating_model_are_those_of_earlier_versions() -> None:
+    sweep = sweep_for(rank="10,50")
+    assert (sweep.name, list(sweep.fits)) == ("715bb577", ["a0c2ce89", "2281738e"])
+
+
+RANKING_TRIAL = {"ranking_rank": 4, "ranking_max_iter": 4, "positives": "liked", "liked_rating": 4.5}
+
+
+@pytest.mark.parametrize("name", ["implicit", "ease", "item_knn"])
+def test_a_ranking_models_score_is_that_of_the_evaluation(tmp_path: Path, name: str) -> None:
+    task = task_in(tmp_path, ranking_model=[name], sweep_metric="ndcg@5", **RANKING_TRIAL)
+    found = trial.train_and_score(task)
+    folds = sweep_data.read_folds(task.path("sweep_data"))
+    rows = trial.fold_table(folds, folds.train)
+    train, validation = (rating_arrays(trial.fold_table(folds, fold)) for fold in (folds.train, folds.validation))
+    ranking_model: RankingModel
+    if name == "implicit":
+        ranking_model = implicit.train(rows, task.params, threads=1, log=lambda _: None).model
+    else:
+        ranking_model = train_item_weights(name, train, task.params, 1)
+    rating_model = als_training.train(rows, task.params, threads=1, log=lambda _: None).model
+    settings = settings_from_params({**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}, 1)
+    expected = evaluate(rating_model, None, ranking_model, train, validation, genres=folds.genres, settings=settings)[
+        "systems"
+    ][name]["ndcg@5"]
+    last = found["scores"][-1]
+    assert {key: last[key] for key in ("value", "low", "high")} == expected
+    assert [score["iteration"] for score in found["scores"]] == ([1, 2, 3, 4] if name == "implicit" else [1])
+    assert not found["smaller_is_better"]
+
+
+def test_patience_ends_a_fit_of_the_ranking_model(tmp_path: Path) -> None:
+    task = task_in(tmp_path, ranking_model=["implicit"], patience=1, **{**RANKING_TRIAL, "ranking_max_iter": 60})
+    assert len(trial.train_and_score(task)["scores"]) < 60
+    assert task_in(tmp_path, ranking_model=["ease"], patience=1).params["patience"] is None
+
+
+def test_the_best_ranking_model_is_a_config_file_that_gold_accepts(tmp_path: Path) -> None:
+    def ranked(name: str, values: list[float], **params: Any) -> dict[str, Any]:
+        (fit,) = sweep_for(ranking_model=[name], ranking_rank=64, ranking_max_iter=3, **params).fits.values()
+        return {**result(fit.id, values), "params": fit.params, "smaller_is_better": False}
+
+    results = {
+        "a": ranked("implicit", [0.1, 0.3, 0.2], patience=2, positive_half_life=30), "b": ranked("ease", [0.25]),
+        "c": ranked("explicit", [0.05, 0.04, 0.03]),
+    }  # fmt: skip
+    lines = leaderboard.rank_trials(
+        {name: {**one, "trial": name} for name, one in results.items()}, [("b", 1), ("a", 3), ("c", 2)], RANKING
+    )
+    assert [line["params"]["ranking_model"] for line in lines] == ["implicit", "ease", "explicit"]
+    assert [line["iteration"] for line in lines] == [2, 1, 2]
+    shown = {"sweep": "s", "metric": "ndcg@10", "axes": ["ranking_model"], "trials": lines}
+    said = "\n".join(leaderboard.text_lines(shown, 9))
+    assert "ranking_model=implicit  (iteration 2)" in said and said.endswith("ranking_model=explicit")
+    table = leaderboard.csv_table(lines, ["ranking_model", "ranking_rank"])
+    assert [row["ranking_rank"] for row in csv.DictReader(io.StringIO(table))] == ["64", "", ""]
+    params = {key: getattr(Config(), key) for key in STEPS["leaderboard"].keys}
+    best, ease, explicit = (
+        load_config(yaml.safe_load(leaderboard.best_config(line, params, "mine", "s", ())), {}) for line in lines
+    )
+    assert (best.ranking_model, best.ranking_max_iter, best.positive_half_life) == ("implicit", 2, 30)
+    assert best.chosen_by == "s"
+    assert (ease.ranking_model, explicit.ranking_model, explicit.max_iter) == ("ease", "explicit", 2)
+
+
+def test_the_best_rating_model_leaves_the_ranking_model_as_it_is(tmp_path: Path) -> None:
+    found = trial.train_and_score(task_in(tmp_path))
+    (fit,) = sweep_for(rank=4, max_iter=6).fits.values()
+    line = leaderboard.trial_line({"trial": fit.id, "params": fit.params, "seconds": 1.0, **found}, 6)
+    assert not set(line["params"]) & set(RANKING_AXES)
+    assert line["params"]["rank"] == 4

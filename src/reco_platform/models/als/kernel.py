@@ -3,12 +3,17 @@
 A row with n ratings r, and the factors V of the rated movies (or of the rating users), shape (n, width), has the
 objective
 
-    f(x) = |r - V x|^2 + penalty |x|^2,    penalty = reg_param n    (ALS-WR: Zhou et al. 2008, section 3.1)
+    f(x) = |r - V x|^2 + x'B x + penalty |x|^2
 
-whose minimum solves (V'V + penalty I) x = V'r. Both solvers start from the row's present factors and solve for the
-correction, with the right side g = V'(r - V x) - penalty x, half the negative gradient. So float32 errors in V'V affect
-the correction alone, and the objective needs no separate pass: it is the objective at the present factors minus the
-decrease by the correction.
+whose minimum solves (V'V + B + penalty I) x = V'r. For predicting ratings (ALS-WR: Zhou et al. 2008, section 3.1) there
+is no B. For implicit feedback (Hu, Koren, Volinsky 2008), B is the Gram matrix of all rows of the other side times the
+weight of an unobserved pair, so that no unobserved pair is visited. A weight c of a rating enters as sqrt(c), which
+scales both r and its row of V.
+
+Both solvers start from the row's present factors and solve for the correction, with the right side
+g = V'(r - V x) - (B + penalty I) x, half the negative gradient. So float32 errors in V'V affect the correction alone,
+and the objective needs no separate pass: it is the objective at the present factors minus the decrease by the
+correction.
 
 Factors are padded with zeros to a multiple of the CPU's vector width. Each row is computed by one thread in a fixed
 order, so the result does not depend on how rows are distributed.
@@ -61,11 +66,13 @@ def solve_rows(
     starts: Any,
     columns: Any,
     values: Any,
+    scales: Any,
     fixed: Any,
+    base: Any,
+    penalties: Any,
     solved: Any,
     first: Any,
     last: Any,
-    reg_param: Any,
     cholesky_above: Any,
     tolerance: Any,
     max_steps: Any,
@@ -76,11 +83,12 @@ def solve_rows(
     gradients.
 
     Args:
-        starts, columns, values: see `ratings.SparseRows`.
+        starts, columns, values, scales: see `ratings.SparseRows`.
         fixed: the other side's factors, float32, shape (columns, width).
-        solved: this side's, float32, shape (rows, width).
+        base: B, float32, shape (width, width); shape (0, 0) if there is none.
+        penalties: of each row, float32, shape (rows,).
+        solved: this side's factors, float32, shape (rows, width).
         first, last: the rows.
-        reg_param: float32.
         cholesky_above: number of ratings.
         tolerance: conjugate gradients stop when the preconditioned residual has fallen to this share, float32.
         max_steps: maximum of conjugate gradient steps of a row.
@@ -93,41 +101,62 @@ def solve_rows(
     p, q = np.empty(width, np.float32), np.empty(width, np.float32)
     total = 0.0
     for row in range(first, last):
-        start, end = starts[row], starts[row + 1]
-        penalty = reg_param * np.float32(end - start)
-        x = solved[row]
-        total += penalty_of(penalty, x, g, diagonal)
+        start, end, penalty, x = starts[row], starts[row + 1], penalties[row], solved[row]
+        total += penalty_of(penalty, base, x, g, diagonal)
         if end - start > cholesky_above:
-            gram[:, :] = 0
-            total += accumulate(columns, values, fixed, x, start, end, gram, g)
+            if len(base):
+                gram[:, :] = base
+            else:
+                gram[:, :] = 0
+            total += accumulate(columns, values, scales, fixed, x, start, end, gram, g)
             total -= correct_by_cholesky(gram, g, penalty, x)
         else:
-            _gather(fixed, columns, start, end, gathered)
+            _gather(fixed, columns, scales, start, end, gathered)
             total += _residual(gathered, values, start, end, x, g, diagonal)
-            total -= _conjugate_gradients(gathered, end - start, penalty, x, g, diagonal, p, q, tolerance, max_steps)
+            total -= _conjugate_gradients(
+                gathered, end - start, penalty, base, x, g, diagonal, p, q, tolerance, max_steps
+            )
     return total
 
 
 @_compiled
-def penalty_of(penalty: Any, x: Any, g: Any, diagonal: Any) -> Any:
-    """Sets g and the diagonal to the terms of the penalty; returns penalty |x|^2."""
+def penalty_of(penalty: Any, base: Any, x: Any, g: Any, diagonal: Any) -> Any:
+    """Sets g and the diagonal to the terms of B and of the penalty; returns x'B x + penalty |x|^2."""
     square = 0.0
     for d in range(len(x)):
         g[d] = -penalty * x[d]
         diagonal[d] = penalty + TINY
         square += np.float64(x[d]) * x[d]
-    return penalty * square
+    total = penalty * square
+    if len(base):
+        _add_product(base, x, np.float32(-1), g)
+        for d in range(len(x)):
+            diagonal[d] += base[d, d]
+            total -= np.float64(g[d] + penalty * x[d]) * x[d]
+    return total
+
+
+@_inlined
+def _add_product(base: Any, x: Any, factor: Any, result: Any) -> None:
+    """Adds factor B x to the result; B is symmetric, and its width a multiple of GROUP."""
+    for e in range(0, len(x), GROUP):
+        a, b, c, f = base[e], base[e + 1], base[e + 2], base[e + 3]
+        s, t, u, v = factor * x[e], factor * x[e + 1], factor * x[e + 2], factor * x[e + 3]
+        for d in range(len(x)):
+            result[d] += s * a[d] + t * b[d] + u * c[d] + v * f[d]
 
 
 @_compiled
-def accumulate(columns: Any, values: Any, fixed: Any, x: Any, first: Any, last: Any, gram: Any, g: Any) -> Any:
+def accumulate(
+    columns: Any, values: Any, scales: Any, fixed: Any, x: Any, first: Any, last: Any, gram: Any, g: Any
+) -> Any:
     """Adds V'V to gram and V'(r - V x) to g for the ratings [first, last), block by block; returns |r - V x|^2."""
     gathered = np.empty((min(BLOCK, last - first) + GROUP, len(x)), np.float32)
     diagonal = np.zeros(len(x), np.float32)
     squares = 0.0
     for start in range(first, last, BLOCK):
         end = min(start + BLOCK, last)
-        _gather(fixed, columns, start, end, gathered)
+        _gather(fixed, columns, scales, start, end, gathered)
         squares += _residual(gathered, values, start, end, x, g, diagonal)
         _multiply(gathered, end - start, gram)
     return squares
@@ -141,7 +170,7 @@ def correct_by_cholesky(gram: Any, g: Any, penalty: Any, x: Any) -> Any:
     penalty is tiny, and grows until the factorisation succeeds. If anything is not finite, x becomes NaN.
 
     Args:
-        gram: upper triangle of V'V in Fortran order, shape (width, width).
+        gram: upper triangle of V'V + B in Fortran order, shape (width, width).
         g: the right side; see above.
         penalty: float32.
         x: the row's factors.
@@ -201,16 +230,25 @@ def _multiply(gathered: Any, rows: Any, gram: Any) -> None:
 
 
 @_inlined
-def _gather(fixed: Any, columns: Any, first: Any, last: Any, gathered: Any) -> None:
-    """Copies the factors of the ratings [first, last), padded with zero rows to a whole group."""
+def _gather(fixed: Any, columns: Any, scales: Any, first: Any, last: Any, gathered: Any) -> None:
+    """Copies the factors of the ratings [first, last), scaled, padded with zero rows to a whole group."""
     width = fixed.shape[1]
     for rating in range(first, last):
         column = columns[rating]
         for d in range(width):
             gathered[rating - first, d] = fixed[column, d]
+    if len(scales):
+        for rating in range(first, last):
+            for d in range(width):
+                gathered[rating - first, d] *= scales[rating]
     for row in range(last - first, last - first + GROUP - 1):
         for d in range(width):
             gathered[row, d] = 0
+
+
+@_inlined
+def _value(values: Any, rating: Any) -> Any:
+    return values[rating] if len(values) else np.float32(1)
 
 
 @_inlined
@@ -226,10 +264,10 @@ def _residual(gathered: Any, values: Any, first: Any, last: Any, x: Any, g: Any,
             t += b[d] * x[d]
             u += c[d] * x[d]
             v += e[d] * x[d]
-        s = values[first + j] - s
-        t = values[first + j + 1] - t if j + 1 < count else np.float32(0)
-        u = values[first + j + 2] - u if j + 2 < count else np.float32(0)
-        v = values[first + j + 3] - v if j + 3 < count else np.float32(0)
+        s = _value(values, first + j) - s
+        t = _value(values, first + j + 1) - t if j + 1 < count else np.float32(0)
+        u = _value(values, first + j + 2) - u if j + 2 < count else np.float32(0)
+        v = _value(values, first + j + 3) - v if j + 3 < count else np.float32(0)
         squares += np.float64(s) * s + np.float64(t) * t + np.float64(u) * u + np.float64(v) * v
         for d in range(width):
             g[d] += s * a[d] + t * b[d] + u * c[d] + v * e[d]
@@ -242,6 +280,7 @@ def _conjugate_gradients(
     gathered: Any,
     count: Any,
     penalty: Any,
+    base: Any,
     x: Any,
     g: Any,
     diagonal: Any,
@@ -262,13 +301,16 @@ def _conjugate_gradients(
         residual += g[d] * p[d]
     if not np.isfinite(residual):
         return _set_nan(x)
-    threshold = residual * tolerance * tolerance
+    # A decrease below TINY is none; going on would divide numbers that have lost their digits.
+    threshold = max(residual * tolerance * tolerance, TINY)
     gain = 0.0
     for _ in range(max_steps):
         if residual <= threshold:
             break
         for d in range(width):
             q[d] = penalty * p[d]
+        if len(base):
+            _add_product(base, p, np.float32(1), q)
         _multiply_vector(gathered, count, p, q)
         curvature = np.float32(0)
         for d in range(width):

@@ -33,6 +33,9 @@ LARGEST_TABLE = 1 << 24
 ROW_GROUP = 65_536
 """Rows per Parquet row group; an Arrow list column counts its values in 32 bits."""
 
+USERS, MOVIES, WEIGHTS = "userFactors", "itemFactors", "itemWeights"
+"""Folders of a saved model: factors of both sides, or weights between movies (see models.ranking.item_weights)."""
+
 PREDICTION_BLOCK = 1 << 16  # rows whose factors fit into the cache
 
 FACTORS = pa.schema([("id", pa.int32()), ("features", pa.list_(pa.float32()))])
@@ -60,6 +63,11 @@ class Side:
             return positions, positions >= 0
         positions = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
         return positions, self.ids[positions] == wanted
+
+    @classmethod
+    def without_factors(cls, ids: Int32Array) -> Side:
+        """A side that only knows its ids, in rising order."""
+        return cls(ids, np.empty((len(ids), 0), np.float32))
 
     def with_columns(self, columns: Float64Array) -> Side:
         """With columns, shape (n, more), appended to the factors."""
@@ -103,7 +111,7 @@ class Model:
 
 def read_model(folder: Path) -> Model:
     """Reads a model from a folder in Spark's format."""
-    return Model(read_side(folder / "userFactors"), read_side(folder / "itemFactors"))
+    return Model(read_side(folder / USERS), read_side(folder / MOVIES))
 
 
 def write_model(model: Model, folder: Path) -> None:
@@ -125,8 +133,8 @@ def write_model(model: Model, folder: Path) -> None:
     text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
     (folder / "metadata").mkdir()
     (folder / "metadata" / "part-00000").write_text(text + "\n", encoding="utf-8")
-    write_side(model.users, folder / "userFactors")
-    write_side(model.movies, folder / "itemFactors")
+    write_side(model.users, folder / USERS)
+    write_side(model.movies, folder / MOVIES)
 
 
 def write_side(side: Side, folder: Path) -> None:
@@ -178,9 +186,7 @@ def factors_problem(folder: Path | None, expected: str) -> str | None:
 
 
 def model_fingerprint(folder: Path) -> str:
-    """The fingerprint of the factors; it depends neither on the files nor on the metadata."""
-    sides = [
-        fingerprint(name, arrow_sums(side_table(folder / name), FACTORS.names))
-        for name in ("userFactors", "itemFactors")
-    ]
+    """The fingerprint of the factors or weights; it depends neither on the files nor on the metadata."""
+    names = (WEIGHTS,) if (folder / WEIGHTS).is_dir() else (USERS, MOVIES)
+    sides = [fingerprint(name, arrow_sums(side_table(folder / name), FACTORS.names)) for name in names]
     return fingerprint("-".join(sides), arrow_sums(FACTORS.empty_table(), FACTORS.names))

@@ -43,6 +43,8 @@ HEAP_PER_RATING = 64
 """Bytes. A rating takes 12, and 12 more while the blocks of both sides are built. They must fit into half of 0.6 of the
 heap, which execution cannot evict; the rest allows for blocks that are larger than the mean."""
 
+MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
+
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 ONE_PARTITION = {
@@ -70,17 +72,18 @@ class BiasTerms:
     mean: float
 
 
-def interactions(spark: SparkSession, uris: list[str], folds: Collection[str]) -> DataFrame:
-    """The ratings of some folds.
+def interactions(spark: SparkSession, uris: list[str], folds: Collection[str], *more: str) -> DataFrame:
+    """The ratings of some folds: user_id, movie_id and rating.
 
     Args:
         spark: the session.
         uris: URIs of the files of gold/interactions.
         folds: names of the folds.
+        more: names of further columns.
     """
     from pyspark.sql import functions as f  # noqa: PLC0415
 
-    return spark.read.parquet(*uris).filter(f.col("fold").isin(*folds)).select("user_id", "movie_id", "rating")
+    return spark.read.parquet(*uris).filter(f.col("fold").isin(*folds)).select("user_id", "movie_id", "rating", *more)
 
 
 def train(ratings: DataFrame, params: Mapping[str, Any], checkpoints: str) -> tuple[Model, TrainingStats]:
@@ -113,6 +116,73 @@ def train(ratings: DataFrame, params: Mapping[str, Any], checkpoints: str) -> tu
             terms.mean + biases_of(terms.users, model.users), biases_of(terms.movies, model.movies)
         )
     return model, terms.stats
+
+
+def train_implicit(ratings: DataFrame, params: Mapping[str, Any], checkpoints: str) -> tuple[Model, TrainingStats]:
+    """Trains factors on positives and all other pairs, by ALS with implicitPrefs.
+
+    Spark's objective (Hu, Koren, Volinsky 2008) has a weight of 1 for unobserved pairs, and 1 + alpha s with value 1
+    for a positive of strength s. With alpha = 1 / unobserved_weight it is that of `native.train` divided by
+    unobserved_weight, but for values of 1 + unobserved_weight / s instead of 1, and for a regularisation that counts
+    positives alone. So lists are similar to those of the native engine, not equal.
+
+    Args:
+        ratings: user_id, movie_id, rating and rating_ts; distinct pairs.
+        params: those of `positives`, ranking_rank, ranking_max_iter, ranking_reg_param, unobserved_weight, seed,
+            num_blocks, min_user_ratings and min_item_ratings.
+        checkpoints: see `train`.
+
+    Raises:
+        DataError, EnvironmentProblemError: see `train`.
+    """
+    spark = ratings.sparkSession
+    spark.sparkContext.setCheckpointDir(checkpoints)
+    minima = params["min_user_ratings"], params["min_item_ratings"]
+    rows = with_enough_ratings(ratings, *minima)
+    stats = stats_of(rows)
+    if not stats.ratings:
+        raise no_ratings_error(ratings.count(), *minima)
+    in_one_order = stats.ratings <= MAX_ORDERED_RATINGS
+    if in_one_order:
+        check_memory(spark, stats.ratings)
+    with temporary_settings(spark, ONE_PARTITION if in_one_order else {}):
+        positives = strengths(rows, params)
+        own = {"rank": params["ranking_rank"], "max_iter": params["ranking_max_iter"], "nonnegative": False}
+        reg_param = params["ranking_reg_param"] / params["unobserved_weight"]
+        solver = als({**params, **own, "reg_param": reg_param})
+        solver.setImplicitPrefs(True).setAlpha(1 / params["unobserved_weight"])
+        fitted = solver.fit(positives.coalesce(1) if in_one_order else positives)
+        sides = (side_from_table(factors.toArrow()) for factors in (fitted.userFactors, fitted.itemFactors))
+        return Model(*sides), stats
+
+
+def stats_of(rows: DataFrame) -> TrainingStats:
+    """Number and mean of the ratings; the sum is over integers, so it is the same in any order."""
+    from pyspark.sql import functions as f  # noqa: PLC0415
+
+    units = f.sum((f.col("rating").cast("double") * RATING_UNIT).cast("bigint"))
+    count, total = rows.agg(f.count(f.lit(1)), units).collect()[0]
+    return TrainingStats(count, total / (count * RATING_UNIT) if count else 0.0)
+
+
+def strengths(rows: DataFrame, params: Mapping[str, Any]) -> DataFrame:
+    """Value times weight of each positive as its rating; see `ranking.positives`. A strength of 0 is left out."""
+    from pyspark.sql import functions as f  # noqa: PLC0415
+
+    lowest, highest, latest = rows.agg(f.min("rating"), f.max("rating"), f.max(f.unix_micros("rating_ts"))).collect()[0]
+    rating, liked = f.col("rating").cast("double"), params["liked_rating"]
+    strength = f.lit(1.0)
+    if params["positives"] == "liked":
+        rows = rows.filter(rating >= liked)
+    if params["positives"] == "graded":
+        disliked = params["disliked_rating"]
+        strength = f.greatest(f.lit(0.0), f.least(f.lit(1.0), (rating - disliked) / (liked - disliked)))
+    if params["positives"] == "weighted" and highest > lowest:
+        strength = 1 + params["positive_strength"] * (rating - lowest) / (highest - lowest)
+    if params["positive_half_life"] is not None:
+        age = (f.lit(latest) - f.unix_micros("rating_ts")) / MICROSECONDS_OF_A_DAY
+        strength = strength * f.greatest(f.lit(1e-6), f.pow(f.lit(2.0), -age / params["positive_half_life"]))
+    return rows.select("user_id", "movie_id", strength.cast("float").alias("rating")).filter("rating > 0")
 
 
 def als(params: Mapping[str, Any]) -> Any:

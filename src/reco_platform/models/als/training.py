@@ -48,6 +48,13 @@ class CallbackResult(NamedTuple):
     stop: bool = False
 
 
+class Positives(NamedTuple):
+    """Values to predict and their weights, shape (ratings,); None if all are 1."""
+
+    values: Float32Array | None
+    weights: Float32Array | None
+
+
 Callback = Callable[[int, float | None, Model], CallbackResult]
 """Called after each iteration with its number (from 1), the objective per rating where known, and the model so far."""
 
@@ -116,9 +123,24 @@ def train(
 
 
 def train_factors(
-    rows: pa.Table, params: Mapping[str, Any], *, threads: int, log: Log, callback: Callback = no_callback
+    rows: pa.Table,
+    params: Mapping[str, Any],
+    *,
+    threads: int,
+    log: Log,
+    callback: Callback = no_callback,
+    positives: Positives | None = None,
+    unobserved_weight: float = 0.0,
 ) -> TrainedModel:
-    """Factors alone, without biases; for the arguments see `train`."""
+    """Factors alone, without biases; for the other arguments see `train`.
+
+    Args:
+        rows: COLUMNS, of which the rating is not needed with `positives`.
+        params: rank, max_iter, reg_param, seed, solver.
+        threads, log, callback: see `train`.
+        positives: values to predict and their weights; default the ratings.
+        unobserved_weight: see `native.train`.
+    """
     from reco_platform.models.als import native  # noqa: PLC0415  # restoring a result needs no compiled code
     from reco_platform.models.als.ratings import ratings  # noqa: PLC0415
 
@@ -135,13 +157,14 @@ def train_factors(
     started = time.monotonic()
     log(f"{len(rows):,} ratings, {threads} threads")
     factors = native.train(
-        ratings(user_index, movie_index, rows["rating"].to_numpy()),
+        ratings(user_index, movie_index, *((rows["rating"].to_numpy(),) if positives is None else positives)),
         rank=params["rank"],
         max_iter=params["max_iter"],
         reg_param=params["reg_param"],
         seed=params["seed"],
         solver=params["solver"],
         threads=threads,
+        unobserved_weight=unobserved_weight,
         callback=after_iteration,
     )
     model = Model(Side(user_ids, factors.users), Side(movie_ids, factors.movies))

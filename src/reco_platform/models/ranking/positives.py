@@ -1,0 +1,88 @@
+"""What a ranking model learns from: which interactions count, with which value and which weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from reco_platform.core.arrays import BoolArray, Float32Array, Int64Array
+from reco_platform.core.errors import DataError
+
+Kind = Literal["all", "liked", "graded", "weighted"]
+MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
+
+
+@dataclass(frozen=True)
+class Positives:
+    """Interactions as training data.
+
+    Attributes:
+        kept: which interactions count, shape (interactions,).
+        values: what to predict for those that count: 1 for a liked movie, 0 for one like an unrated movie; None if all
+            are 1.
+        weights: of their squared errors, above 0; None if all are 1.
+    """
+
+    kept: BoolArray
+    values: Float32Array | None
+    weights: Float32Array | None
+
+    @property
+    def strengths(self) -> Float32Array:
+        """Value times weight of each interaction that counts, for models without weights."""
+        strengths = np.ones(int(self.kept.sum()), np.float32)
+        for part in (self.values, self.weights):
+            if part is not None:
+                strengths *= part
+        return strengths
+
+
+def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, Any]) -> Positives:
+    """The positives among some interactions.
+
+    With `positives`:
+        all: every interaction counts, with value 1.
+        liked: those rated at least `liked_rating` count, with value 1.
+        graded: every interaction counts; its value is 1 from `liked_rating` on, 0 up to `disliked_rating`, and rises
+            linearly between them.
+        weighted: every interaction counts, with value 1; its weight rises linearly from 1 at the lowest rating of the
+            data to 1 + `positive_strength` at the highest.
+
+    `positive_half_life` halves the weight of an interaction for so many days before the latest.
+
+    Args:
+        ratings: shape (interactions,), at least one.
+        moments: microseconds, shape (interactions,).
+        params: positives, liked_rating, disliked_rating, positive_strength, positive_half_life.
+
+    Raises:
+        DataError: if no interaction counts.
+    """
+    kind: Kind = params["positives"]
+    kept = ratings >= params["liked_rating"] if kind == "liked" else np.ones(len(ratings), bool)
+    if not kept.any():
+        raise DataError(
+            f"none of the {len(ratings):,} training ratings reaches liked_rating={params['liked_rating']}",
+            f"--config liked_rating={float(ratings.max()):g}, or positives=all",
+        )
+    values, weights = None, None
+    if kind == "graded":
+        disliked, span = params["disliked_rating"], params["liked_rating"] - params["disliked_rating"]
+        values = np.clip((ratings - disliked) / span, 0, 1).astype(np.float32)
+        if not values.any():
+            raise DataError(
+                f"none of the {len(ratings):,} training ratings is above disliked_rating={disliked:g}",
+                "--config disliked_rating=0, or positives=all",
+            )
+    lowest, highest = float(ratings.min()), float(ratings.max())
+    if kind == "weighted" and highest > lowest:
+        weights = 1 + params["positive_strength"] * (ratings - lowest) / (highest - lowest)
+    if params["positive_half_life"] is not None:
+        age = (moments.max() - moments) / MICROSECONDS_OF_A_DAY
+        # A weight of 0 is not allowed: the oldest interactions would be neither observed nor unobserved.
+        decay = np.maximum(np.exp2(-age / params["positive_half_life"]), 1e-6)
+        weights = decay if weights is None else weights * decay
+    return Positives(kept, values, None if weights is None else weights[kept].astype(np.float32))
