@@ -88,9 +88,9 @@ chaos: setup ## hostile files, kills at random times, damages and their repair: 
 browser: ## Chromium for the tests of the pages, by apt-get (Debian)
 	@tools/browser.sh
 
-test-fast: setup ## the unit tests, without Spark and Snakemake (under a minute)
+test-fast: setup ## the quick unit tests, without Spark and Snakemake (about a minute)
 	@$(PYTEST) tests/unit \
-	  -m "not spark and not pipeline and not browser and not cluster and not airflow" $(ARGS)
+	  -m "not slow and not spark and not pipeline and not browser and not cluster and not airflow" $(ARGS)
 
 lint: setup ## style, types, layers of the package, and Snakemake's own lint
 	$(BIN)/ruff check $(SOURCES)

@@ -154,6 +154,7 @@ def test_the_figures_of_every_system_are_those_of_a_plain_implementation(tmp_pat
     assert found["EASE"]["NDCG@100"] > found["most popular"]["NDCG@100"]
 
 
+@pytest.mark.slow
 def test_the_figures_on_real_ratings_are_those_of_a_plain_implementation(latest_small):
     found = check(latest_small / "ratings.csv", 120, ["most popular", "implicit ALS"])
     assert found["implicit ALS"]["Recall@20"][0] > found["most popular"]["Recall@20"][0]

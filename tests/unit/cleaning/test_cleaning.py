@@ -52,6 +52,7 @@ def assert_agrees(outcome: Outcome, expected: oracle.Found, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", CLEANINGS)
+@pytest.mark.slow
 def test_the_demo_data_is_cleaned_as_the_oracle_says(
     demo_outcomes: dict[str, Outcome], demo_folder: Path, table: str
 ) -> None:
@@ -90,6 +91,7 @@ def test_every_fault_that_the_demo_data_planted_is_found(demo_outcomes: dict[str
 
 
 @pytest.mark.parametrize(("table", "rows"), [("ratings", 100_836), ("movies", 9_742), ("tags", 3_683)])
+@pytest.mark.slow
 def test_every_row_of_the_real_ml_latest_small_is_kept(clean: Clean, latest_small: Path, table: str, rows: int) -> None:
     source = latest_small / f"{table}.csv"
     outcome = clean(source, table)

@@ -37,6 +37,7 @@ def test_the_share_of_the_first_is_that_of_the_sum() -> None:
     assert fit_demo.share_of_first(np.array([5, 3, 2]), 2) == pytest.approx(0.8)
 
 
+@pytest.mark.slow
 def test_the_demo_is_like_movielens_in_what_models_can_learn(demo_folder: Path) -> None:
     """Ranges around the facts of ml-latest-small in docs/generated-data.md; gains over popularity are in brackets."""
     found = fit_demo.facts(demo_folder, 2)

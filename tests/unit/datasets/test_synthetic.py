@@ -110,6 +110,7 @@ def test_the_manifest_names_size_and_checksum_of_each_file(generated: Path) -> N
         assert facts == {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
+@pytest.mark.slow
 def test_ratings_are_what_the_manifest_says(generated: Path, counted: oracle.Found) -> None:
     said, found = manifest_of(generated)["ratings"], counted
     planted, several = said["dirty"], synthetic_text.RATING_FAULTS["several_rules"]
@@ -166,6 +167,7 @@ def test_tags_are_what_the_manifest_says(generated: Path) -> None:
 # --- the shape of the data
 
 
+@pytest.mark.slow
 def test_every_rating_is_of_a_known_user_and_movie_once(generated: Path, counted: oracle.Found) -> None:
     spec = SyntheticSpec.model_validate(manifest_of(generated)["spec"])
     found = counted.good

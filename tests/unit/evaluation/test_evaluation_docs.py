@@ -14,6 +14,7 @@ from reco_platform.datasets import synthetic
 from reco_platform.models import biases
 
 
+@pytest.mark.slow
 def test_the_docs_print_what_is_computed_on_the_real_ml_latest_small(root: Path, latest_small: Path) -> None:
     text = (root / evaluate_docs.PAGE).read_text(encoding="utf-8")
     data = evaluate_docs.load(latest_small, 2)

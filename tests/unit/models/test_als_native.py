@@ -162,6 +162,7 @@ def test_the_seed_decides_the_initial_factors() -> None:
     assert not np.array_equal(first.users, train(both, **(DEFAULTS | {"seed": 4})).users)
 
 
+@pytest.mark.slow
 def test_cached_code_gives_the_same_bits_as_newly_compiled_code(tmp_path: Path) -> None:
     program = """
 import hashlib, numpy as np
