@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from reco_platform.evaluation.settings import Settings
 from reco_platform.models import biases, popularity
 from reco_platform.models.als.model import Model, Side
 from reco_platform.models.ranking import models as ranking_models
-from reco_platform.models.ranking.models import ITEM_WEIGHTS, RankingModel, train_item_weights
+from reco_platform.models.ranking.models import ITEM_WEIGHTS, RankingModel
 from reco_platform.models.topn import exact as topn
 
 
@@ -50,14 +51,19 @@ def recommendation_lists(
 
 def item_baselines(dataset: EvaluationDataset, settings: Settings) -> tuple[dict[str, RankingModel], dict[str, str]]:
     """The item models other than the ranking model, and why each of the others cannot be trained."""
+    wanted = [name for name in ITEM_WEIGHTS if name != settings.ranking_system]
+    try:
+        gram = ranking_models.item_gram(dataset.train, settings.ranking, settings.threads)
+    except RecoError as error:
+        return {}, dict.fromkeys(wanted, error.message)
     trained: dict[str, RankingModel] = {}
     absent: dict[str, str] = {}
-    for name in ITEM_WEIGHTS:
-        if name != settings.ranking_system:
-            try:
-                trained[name] = train_item_weights(name, dataset.train, settings.ranking, settings.threads)
-            except RecoError as error:
-                absent[name] = error.message
+    for name in wanted:
+        own = replace(gram, matrix=gram.matrix.copy())  # training overwrites it
+        try:
+            trained[name] = ranking_models.weights_from(name, own, settings.ranking)
+        except RecoError as error:
+            absent[name] = error.message
     return trained, absent
 
 

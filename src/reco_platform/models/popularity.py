@@ -12,9 +12,7 @@ from numba import njit
 from reco_platform.core.arrays import Int32Array, Int64Array, IntArray
 from reco_platform.models.als.model import Model, Side
 from reco_platform.models.topn.exact import TopN, seen_by_id
-from reco_platform.splits.interactions import microseconds
-
-MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
+from reco_platform.splits.interactions import MICROSECONDS_OF_A_DAY, microseconds
 
 
 def popularity(movie_index: IntArray, movies: int) -> Int64Array:

@@ -27,6 +27,8 @@ TRAINING = (TRAIN, VALIDATION)
 COLUMNS = ("user_id", "movie_id", "user_index", "movie_index", "rating", "rating_ts")
 """All columns but the fold."""
 
+MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
+
 
 def read(table: OpenTable, columns: Sequence[str], folds: Collection[str], threads: int) -> pa.Table:
     """Reads the rows of some folds in the order of the table; each column is one chunk.

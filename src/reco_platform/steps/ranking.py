@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training_engine
 from reco_platform.models.als.training import CallbackResult, TrainedModel, TrainingStats, training_stats
 from reco_platform.models.ranking import shaping
-from reco_platform.spark.session import spark_session
 from reco_platform.splits import interactions
 from reco_platform.steps.model_artifact import publish_files, publish_model, training_rows
-from reco_platform.steps.training import fit_by_spark, report_result, scratch_folder
+from reco_platform.steps.training import fit_by_spark, report_result, train_by_spark
 
 if TYPE_CHECKING:
     from reco_platform.models.ranking.models import RankingModel
@@ -45,7 +43,10 @@ def train_and_publish(task: Task, folds: Collection[str], **variant: Any) -> Rec
     task.log(f"{kind}, engine {choice.engine}: {choice.reason}")
     if kind != "implicit":
         return train_item_weights(task, kind, folds, shaping_params)
-    trained, stats = (train_by_spark if choice.engine == "spark-ml" else train_natively)(task, folds)
+    if choice.engine == "spark-ml":
+        trained, stats = train_by_spark(task, folds, als_spark.train_implicit, ["rating_ts"])
+    else:
+        trained, stats = train_natively(task, folds)
     return publish_model(task, trained, stats, shaping_params)
 
 
@@ -54,15 +55,6 @@ def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, Tr
 
     rows = training_rows(task, folds, interactions.COLUMNS)
     return implicit.train(rows, task.params, threads=task.threads, log=task.log), training_stats(rows)
-
-
-def train_by_spark(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
-    """Trains implicit ALS with pyspark.ml, on files that the executors read."""
-    session = spark_session(task.step.name, RESULT_SETTINGS, task.log_level)
-    with scratch_folder(task) as folder:
-        rows = als_spark.interactions(session, task.open("interactions").uris, folds, "rating_ts")
-        model, stats = als_spark.train_implicit(rows, task.params, folder.absolute().as_uri())
-    return TrainedModel(model, []), stats
 
 
 def train_item_weights(task: Task, kind: str, folds: Collection[str], shaping_params: dict[str, Any]) -> Receipt:

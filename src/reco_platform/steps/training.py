@@ -53,12 +53,14 @@ def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, Tr
     return trained, training.training_stats(rows)
 
 
-def train_by_spark(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
-    """Trains with pyspark.ml, on files that the executors read."""
+def train_by_spark(
+    task: Task, folds: Collection[str], train: SparkTraining = als_spark.train, more_columns: Collection[str] = ()
+) -> tuple[TrainedModel, TrainingStats]:
+    """Trains with pyspark.ml, on files that the executors read; `more_columns` are those besides ids and rating."""
     session = spark_session(task.step.name, RESULT_SETTINGS, task.log_level)
     with scratch_folder(task) as folder:
-        rows = als_spark.interactions(session, task.open("interactions").uris, folds)
-        model, stats = als_spark.train(rows, task.params, folder.absolute().as_uri())
+        rows = als_spark.interactions(session, task.open("interactions").uris, folds, *more_columns)
+        model, stats = train(rows, task.params, folder.absolute().as_uri())
     return TrainedModel(model, []), stats
 
 

@@ -25,6 +25,7 @@ from reco_platform.core.errors import EnvironmentProblemError
 from reco_platform.models.als.model import Model, Side, side_from_table
 from reco_platform.models.als.training import TrainingStats, no_ratings_error
 from reco_platform.spark import cluster
+from reco_platform.splits.interactions import MICROSECONDS_OF_A_DAY
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -42,8 +43,6 @@ RESERVED_HEAP = 300 << 20  # bytes of a heap that Spark reserves
 HEAP_PER_RATING = 64
 """Bytes. A rating takes 12, and 12 more while the blocks of both sides are built. They must fit into half of 0.6 of the
 heap, which execution cannot evict; the rest allows for blocks that are larger than the mean."""
-
-MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
 
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

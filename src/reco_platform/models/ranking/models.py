@@ -7,6 +7,7 @@ weights is a module with a function of the Gram matrix, and a line in `ITEM_WEIG
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from reco_platform.models.ranking import ease, item_knn, item_weights
 from reco_platform.models.ranking.item_weights import ItemWeights
 from reco_platform.models.ranking.positives import positives
 from reco_platform.models.topn import exact as topn
-from reco_platform.models.topn.exact import Seen, TopN
+from reco_platform.models.topn.exact import TopN
 
 RankingModel = Model | ItemWeights
 
@@ -42,26 +43,45 @@ class Interactions(Protocol):
     def moments(self) -> Int64Array: ...
 
 
-def train_item_weights(kind: str, rows: Interactions, params: Mapping[str, Any], threads: int) -> ItemWeights:
-    """Trains weights between the `max_items` movies with the most positives.
+@dataclass(frozen=True)
+class ItemGram:
+    """The movies that weights are trained between, and the Gram matrix of their positives."""
+
+    movies: Side
+    matrix: Float64Array
+
+
+def item_gram(rows: Interactions, params: Mapping[str, Any], threads: int) -> ItemGram:
+    """The Gram matrix of the `max_items` movies with the most positives.
 
     Args:
-        kind: a key of ITEM_WEIGHTS.
         rows: the training interactions.
-        params: those of SHAPING_PARAMS.
+        params: max_items, and those of the positives.
         threads: never changes the result.
 
     Raises:
         ConfigError: if the data are too large; see `item_weights`.
-        DataError: if there are no positives, or the weights cannot be computed.
+        DataError: if there are no positives.
     """
     found = positives(rows.ratings, rows.moments, params)
     ids, movie = np.unique(rows.movies[found.kept], return_inverse=True)
-    chosen = item_weights.most_rated(movie, len(ids), params["max_items"])
-    movies = Side.without_factors(ids[chosen])
-    users = np.unique(rows.users[found.kept])
-    gram = item_weights.gram_matrix(profiles_of(users, movies, rows, params), len(chosen), threads)
-    return ItemWeights(kind, Side(movies.ids, ITEM_WEIGHTS[kind](gram, params)))
+    movies = Side.without_factors(ids[item_weights.most_rated(movie, len(ids), params["max_items"])])
+    profiles = profiles_of(np.unique(rows.users[found.kept]), movies, rows, params)
+    return ItemGram(movies, item_weights.gram_matrix(profiles, len(movies.ids), threads))
+
+
+def weights_from(kind: str, gram: ItemGram, params: Mapping[str, Any]) -> ItemWeights:
+    """Weights of a kind of ITEM_WEIGHTS; the matrix may be overwritten.
+
+    Raises:
+        DataError: if they cannot be computed.
+    """
+    return ItemWeights(kind, Side(gram.movies.ids, ITEM_WEIGHTS[kind](gram.matrix, params)))
+
+
+def train_item_weights(kind: str, rows: Interactions, params: Mapping[str, Any], threads: int) -> ItemWeights:
+    """Trains weights between movies; see `item_gram` and `weights_from`, also for what is raised."""
+    return weights_from(kind, item_gram(rows, params, threads), params)
 
 
 def profiles_of(
@@ -111,25 +131,15 @@ def lists(
         threads: never changes the result.
         exclude_seen: whether movies of the user's interactions are left out.
     """
-    seen = seen_movies(users, model.movies, rows) if exclude_seen else nothing_seen(len(users))
+    counted = slice(None if exclude_seen else 0)
+    seen = rows.users[counted], rows.movies[counted]
     if isinstance(model, ItemWeights):
-        return item_weights.item_lists(model, profiles_of(users, model.movies, rows, params), seen, n, threads)
+        profiles = profiles_of(users, model.movies, rows, params)
+        by_user = topn.seen_by_id(Model(Side.without_factors(users), model.movies), *seen)
+        return item_weights.item_lists(model, profiles, by_user, n, threads)
     positions, known = model.users.positions(users)
-    at = np.flatnonzero(known)
     part = Model(Side(users[known], model.users.factors[positions[known]]), model.movies)
-    return with_empty_lists(topn.top_n(part, n, seen.select(at), threads), known)
-
-
-def seen_movies(users: Int32Array, movies: Side, rows: Interactions) -> Seen:
-    """The movies of each user's interactions."""
-    user, is_wanted = Side.without_factors(users).positions(rows.users)
-    movie, is_known = movies.positions(rows.movies)
-    kept = is_wanted & is_known
-    return topn.seen_by_position(user[kept].astype(np.int32), movie[kept].astype(np.int32), len(users), len(movies.ids))
-
-
-def nothing_seen(users: int) -> Seen:
-    return Seen(np.zeros(users + 1, np.int64), np.empty(0, np.int32))
+    return with_empty_lists(topn.top_n(part, n, topn.seen_by_id(part, *seen), threads), known)
 
 
 def with_empty_lists(found: TopN, known: BoolArray) -> TopN:

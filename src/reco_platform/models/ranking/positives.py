@@ -10,9 +10,9 @@ import numpy as np
 
 from reco_platform.core.arrays import BoolArray, Float32Array, Int64Array
 from reco_platform.core.errors import DataError
+from reco_platform.splits.interactions import MICROSECONDS_OF_A_DAY
 
 Kind = Literal["all", "liked", "graded", "weighted"]
-MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 1_000_000
 
 
 @dataclass(frozen=True)
