@@ -28,5 +28,6 @@ except parent_watch.Stopped as stopped:
 
 def test_two_signals_at_once_stop_a_process_once_and_a_later_one_ends_it() -> None:
     ran = subprocess.run([sys.executable, "-c", PROGRAM], check=False, text=True, capture_output=True, timeout=30)
-    assert (ran.stdout, ran.stderr) == ("stopped by SIGINT\n", "")
+    assert ran.stdout in ("stopped by SIGINT\n", "stopped by SIGTERM\n"), "the system chooses which comes first"
+    assert ran.stderr == ""
     assert ran.returncode == -signal.SIGTERM
