@@ -21,7 +21,7 @@ from reco_platform.store.locks import hdfs_lease
 from reco_platform.store.paths import store_path
 from support import hdfs_server as hdfsserver
 from support.hdfs_server import Hdfs
-from support.project import Project, wait_for
+from support.project import Project, Run, wait_for
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("hdfs")]
 VOLATILE = ("gate", "tracking")
@@ -42,10 +42,9 @@ def folder(hdfs: Hdfs, request: pytest.FixtureRequest) -> HdfsPath:
 
 
 @pytest.fixture(scope="module")
-def project(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(hdfs: Hdfs, built_run: tuple[Project, Run], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with gold on HDFS and, from the same data, in a folder."""
-    made = Project.create(tmp_path_factory.mktemp("remote") / "project")
-    made.gold()
+    made = built_run[0].copy(tmp_path_factory.mktemp("remote") / "project")
     remote = made.gold(folder=records(hdfs).name, lakehouse=lake(hdfs))
     assert "train_als" in remote.worked
     return made
