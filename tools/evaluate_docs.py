@@ -90,7 +90,7 @@ def judged(train: pa.Table, test: pa.Table, data: Data, threads: int, least: int
         trained(kept, biased=biased, rank=DEFAULTS.rank, reg_param=DEFAULTS.reg_param, threads=threads)
         for biased in (True, False)
     )
-    params = DEFAULTS.model_dump(mode="json")
+    params = DEFAULTS.model_dump(mode="json") | {"ranking_model": "implicit"}
     ranking = implicit.train(kept, params, threads=threads, log=lambda line: None).model
     parts = rating_arrays(kept), rating_arrays(test)
     return evaluate(model, plain, ranking, *parts, genres=data.genres, settings=settings_from_params(params, threads))

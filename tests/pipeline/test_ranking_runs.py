@@ -70,22 +70,26 @@ def test_the_two_models_rerun_apart_and_together_serve_every_user(built: Project
 
 
 def test_weights_between_movies_serve_lists_and_a_threshold_sends_others_to_popular_movies(built: Project) -> None:
-    ease = {**BOTH, "ranking_model": "ease", "positives": "liked", "liked_rating": 5, "refit": "false"}
+    ease = {**BOTH, "ranking_model": "auto", "positives": "liked", "liked_rating": 5, "refit": "false"}
     run = built.gold(**ease)
     assert "train_als" not in run.worked
+    found = metrics_of(built)
+    assert found["evaluation"]["ranking_system"] == found["ranking"]["hyperparameters"]["ranking_model"] == "ease"
+    assert f"lists    by EASE: {found['ranking']['chosen_because']}" in run.output
+    assert "that EASE is chosen for" in found["ranking"]["chosen_because"]
     own, popular = (rows_of(built, f"gold/recommendations_{name}") for name in ("als", "fallback"))
     interactions = rows_of(built, "gold/interactions")
     fans = {row["user_id"] for row in interactions if row["rating"] >= 5 and row["fold"] != "test"}
     assert {row["user_id"] for row in own} == fans
     assert {row["user_id"] for row in popular} == {row["user_id"] for row in interactions} - fans | {None}
     assert built.reco("validate", **ease).code == 0
-    counts = metrics_of(built)["recommendations"]
+    counts = found["recommendations"]
     assert (counts["users"], counts["popular_users"] + 1) == (len(own), len(popular))
 
 
 def test_a_catalogue_too_large_for_a_baseline_leaves_it_out_with_its_reason(built: Project) -> None:
     limit = "MAX_PRODUCTS = 100_000_000_000"
-    built.edit("src/reco_platform/models/ranking/item_weights.py", limit, "MAX_PRODUCTS = 10")
+    built.edit("src/reco_platform/models/ranking/shaping.py", limit, "MAX_PRODUCTS = 10")
     run = built.gold(**BOTH)
     absent = metrics_of(built)["evaluation"]["absent"]
     assert set(absent) == {"ease", "item_knn"}

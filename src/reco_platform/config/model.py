@@ -225,10 +225,11 @@ class Config(BaseModel):
         axis=True,
     )
 
-    ranking_model: Literal["explicit", "implicit", "ease", "item_knn"] = key(
-        "implicit",
+    ranking_model: Literal["auto", "implicit", "ease", "item_knn", "popular", "explicit"] = key(
+        "auto",
         description="Model that orders the lists: ALS on positives and all unrated movies (implicit), weights between "
-        "movies (ease, item_knn), or the model that predicts ratings (explicit)",
+        "movies (ease, item_knn), ease or implicit by the size of the data (auto), the most popular movies (popular), "
+        "or the model that predicts ratings (explicit)",
         shapes=POSITIVES,
         axis=True,
     )

@@ -91,6 +91,7 @@ def run_page(facts: RunFacts) -> str:
         comparisons=comparisons(evaluation),
         verdict=verdict_text(evaluation),
         ranking_name=text_summary.ranking_name(evaluation),
+        model_choice=text_summary.model_choice(facts.metrics),
         users_text=text_summary.users_text(facts.metrics["recommendations"]),
         table_counts=text_summary.table_counts(facts.etl),
         data_charts=data_charts(facts),

@@ -81,6 +81,8 @@ def summary(
         rows = f"{line['rows_out']:>11,} rows of {line['rows_in']:,}"
         lines.append(f"  {line['table']:<8} {rows}; {rejected}; {line['duplicate_rows']:,} duplicates")
     lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics["evaluation"])]
+    if choice := model_choice(metrics):
+        lines.append(f"  lists    by {choice}")
     if metrics["refit"]:
         lines.append(f"  served   {metrics['served_version']}, trained on all ratings after that evaluation")
     lines += [
@@ -127,7 +129,13 @@ GATE_TEXTS = {
 ENOUGH_USERS = 100
 """With fewer evaluated users, the 95% interval of NDCG@10 is wider than most differences between systems."""
 
-MODEL_NAMES = {"als": "ALS on ratings", "implicit": "implicit ALS", "ease": "EASE", "item_knn": "item neighbours"}
+MODEL_NAMES = {
+    "als": "ALS on ratings",
+    "implicit": "implicit ALS",
+    "ease": "EASE",
+    "item_knn": "item neighbours",
+    "popular": "most popular",
+}
 BASELINE_NAMES = {
     "als_plain": "ALS without biases",
     "biases": "user and movie biases",
@@ -150,8 +158,15 @@ def system_names(evaluation: Mapping[str, Any]) -> dict[str, str]:
         ours = {"als": "this model"}
     else:
         ours = {ranking: f"ranking model ({MODEL_NAMES[ranking]})", "als": "rating model (ALS)"}
-    others = {name: title for name, title in MODEL_NAMES.items() if name not in ours and name != "implicit"}
-    return {**ours, **BASELINE_NAMES, **others}
+    others = {**BASELINE_NAMES, "ease": MODEL_NAMES["ease"], "item_knn": MODEL_NAMES["item_knn"]}
+    return {**ours, **{name: title for name, title in others.items() if name not in ours}}
+
+
+def model_choice(metrics: Mapping[str, Any]) -> str | None:
+    """The model that orders the lists and why it was chosen; None if it is the rating model."""
+    if not metrics.get("ranking"):
+        return None
+    return f"{ranking_name(metrics['evaluation'])}: {metrics['ranking']['chosen_because']}"
 
 
 def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:

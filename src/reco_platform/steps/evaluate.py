@@ -6,7 +6,7 @@ from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import read_model
 from reco_platform.splits import interactions
-from reco_platform.steps.model_artifact import run_version
+from reco_platform.steps.model_artifact import ranking_kind, run_version
 
 
 def work(task: Task) -> Receipt:
@@ -29,7 +29,7 @@ def work(task: Task) -> Receipt:
         train,
         test,
         genres=task.open("movies").read(["movie_id", "genres"]),
-        settings=settings_from_params(task.params, task.threads),
+        settings=settings_from_params(task.params | {"ranking_model": ranking_kind(task)}, task.threads),
     )
     version = run_version(task)
     return task.publish_file(json.dumps(found, indent=1, allow_nan=False) + "\n", {"model_version": version}, version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -26,11 +27,16 @@ def training_rows(task: Task, folds: Collection[str], columns: Sequence[str] = t
 
 
 def publish_model(
-    task: Task, trained: TrainedModel, stats: TrainingStats, shaping_params: Mapping[str, Any]
+    task: Task,
+    trained: TrainedModel,
+    stats: TrainingStats,
+    shaping_params: Mapping[str, Any],
+    more_facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> Receipt:
-    """Saves factors and returns their receipt; see `publish_files`."""
+    """Saves factors and returns their receipt, with `more_facts`; see `publish_files`."""
     model = trained.model
     facts = {
+        **more_facts,
         "users": len(model.users.ids),
         "movies": len(model.movies.ids),
         "ratings": stats.ratings,
@@ -63,6 +69,15 @@ def publish_files(
     engine = shaping_params["engine"]
     every = {"model_version": version, "engine": engine, **facts}
     return Receipt(task.artifact, "model", path, engine, None, facts["users"], "", content, every)
+
+
+def ranking_kind(task: Task) -> str:
+    """The kind of the model that orders the lists, as stored; explicit for the rating model.
+
+    Args:
+        task: with the input ranking.
+    """
+    return str(task.inputs["ranking"].facts.get("ranking_model", "explicit"))
 
 
 def run_version(task: Task) -> str:

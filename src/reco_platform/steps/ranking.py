@@ -22,12 +22,21 @@ if TYPE_CHECKING:
     from reco_platform.models.ranking.models import RankingModel
 
 
-def chosen_engine(task: Task) -> training_engine.Choice:
-    return shaping.choose_engine(task.params, task.inputs["interactions"].rows)
+def chosen_kind(task: Task) -> shaping.Kind:
+    """The model to train; `auto` is decided by the numbers of ratings and movies in all folds."""
+    if task.params["ranking_model"] != shaping.AUTO:
+        return shaping.choose_kind(task.params, 0, 0)
+    folds = task.inputs["interactions"].facts["folds"]
+    movies = folds["train"]["movies"] + folds["validation"]["cold_movies"] + folds["test"]["cold_movies"]
+    return shaping.choose_kind(task.params, task.inputs["interactions"].rows, movies)
+
+
+def chosen_engine(task: Task, kind: str) -> training_engine.Choice:
+    return shaping.choose_engine(task.params | {"ranking_model": kind}, task.inputs["interactions"].rows)
 
 
 def needs_spark(task: Task) -> bool:
-    return chosen_engine(task).engine == "spark-ml"
+    return chosen_engine(task, chosen_kind(task).name).engine == "spark-ml"
 
 
 def train_and_publish(task: Task, folds: Collection[str], **variant: Any) -> Receipt:
@@ -38,34 +47,42 @@ def train_and_publish(task: Task, folds: Collection[str], **variant: Any) -> Rec
         folds: names of the folds to train on.
         variant: distinguishes the model from others with the same parameters, such as refit=True.
     """
-    kind, choice = task.params["ranking_model"], chosen_engine(task)
-    shaping_params = shaping.shaping_params(task.params, choice.engine) | variant
-    task.log(f"{kind}, engine {choice.engine}: {choice.reason}")
-    if kind != "implicit":
-        return train_item_weights(task, kind, folds, shaping_params)
+    kind = chosen_kind(task)
+    choice = chosen_engine(task, kind.name)
+    shaping_params = shaping.shaping_params(task.params | {"ranking_model": kind.name}, choice.engine) | variant
+    task.log(f"{kind.name}: {kind.reason}; engine {choice.engine}: {choice.reason}")
+    facts = {"ranking_model": kind.name, "chosen_because": kind.reason}
+    if kind.name not in {"implicit", "popular"}:
+        return train_item_weights(task, kind.name, folds, shaping_params, facts)
     if choice.engine == "spark-ml":
         trained, stats = train_by_spark(task, folds, als_spark.train_implicit, ["rating_ts"])
     else:
-        trained, stats = train_natively(task, folds)
-    return publish_model(task, trained, stats, shaping_params)
+        trained, stats = train_factors(task, kind.name, folds)
+    return publish_model(task, trained, stats, shaping_params, facts)
 
 
-def train_natively(task: Task, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
-    from reco_platform.models.ranking import implicit  # noqa: PLC0415  # restoring needs no compiled code
+def train_factors(task: Task, kind: str, folds: Collection[str]) -> tuple[TrainedModel, TrainingStats]:
+    """Trains a model that is stored as factors, on this machine."""
+    from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415  # restoring needs no compiled code
+    from reco_platform.models.ranking import implicit, popular  # noqa: PLC0415
 
     rows = training_rows(task, folds, interactions.COLUMNS)
+    if kind == "popular":
+        return TrainedModel(popular.train(rating_arrays(rows), task.params), []), training_stats(rows)
     return implicit.train(rows, task.params, threads=task.threads, log=task.log), training_stats(rows)
 
 
-def train_item_weights(task: Task, kind: str, folds: Collection[str], shaping_params: dict[str, Any]) -> Receipt:
+def train_item_weights(
+    task: Task, kind: str, folds: Collection[str], shaping_params: dict[str, Any], facts: dict[str, Any]
+) -> Receipt:
     from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
     from reco_platform.models.ranking import item_weights, models  # noqa: PLC0415
 
     rows = rating_arrays(training_rows(task, folds, interactions.COLUMNS))
     model = models.train_item_weights(kind, rows, task.params, task.threads)
     users = len(models.users_with_lists(model, rows, task.params))
-    facts = {"users": users, "movies": len(model.movies.ids), "ratings": len(rows.ratings), "objective": []}
-    return publish_files(task, partial(item_weights.write_item_weights, model), shaping_params, facts)
+    sizes = {"users": users, "movies": len(model.movies.ids), "ratings": len(rows.ratings), "objective": []}
+    return publish_files(task, partial(item_weights.write_item_weights, model), shaping_params, facts | sizes)
 
 
 def fit(
@@ -77,14 +94,14 @@ def fit(
     """Trains the configured ranking model on interactions in memory, as in a trial.
 
     Args:
-        task: with the parameters of the model.
+        task: with the parameters of the model; its ranking_model is not auto.
         rows: interactions.COLUMNS.
         choice: of the engine.
         callback: called after each iteration of the native ALS, otherwise with the final model only; a model that is
             computed at once has one iteration.
     """
     from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
-    from reco_platform.models.ranking import implicit, models  # noqa: PLC0415
+    from reco_platform.models.ranking import implicit, models, popular  # noqa: PLC0415
 
     kind, iterations = task.params["ranking_model"], 1
     if kind == "implicit" and choice.engine == "native":
@@ -96,6 +113,8 @@ def fit(
         model = fit_by_spark(
             task, rows.select(["user_id", "movie_id", "rating", "rating_ts"]), als_spark.train_implicit
         )
+    elif kind == "popular":
+        model = popular.train(rating_arrays(rows), task.params)
     else:
         model = models.train_item_weights(kind, rating_arrays(rows), task.params, task.threads)
     report_result(task, callback(iterations, None, model), iterations)

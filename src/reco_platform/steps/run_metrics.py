@@ -9,7 +9,7 @@ from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import training_engine
 from reco_platform.models.ranking import shaping
-from reco_platform.steps.model_artifact import run_version
+from reco_platform.steps.model_artifact import ranking_kind, run_version
 
 
 def work(task: Task) -> Receipt:
@@ -50,14 +50,16 @@ def list_counts(task: Task, split: Mapping[str, Any]) -> dict[str, int]:
 
 
 def training_facts(model: Receipt) -> dict[str, Any]:
-    return {key: value for key, value in model.facts.items() if key not in {"model_version", "engine"}}
+    omitted = {"model_version", "engine", "ranking_model", "chosen_because"}
+    return {key: value for key, value in model.facts.items() if key not in omitted}
 
 
 def ranking_facts(task: Task) -> dict[str, Any]:
-    """The version, the parameters and the training of the ranking model."""
-    model = task.inputs["ranking"]
+    """The version, the parameters and the training of the ranking model, and why it is of its kind."""
+    model, params = task.inputs["ranking"], task.params | {"ranking_model": ranking_kind(task)}
     return {
         "model_version": model.facts["model_version"],
-        "hyperparameters": shaping.shaping_params(task.params, model.facts["engine"]),
+        "chosen_because": model.facts["chosen_because"],
+        "hyperparameters": shaping.shaping_params(params, model.facts["engine"]),
         "training": training_facts(model),
     }

@@ -17,8 +17,10 @@ EXCLUDED_PARAMS = ("registered_model", "mlflow_tracking_uri", "storage_format")
 
 
 def logged_params(values: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters by name; hyperparameters as the training engine used them."""
+    """All parameters by name; hyperparameters as the training engine used them, ranking_model as it was chosen."""
     found = {**values, **metrics["hyperparameters"]}
+    if metrics["ranking"]:
+        found["ranking_model"] = metrics["ranking"]["hyperparameters"]["ranking_model"]
     return {key: value for key, value in found.items() if key not in EXCLUDED_PARAMS and value is not None}
 
 

@@ -46,13 +46,13 @@ RATINGS = TrialModel(
 IMPLICIT = TrialModel(
     "ranking_max_iter", "ranking_rank", shaping.choose_engine, shaping.shaping_params, ("popular_days",)
 )
-ITEM_WEIGHTS = TrialModel(None, None, shaping.choose_engine, shaping.shaping_params, ("popular_days",))
+COMPUTED_AT_ONCE = TrialModel(None, None, shaping.choose_engine, shaping.shaping_params, ("popular_days",))
 
 
 def trial_model(params: Mapping[str, Any]) -> TrialModel:
-    """The model that a trial with these parameters trains."""
+    """The model that a trial with these parameters trains; ranking_model is not auto."""
     others = {RATING_MODEL: RATINGS, "implicit": IMPLICIT}
-    return others.get(params.get("ranking_model", RATING_MODEL), ITEM_WEIGHTS)
+    return others.get(params.get("ranking_model", RATING_MODEL), COMPUTED_AT_ONCE)
 
 
 @dataclass(frozen=True)

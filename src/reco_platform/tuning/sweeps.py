@@ -15,7 +15,7 @@ from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import short_hash
 from reco_platform.models.ranking import shaping
 from reco_platform.tuning.fits import RATING_MODEL, Fit, fit_key, fit_of, shaping_of, trial_model
-from reco_platform.tuning.tuned_model import TunedModel, check_axes, metric_of, tuned_model
+from reco_platform.tuning.tuned_model import RANKING, TunedModel, check_axes, metric_of, tuned_model
 
 OWN_KEYS = ("max_trials", "sweep_sample", "sweep_seed", "sweep_metric")
 """Keys of the whole sweep, which are checked before its grid."""
@@ -96,6 +96,7 @@ def expand(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
     check_axes(axes, given)
     fixed = {key: value for key, value in given.items() if key not in axes}
     sources = {**elsewhere, **overrides_as_sources(fixed)}
+    axes, sources = without_auto(axes, sources)
     own, tuned = validated({key: sources[key] for key in OWN_KEYS if key in sources}), tuned_model(axes)
     sources["sweep_metric"] = (metric_of(tuned, own.sweep_metric), "default")
     size = prod(map(len, axes.values()))
@@ -126,6 +127,26 @@ def sweep_axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
         if not values:
             raise ConfigError(f"{key} is a list without values", f"for example --config {key}=10,50")
     return axes
+
+
+def without_auto(axes: dict[str, list[Any]], sources: Sources) -> tuple[dict[str, list[Any]], Sources]:
+    """Axes and sources with the models that ranking_model=auto stands for; the validation fold chooses between them.
+
+    Args:
+        axes: the values of each axis.
+        sources: the values of all other keys.
+    """
+    default = Config.model_fields["ranking_model"].default
+    value, source = sources.get("ranking_model", (default, "default"))
+    values = axes.get("ranking_model", [value])
+    if shaping.AUTO not in values or tuned_model(axes) is not RANKING:
+        return axes, sources
+    kinds = shaping.auto_kinds([key for key in axes if key in RANKING_AXES and key != "ranking_model"])
+    tried = list(dict.fromkeys(kind for one in values for kind in (kinds if one == shaping.AUTO else [one])))
+    if len(tried) == 1:
+        others = {key: own for key, own in axes.items() if key != "ranking_model"}
+        return others, {**sources, "ranking_model": (tried[0], source)}
+    return {**axes, "ranking_model": tried}, sources
 
 
 def list_values(value: Any) -> list[Any] | None:

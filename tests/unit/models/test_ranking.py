@@ -15,9 +15,9 @@ from reco_platform.config.load import load_config
 from reco_platform.core.arrays import Float32Array, Int32Array, Int64Array
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.models.als.model import Model, Side, model_fingerprint, write_model
-from reco_platform.models.ranking import ease, implicit, item_knn, item_weights, models
+from reco_platform.models.ranking import ease, implicit, item_knn, item_weights, models, popular, shaping
 from reco_platform.models.ranking.positives import positives
-from reco_platform.models.ranking.shaping import choose_engine, shaping_params
+from reco_platform.models.ranking.shaping import choose_engine, choose_kind, shaping_params
 
 Doubles = npt.NDArray[np.float64]
 
@@ -221,6 +221,22 @@ def test_implicit_als_finds_tastes_that_popularity_does_not() -> None:
         assert ((found.movie_ids <= 20) == first).mean() > 0.95, kind
 
 
+def test_popular_movies_are_a_model_with_the_same_scores_for_every_user() -> None:
+    rows = random_rows()
+    for params in (PARAMS, PARAMS | {"positives": "liked", "positive_half_life": 30.0}):
+        model = popular.train(rows, params)
+        x = matrix(rows, np.unique(rows.users), np.unique(rows.movies), params)
+        expected = x.sum(axis=0)[np.isin(np.unique(rows.movies), model.movies.ids)]
+        np.testing.assert_allclose(model.movies.factors[:, 0], expected, rtol=1e-5)
+        assert model.users.ids.tolist() == np.unique(rows.users).tolist()
+        found = models.lists(model, np.array([10, 20], np.int32), rows, params, n=5, threads=1)
+        for number, user in enumerate((10, 20)):
+            seen = np.isin(model.movies.ids, rows.movies[rows.users == user])
+            order = np.argsort(-np.where(seen, -np.inf, model.movies.factors[:, 0]), kind="stable")[:5]
+            own = slice(*found.offsets[number : number + 2])
+            assert found.movie_ids[own].tolist() == model.movies.ids[order].tolist()
+
+
 # --- files and parameters
 
 
@@ -249,3 +265,20 @@ def test_only_the_parameters_of_a_model_decide_its_version() -> None:
         assert shaped != shaping_params(base | changed, "native")
     assert choose_engine(base | {"engine": "spark-ml"}, 10).engine == "native"
     assert choose_engine(base | {"engine": "spark-ml", "ranking_model": "implicit"}, 10).engine == "spark-ml"
+
+
+def test_auto_is_ease_for_small_data_and_implicit_als_for_large_and_says_why() -> None:
+    def chosen(ratings: int, movies: int, **params: Any) -> tuple[str, str]:
+        kind = choose_kind(PARAMS | {"ranking_model": "auto", "max_items": 3000} | params, ratings, movies)
+        return kind.name, kind.reason
+
+    limit = shaping.MAX_AUTO_MOVIES
+    assert chosen(100_000, limit) == ("ease", "10,000 movies are no more than the 10,000 that EASE is chosen for")
+    assert chosen(100_000, limit + 1)[0] == "implicit"
+    most = shaping.MAX_PRODUCTS // 3000
+    assert [chosen(ratings, limit)[0] for ratings in (most, most + 1)] == ["ease", "implicit"]
+    assert "max_items=3000" in chosen(most + 1, limit)[1]
+    assert chosen(most + 1, limit, max_items=1000)[0] == "ease"
+    assert chosen(100, 10, engine="spark-ml") == ("implicit", "pyspark.ml trains no other ranking model")
+    for name in ("ease", "popular"):
+        assert chosen(10**10, 10**6, ranking_model=name) == (name, "ranking_model is set")

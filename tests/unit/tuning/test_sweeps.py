@@ -30,7 +30,7 @@ from reco_platform.lakehouse import publish
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import training as als_training
 from reco_platform.models.als import training_engine
-from reco_platform.models.ranking import implicit
+from reco_platform.models.ranking import implicit, popular
 from reco_platform.models.ranking.models import RankingModel, train_item_weights
 from reco_platform.pipeline.steps_table import STEPS, SWEEP_STEPS
 from reco_platform.reports import run_page
@@ -461,6 +461,19 @@ def test_trials_of_models_that_an_axis_does_not_shape_share_a_fit() -> None:
     assert len(spark.fits) == 2 and "each ranking_max_iter needs its own fit" in sweeps.plan_text(spark, [], None)
 
 
+def test_in_a_sweep_auto_stands_for_the_models_that_it_chooses_from() -> None:
+    def tried(**given: Any) -> list[str]:
+        return list(dict.fromkeys(fit.params["ranking_model"] for fit in sweep_for(**given).fits.values()))
+
+    assert tried(positives="liked,graded") == tried(ranking_model=["auto"]) == ["ease", "implicit"]
+    assert tried(ranking_rank="32,64") == tried(ranking_rank="32,64", ranking_model="auto") == ["implicit"]
+    assert tried(max_items="100,200") == ["ease"]
+    assert tried(ease_reg="1,2", ranking_rank="32,64") == ["ease", "implicit"]
+    assert tried(ranking_model="popular,auto,ease") == ["popular", "ease", "implicit"]
+    assert tried(rank="10,50", ranking_model="auto") == ["explicit"]
+    assert "ranking_model=item_knn" in problem(knn_neighbours="10,20")
+
+
 def test_an_id_does_not_depend_on_the_other_model() -> None:
     ranking, rating = {"ranking_model": ["implicit", "ease"]}, {"reg_param": "0.1,0.2"}
     assert sweep_for(**ranking).fits == sweep_for(**ranking, rank=7, max_iter=3, biased="false").fits
@@ -476,7 +489,7 @@ def test_ids_and_names_of_sweeps_of_the_rating_model_are_those_of_earlier_versio
 RANKING_TRIAL = {"ranking_rank": 4, "ranking_max_iter": 4, "positives": "liked", "liked_rating": 4.5}
 
 
-@pytest.mark.parametrize("name", ["implicit", "ease", "item_knn"])
+@pytest.mark.parametrize("name", ["implicit", "ease", "item_knn", "popular"])
 def test_a_ranking_models_score_is_that_of_the_evaluation(tmp_path: Path, name: str) -> None:
     task = task_in(tmp_path, ranking_model=[name], sweep_metric="ndcg@5", **RANKING_TRIAL)
     found = trial.train_and_score(task)
@@ -486,6 +499,8 @@ def test_a_ranking_models_score_is_that_of_the_evaluation(tmp_path: Path, name: 
     ranking_model: RankingModel
     if name == "implicit":
         ranking_model = implicit.train(rows, task.params, threads=1, log=lambda _: None).model
+    elif name == "popular":
+        ranking_model = popular.train(train, task.params)
     else:
         ranking_model = train_item_weights(name, train, task.params, 1)
     rating_model = als_training.train(rows, task.params, threads=1, log=lambda _: None).model

@@ -15,10 +15,8 @@ from numba import njit
 from reco_platform.core.arrays import Float32Array, Float64Array, Int32Array, Int64Array, IntArray
 from reco_platform.core.errors import ConfigError
 from reco_platform.models.als.model import WEIGHTS, Side, read_side, write_side
+from reco_platform.models.ranking.shaping import MAX_PRODUCTS
 from reco_platform.models.topn.exact import Seen, TopN
-
-MAX_PRODUCTS = 100_000_000_000
-"""Products that fitting, or the lists of all users, may need: about a minute on two cores."""
 
 TASK_ITEMS = 64
 TASK_USERS = 256
