@@ -173,10 +173,14 @@ TITLES = [
     "Toy Story (1995)", "Heat (1995)", "American President, The (1995)", 'A "quoted" title (2001)', "Amélie (2001)",
     "No year", "Two (1999) (2001)", "Space behind (1990)  ", "Two\nlines (1990)", "Pipe | inside (2000)", "🎬 наивно",
     "CR\r\nLF (1980)", "\r\n" * 40, "O'Hara", "Year (0000)", "(1984) first", "Year (٢٠٠١)", "trailing newline (1995)\n",
-    "a\0b (1995)",
+    "a\0b (1995)", 'She said "no" (1999)', '"Grand" Stage (1998)', "Back\\slash",
+    "3,4,5,6 (1990)\n1,2,3,4\nx", "1\n2,3\n4",
 ]  # fmt: skip
 BAD_TEXT = ["", "  ", "\t", "\n", "\0", '"', '""', '"a', 'a"', "null", "\\", '\\"', "\u2028", "\ufeff", "x" * 3000]
-GENRES = ["Drama", "Action|Crime", "(no genres listed)", "", "Drama||War", "|", " ", "Sci-Fi|(no genres listed)"]
+GENRES = [
+    "Drama", "Action|Crime", "(no genres listed)", "", "Drama||War", "|", " ", "Sci-Fi|(no genres listed)",
+    "Drama|", "| Drama", "Drama | drama", "Drama|Drama", "Sci\u00a0Fi|Sci  Fi", "\tWar\n|War", "\u2003",
+]  # fmt: skip
 TAGS = [
     "funny",
     "Funny",
@@ -240,6 +244,7 @@ class Writer:
         self.bad_share = chance.choice([0.0, 0.01, 0.05, 0.3])
         self.quoting = chance.choice([0.0, 0.0, 0.1, 1.0])
         self.careless = chance.choice([0.0, 0.0, 0.2])
+        self.escape = chance.choice(['""', '""', '""', '\\"', '"'])
         self.line_ends = chance.choice([[b"\n"], [b"\n"], [b"\r\n"], [b"\r"], [b"\n", b"\r\n", b"\r", b"\n\n"]])
 
     def file(self) -> bytes:
@@ -281,6 +286,9 @@ class Writer:
         fields = [self.field(self.value(name), self.careless) for name in names]
         if self.chance_of(self.bad_share / 2):
             fields = self.chance.choice([fields[:-1], fields[1:], fields[:1], [*fields, b""], [*fields, b"x"]])
+        if self.chance_of(self.bad_share / 4):
+            at = self.chance.randrange(len(fields))
+            fields[at] = self.chance.choice([b'"' + fields[at], fields[at] + b'"', b'"x" ' + fields[at]])
         line = b",".join(fields)
         return self.change_bytes(line) if self.chance_of(self.bad_share / 8) else line
 
@@ -289,9 +297,9 @@ class Writer:
         return self.chance.choice(bad if self.chance_of(self.bad_share / 2) else good)
 
     def field(self, value: str, careless: float) -> bytes:
-        """A value as CSV; a careless writer does not quote values that need it."""
+        """A value as CSV; a careless writer does not quote what needs it, another one escapes as Spark does."""
         needs = any(letter in value for letter in '",\r\n') and not self.chance_of(careless)
-        text = '"' + value.replace('"', '""') + '"' if needs or self.chance_of(self.quoting) else value
+        text = '"' + value.replace('"', self.escape) + '"' if needs or self.chance_of(self.quoting) else value
         encoding = "utf-8" if not self.chance_of(self.bad_share / 20) else "latin-1"
         return text.encode(encoding, "replace")
 

@@ -162,6 +162,7 @@ RATING_HAZARDS: list[tuple[str, tuple[str, ...]]] = [
     ("1,10,4.0", ("malformed_line",)),
     ("1,10,4.0,1000000000,", ("malformed_line",)),
     ("#### disk error ####", ("malformed_line",)),
+    ('1,10,"4.0"5,1000000000', ("malformed_line",)),
     ("   ", ("malformed_line",)),
     # several at once
     (",,,", ("null_user", "null_movie", "null_rating", "null_timestamp")),
@@ -191,6 +192,15 @@ MOVIE_HAZARDS: list[tuple[str, tuple[str, ...]]] = [
     (",,", ("null_movie", "null_title")),
     ("12,American President, The (1995),Comedy", ("malformed_line",)),
     ("13", ("malformed_line",)),
+    ("14,Blank parts (1990),Drama|", ()),
+    ("15,Blanks around (1990), Drama | Comedy|Drama", ()),
+    # quotes that RFC 4180 does not know; the first would swallow lines up to the next quote
+    ('18,"Lost quote (1983),Drama', ("malformed_line",)),
+    ("19,Swallowed by none (1984),Drama", ()),
+    ('16,"Grand" Stage (1998),Musical', ("malformed_line",)),
+    (r'17,"The \"Best\" Film (1999)",Drama', ("malformed_line",)),
+    ('20,Found" again (1987),Comedy', ()),
+    ('21,Inches 5" (1987),Comedy', ()),
 ]
 
 TAG_HAZARDS: list[tuple[str, tuple[str, ...]]] = [
@@ -217,6 +227,9 @@ TAG_HAZARDS: list[tuple[str, tuple[str, ...]]] = [
     (",,,", ("null_user", "null_movie", "null_timestamp", "null_tag")),
     ("1,10,dark", ("malformed_line",)),
     ("1,10,long, but unquoted,1000000000", ("malformed_line",)),
+    ('1,10,"stray,1000000000', ("malformed_line",)),
+    ("1,10,after the stray,1000000000", ()),
+    ('1,10,"text" behind,1000000000', ("malformed_line",)),
 ]
 
 HAZARDS = {

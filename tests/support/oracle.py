@@ -16,6 +16,7 @@ WHOLE = re.compile(r"([+-]?)0*([0-9]+)")
 DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 TITLE_YEAR = re.compile(r"\(([0-9]{4})\)[ \t\n\r\f\v]*\Z")
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+MOST_LINES = 1000
 NUMBER_LIMIT = 30  # digits: more than any bound has
 
 
@@ -71,8 +72,8 @@ def good_shape(path: Path, columns: tuple[str, ...], found: Found) -> Iterator[R
         if names.count(column) != 1:
             raise Refused(f"column {column} is there {names.count(column)} times")
     places = [names.index(column) for column in columns]
-    for values, line in records(text[len(first) :]):
-        if len(values) == len(names):
+    for values, line in records(text[len(first) :], len(names)):
+        if values is not None and len(values) == len(names):
             found.rows_in += 1
             yield {column: values[at] for column, at in zip(columns, places, strict=True)}
             continue
@@ -93,24 +94,67 @@ def header(line: str) -> list[str]:
     return names
 
 
-def records(text: str) -> Iterator[tuple[list[str], str]]:
-    """The fields of each record, and its text; lines without anything are none."""
-    at = 0
+def records(text: str, width: int | None = None) -> Iterator[tuple[list[str] | None, str]]:
+    """The fields of each record, and its text; lines without anything are none.
+
+    With a width, a line whose quotes are wrong has no fields, and the next line is read as if it were not there.
+    """
+    at = rest = 0
     while at < len(text):
         if text[at] in "\r\n":
             at += 1
             continue
-        start, values = at, []
+        start, found = at, []
+        line = re.compile(r"[^\r\n]*").match(text, start)[0]  # type: ignore[index]
         while True:
-            found = FIELD.match(text, at)
-            if found is None or (found[1] is None and text.startswith('"', at)):
-                raise Refused("a quote is never closed")
-            values.append(rejoined((found[1] or "")[1:-1].replace('""', '"') + found[2]))
-            at = found.end()
+            one = FIELD.match(text, at)
+            if one is None or (one[1] is None and text.startswith('"', at)):
+                if width is None or at >= rest:
+                    raise Refused("a quote is never closed")
+                found = []
+                break
+            found.append(one)
+            if width is not None and one[1] and one[2]:
+                rest, found = max(rest, len(re.compile(r"[^\r\n]*").match(text, one.end(1))[0]) + one.end(1)), []  # type: ignore[index]
+                break
+            at = one.end()
             if not text.startswith(",", at):
                 break
             at += 1
-        yield values, text[start:at]
+        if found and width is not None and swallows(text[start:at], [each[0] for each in found], width):
+            rest, found = max(rest, at), []
+        if not found:
+            yield None, line
+            at = start + len(line)
+            continue
+        yield [rejoined((each[1] or "")[1:-1].replace('""', '"') + each[2]) for each in found], text[start:at]
+
+
+def swallows(record: str, fields: list[str], width: int) -> bool:
+    """Whether one of the lines of a record is rather a record of its own, or there are too many lines."""
+    lines = re.split(r"\r\n|\r|\n", record)
+    if len(lines) == 1:
+        return False
+    first = next(at for at, text in enumerate(fields) if re.search(r"[\r\n]", text))
+    usable = width if len(fields) == width else min(first, width)
+    numbers = {at for at, text in enumerate(fields[:usable]) if number_like(text)}
+    before = {at for at in numbers if at < first}
+
+    def alike(line: str, columns: set[int]) -> bool:
+        parts = line.split(",")
+        return len(parts) == width and all(number_like(parts[at]) for at in columns)
+
+    if len(lines) > MOST_LINES:
+        return True
+    if before and alike(lines[-1], before):
+        return True
+    if numbers:
+        return any(alike(line, numbers) for line in lines[1:-1])
+    return first > 0 and all(alike(line, set()) for line in lines)
+
+
+def number_like(text: str) -> bool:
+    return re.fullmatch(r'[0-9" .+-]*[0-9][0-9" .+-]*', text) is not None
 
 
 def ratings(path: Path) -> Found:
@@ -147,7 +191,10 @@ def movies(path: Path) -> Found:
             found.duplicates["exact" if first[movie] == content else "conflicting"] += 1
             continue
         first[movie] = content
-        listed = () if row["genres"].strip(" ") in {"", "(no genres listed)"} else tuple(row["genres"].split("|"))
+        listed: tuple[str, ...] = ()
+        for genre in re.split(r"\|", row["genres"]):
+            name = re.sub(r"\s+", " ", genre).strip()
+            listed += () if name in {"", "(no genres listed)", *listed} else (name,)
         year = TITLE_YEAR.search(row["title"])
         found.good.append((movie, *content, listed, int(year[1]) if year else None))
     return found

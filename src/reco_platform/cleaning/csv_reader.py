@@ -8,6 +8,7 @@ import difflib
 import mmap
 import os
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
+from reco_platform.core.arrays import Int64Array
 from reco_platform.core.errors import DataError
+from reco_platform.datasets import csv_quotes
 from reco_platform.store.paths import StorePath, arrow_sink
 
 LINE = "_line"
@@ -90,16 +93,17 @@ def read_records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch
     Raises:
         DataError: the file cannot be read as CSV, or has no rows.
     """
-    names, csv_format = read_header(path, required), detect_format(path)
+    names = read_header(path, required)
+    csv_format = detect_format(path, len(names))
     if csv_format.unclosed_quote_line is not None:
         raise DataError(
             f"{path}, line {csv_format.unclosed_quote_line}: a quote is opened and never closed",
             'close it, or double it: ""',
         )
-    malformed: list[str] = []
+    malformed = [line.decode("utf-8", "replace") for line in csv_format.faulty_lines]
 
     def skip_malformed(row: Any) -> str:
-        # A surplus quote can join many lines into one record: each line is counted.
+        # A quoted value can have many lines: each is counted.
         text = row.text if csv_format.is_text else letters_to_bytes(row.text).decode("utf-8", "replace")
         malformed.extend(re.split(r"[\r\n]+", text.strip("\r\n")))
         return "skip"
@@ -108,7 +112,7 @@ def read_records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch
     try:
         with path.open("rb") as file:
             reader = pc.open_csv(
-                path if csv_format.is_safe_for_arrow else ArrowInput(file, csv_format.is_text),
+                path if csv_format.is_safe_for_arrow else ArrowInput(file, csv_format),
                 read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
                 parse_options=pc.ParseOptions(
                     newlines_in_values=csv_format.has_quotes, invalid_row_handler=skip_malformed
@@ -157,21 +161,27 @@ class CsvFormat:
         is_text: whether the file is UTF-8 without zero bytes.
         is_safe_for_arrow: whether Arrow reads the file correctly without `ArrowInput`.
         unclosed_quote_line: the line with an opening quote that has no closing quote; None if there is none.
+        faults: the lines with wrong quotes, as `csv_quotes.QuoteFaults.lines` has them, which Arrow must not see.
+        faulty_lines: their text.
     """
 
     has_quotes: bool
     is_text: bool
     is_safe_for_arrow: bool
     unclosed_quote_line: int | None
+    faults: Int64Array
+    faulty_lines: tuple[bytes, ...]
 
 
-def detect_format(path: Path) -> CsvFormat:
-    """The format of a CSV file that is not empty."""
+def detect_format(path: Path, columns: int) -> CsvFormat:
+    """The format of a CSV file that is not empty and has so many columns."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         has_quotes = content.find(b'"') >= 0
         is_text = content.find(b"\0") < 0 and is_utf8(content)
-        is_safe_for_arrow = is_text and not (has_quotes and content.find(b"\r") >= 0)
-        return CsvFormat(has_quotes, is_text, is_safe_for_arrow, unclosed_quote_line(content))
+        found = csv_quotes.quote_faults(content, columns) if has_quotes else csv_quotes.NO_FAULTS
+        is_safe = is_text and not len(found.lines) and not (has_quotes and content.find(b"\r") >= 0)
+        faulty_lines = tuple(csv_quotes.lines_of(content, found))
+        return CsvFormat(has_quotes, is_text, is_safe, found.unclosed_line, found.lines, faulty_lines)
 
 
 def is_utf8(content: mmap.mmap) -> bool:
@@ -183,49 +193,51 @@ def is_utf8(content: mmap.mmap) -> bool:
     return True
 
 
-def unclosed_quote_line(content: mmap.mmap) -> int | None:
-    """The line, from 1, with an opening quote that has no closing quote; None if there is none."""
-    at = content.find(b'"')
-    while at >= 0:
-        start = at
-        if start == 0 or content[start - 1] in b",\r\n":
-            at = content.find(b'"', start + 1)
-            while at >= 0 and content[at + 1 : at + 2] == b'"':
-                at = content.find(b'"', at + 2)
-            if at < 0:
-                return len(re.findall(rb"\r\n|\r|\n", content[:start])) + 1
-        at = content.find(b'"', at + 1)
-    return None
-
-
 class ArrowInput:
     """A CSV file in a form that Arrow 25 reads correctly; used as a file object.
 
-    It works around three bugs of Arrow: it drops a newline at the beginning of a block after a carriage return, even
-    inside quotes; after a zero byte it overlooks commas; and it cannot report a malformed line that is not UTF-8. So no
-    block ends between the two characters, and a file that is not text is read as Latin-1, one letter for each byte.
+    It leaves out the lines with wrong quotes. It works around three bugs of Arrow: it drops a newline at the beginning
+    of a block after a carriage return, even inside quotes; after a zero byte it overlooks commas; and it cannot report
+    a malformed line that is not UTF-8. So no block ends between the two characters, and a file that is not text is read
+    as Latin-1, one letter for each byte.
 
     Args:
-        file: at its beginning.
-        is_text: whether the file is UTF-8 without zero bytes.
+        file: the file; read from its beginning.
+        csv_format: of the file.
     """
 
     closed = False
 
-    def __init__(self, file: BinaryIO, is_text: bool) -> None:
+    def __init__(self, file: BinaryIO, csv_format: CsvFormat) -> None:
         self.file = file
-        self.is_text = is_text
+        self.is_text = csv_format.is_text
+        self.faults = deque(csv_format.faults.tolist())
         file.seek(len(BOM) if file.read(len(BOM)) == BOM else 0)
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; none at the end of the file."""
-        block = self.file.read(size if self.is_text else size // 2)  # a letter needs up to two bytes
+        block = self.read_around_faults(size if self.is_text else size // 2)  # a letter needs up to two bytes
         if len(block) > 1 and block.endswith(b"\r"):
             ahead = self.file.read(1)
             splits_newline = ahead == b"\n"
             self.file.seek(-len(ahead) - splits_newline, os.SEEK_CUR)
             block = block[: len(block) - splits_newline]
         return block if self.is_text else block.decode("latin-1").replace("\0", NUL_LETTER).encode()
+
+    def read_around_faults(self, size: int) -> bytes:
+        """The next bytes that are not part of a line with wrong quotes."""
+        parts, left = [], size
+        while left:
+            at = self.file.tell()
+            if self.faults and at == self.faults[0][0]:
+                self.file.seek(self.faults.popleft()[1])
+                continue
+            part = self.file.read(min(left, self.faults[0][0] - at) if self.faults else left)
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
 
 
 def letters_to_bytes(letters: str) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +23,7 @@ from reco_platform.cleaning.rules import (
 from reco_platform.contracts.tables import MOVIES
 
 RELEASE_YEAR = re.compile(r"\(([0-9]{4})\)[ \t\n\r\f\v]*\Z")
-NO_GENRES = ("", "(no genres listed)")
+NO_GENRES = "(no genres listed)"
 
 
 def apply_rules(records: pa.RecordBatch) -> RuleResults:
@@ -43,7 +45,25 @@ def apply_rules(records: pa.RecordBatch) -> RuleResults:
 
 
 def split_genres(genres: str | None) -> list[str]:
-    return [] if genres is None or genres.strip(" ") in NO_GENRES else genres.split("|")
+    """The genres of a movie, each once, in the order of the file, without the blanks around and repeated within."""
+    names = (" ".join(name.split()) for name in (genres or "").split("|"))
+    return [name for name in dict.fromkeys(names) if name and name != NO_GENRES]
+
+
+def genre_spellings(genres: Iterable[pa.Array]) -> dict[str, dict[str, int]]:
+    """Genres that are written in several ways, which differ only in upper and lower case, as `Drama` and `drama`.
+
+    Args:
+        genres: parts of the table's column, lists of names.
+
+    Returns:
+        By the name in lower case: movies by spelling, the most frequent first.
+    """
+    counts = Counter(name for part in genres for name in part.flatten().to_pylist())
+    spellings: dict[str, dict[str, int]] = defaultdict(dict)
+    for name, movies in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        spellings[name.casefold()][name] = movies
+    return {name: spellings[name] for name in sorted(spellings) if len(spellings[name]) > 1}
 
 
 def release_year(title: str | None) -> int | None:

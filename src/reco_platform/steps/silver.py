@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.cleaning import csv_reader, native, quality
+from reco_platform.cleaning.movies import genre_spellings
 from reco_platform.cleaning.quality import CleaningResult
 from reco_platform.cleaning.rules import CleaningRules, rejected_schema
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
@@ -54,6 +55,7 @@ def silver_table(task: Task, rules: CleaningRules) -> Receipt:
     )
     found = quality.quality_report(cleaned, rules.contract, sampled, violations, task.params["max_reject_share"])
     found["ignored_columns"] = extra
+    report_spellings(task, rules, staging, found)
     written = write_report(report_path, found)
     if not found["passed"]:
         remove_tree(staging)
@@ -64,6 +66,18 @@ def silver_table(task: Task, rules: CleaningRules) -> Receipt:
     content = fingerprint(rules.contract.schema_hash, cleaned.sums)
     facts |= {quarantine.FINGERPRINT_FACT: quarantined, **written}
     return task.publish(staging, rules.contract, fingerprint=content, rows=cleaned.rows_out, facts=facts)
+
+
+def report_spellings(task: Task, rules: CleaningRules, staging: StorePath, found: dict[str, Any]) -> None:
+    """Notes genres that differ in case alone in the quality report and in the log; other tables have none."""
+    if "genres" not in rules.contract.names:
+        return
+    columns = [pq.read_table(arrow_source(path), columns=["genres"])["genres"] for path in tables.data_files(staging)]
+    spellings = genre_spellings([chunk for column in columns for chunk in column.chunks])
+    if spellings:
+        found["genre_spellings"] = spellings
+        ways = (", ".join(f"{name} {movies:,}" for name, movies in names.items()) for names in spellings.values())
+        task.log(f"genres that differ in case alone are kept apart: {'; '.join(ways)}")
 
 
 def write_report(path: StorePath, found: dict[str, Any]) -> dict[str, str]:

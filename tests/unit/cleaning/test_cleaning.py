@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reco_platform.cleaning import quality, ratings, tags
+from reco_platform.cleaning.movies import split_genres
 from reco_platform.contracts.tables import MOVIES, RATINGS
 from reco_platform.core.errors import DataError
 from reco_platform.fingerprint.arrow import arrow_sums
@@ -185,6 +186,52 @@ def test_ranges_and_nulls_are_those_of_the_rows_kept(clean: Clean, tmp_path: Pat
     assert found["rating"] == {"null_percent": 0.0, "min": 0.5, "max": 5.0}
     assert found["rating_ts"] == {"null_percent": 0.0, "min": "1970-01-01T00:00:00Z", "max": "2020-03-01T00:00:00Z"}
     assert (found["year"]["max"], found["month"]["min"]) == (2020, 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "genres"),
+    [
+        ("Drama|", ["Drama"]),
+        ("|Drama", ["Drama"]),
+        ("Drama||Comedy", ["Drama", "Comedy"]),
+        ("Drama| |Comedy", ["Drama", "Comedy"]),
+        (" Drama | Comedy ", ["Drama", "Comedy"]),
+        ("Drama\u00a0|\u2003Comedy\t", ["Drama", "Comedy"]),
+        ("Science  Fiction|Science Fiction", ["Science Fiction"]),
+        ("Drama|Comedy|Drama", ["Drama", "Comedy"]),
+        ("(no genres listed)", []),
+        (" (no genres listed) ", []),
+        ("Drama|(no genres listed)", ["Drama"]),
+        ("|", []),
+        ("", []),
+        ("  ", []),
+        ("drama|Drama", ["drama", "Drama"]),
+    ],
+)
+def test_a_genre_is_a_name_without_the_blanks_around_it(written: str, genres: list[str]) -> None:
+    assert split_genres(written) == genres
+
+
+def test_genres_that_differ_in_case_alone_are_counted_by_spelling(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["1,A,Drama|War", "2,B,drama", "3,C,Drama", "4,D,DRAMA |Comedy", "5,E,WAR", "6,F,ÉPIQUE|Épique"]
+    write_lines(tmp_path / "bronze" / "movies.csv", MOVIES_HEADER, lines)
+    silver_step.silver_table(task_for(tmp_path, "movies"), CLEANINGS["movies"])
+    report = json.loads((tmp_path / "silver" / "_reports" / "quality_movies_own.json").read_text())
+    assert report["genre_spellings"] == {
+        "drama": {"Drama": 2, "DRAMA": 1, "drama": 1},
+        "war": {"WAR": 1, "War": 1},
+        "épique": {"ÉPIQUE": 1, "Épique": 1},
+    }  # fmt: skip
+    assert "genres that differ in case alone are kept apart: Drama 2, DRAMA 1, drama 1; WAR" in capsys.readouterr().out
+
+
+def test_the_report_says_nothing_of_spellings_where_each_genre_has_one(tmp_path: Path) -> None:
+    write_lines(tmp_path / "bronze" / "movies.csv", MOVIES_HEADER, ["1,A,Drama|War", "2,B,Drama"])
+    silver_step.silver_table(task_for(tmp_path, "movies"), CLEANINGS["movies"])
+    report = json.loads((tmp_path / "silver" / "_reports" / "quality_movies_own.json").read_text())
+    assert "genre_spellings" not in report
 
 
 def test_the_share_of_missing_years_is_reported(clean: Clean, tmp_path: Path) -> None:

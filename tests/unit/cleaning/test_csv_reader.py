@@ -11,6 +11,7 @@ import pytest
 
 from reco_platform.cleaning import csv_reader
 from reco_platform.core.errors import DataError
+from reco_platform.datasets import csv_quotes
 
 COLUMNS = ("userId", "movieId", "tag", "timestamp")
 HEADER = b"userId,movieId,tag,timestamp\n"
@@ -110,12 +111,81 @@ def test_a_file_of_nothing_but_malformed_lines_is_counted(tmp_path: Path) -> Non
     assert read(tmp_path, HEADER + b"1\n2,3\n") == ([], ["1", "2,3"], [])
 
 
-@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
-def test_lines_that_a_stray_quote_joined_count_one_by_one(tmp_path: Path, newline: bytes) -> None:
-    content = HEADER + b'1,2,"a,3\n1,2,b,3\n1,2,c,3\n1,2,"d,d",3\n1,2,a,3\n'
-    good, malformed, _ = read(tmp_path, content.replace(b"\n", newline))
-    assert good == [GOOD]
-    assert malformed == ['1,2,"a,3', "1,2,b,3", "1,2,c,3", '1,2,"d,d",3']
+def rejected_lines(folder: Path, *lines: str, newline: str = "\n") -> tuple[list[str], list[str]]:
+    """The malformed lines of a file of tags, and the tags of the good rows."""
+    good, malformed, _ = read(folder, HEADER.replace(b"\n", newline.encode()) + newline.join(lines).encode())
+    return malformed, [row["tag"] for row in good]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_stray_quote_rejects_its_own_line_and_joins_no_others(tmp_path: Path, newline: str) -> None:
+    lines = ['1,2,"a,3', "1,2,b,3", "1,2,c,3", '1,2,"d,d",3', "1,2,e,3"]
+    assert rejected_lines(tmp_path, *lines, newline=newline) == (['1,2,"a,3'], ["b", "c", "d,d", "e"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '1,2,"Grand" Stage,3',
+        '1,2,"a"b",3',
+        '1,2,"a" ,3',
+        '1,2,"a""b"c,3',
+        '"1"2,2,a,3',
+        '1,2,a,"3"4',
+        r'1,2,"The \"best\" one",3',
+        r'1,2,"\"Best\" one",3',
+        r'1,2,"the \"best\"",3',
+        r'1,2,"ends in \",b",3',
+    ],
+)
+def test_text_behind_a_closing_quote_rejects_the_line_and_no_other(tmp_path: Path, line: str) -> None:
+    """Backslashes before quotes are how Spark writes them by default."""
+    assert rejected_lines(tmp_path, "1,2,a,3", line, '1,2,"c,c",3') == ([line], ["a", "c,c"])
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes"),
+    [
+        ('1,2,"a,3', '1,2,d",3'),  # a column behind the closing quote
+        ('1,2,"a,3', '1,2,d,3"'),  # too few fields
+        ('1,"2,a,3', '1,2",d,3'),
+        ('1,2,"a,3', '1,2,""",3'),
+    ],
+)
+def test_a_quote_that_swallows_records_rejects_its_own_line(tmp_path: Path, opens: str, closes: str) -> None:
+    """Each of these is one record by RFC 4180, with other records in one of its values."""
+    malformed, good = rejected_lines(tmp_path, opens, "1,2,b,3", "1,2,c,3", closes, "1,2,e,3")
+    assert malformed[0] == opens
+    assert (good[:2], good[-1]) == (["b", "c"], "e")
+    assert len(malformed) + len(good) == 5
+
+
+def test_a_quote_that_swallows_one_record_is_found_by_the_last_line(tmp_path: Path) -> None:
+    assert rejected_lines(tmp_path, '1,2,"a,3', '4,5,d",6') == (['1,2,"a,3'], ['d"'])
+
+
+@pytest.mark.parametrize(
+    "tag", ["two, or\nthree, lines", "\n\n", "1\n2\n3", "a\n1,2\nb", "a, b, c\n1, two, three, 4", '""a""\n""b, c""']
+)
+def test_a_value_of_several_lines_that_are_no_records_is_kept(tmp_path: Path, tag: str) -> None:
+    assert rejected_lines(tmp_path, f'1,2,"{tag}",3', "1,2,b,3") == ([], [tag.replace('""', '"'), "b"])
+
+
+def test_a_value_with_more_lines_than_any_has_is_a_stray_quote(tmp_path: Path) -> None:
+    long = "x\n" * (csv_quotes.MAX_LINES - 1)
+    assert rejected_lines(tmp_path, f'1,2,"{long}",3')[0] == []
+    malformed, good = rejected_lines(tmp_path, f'1,2,"x\n{long}",3', "1,2,b,3")
+    assert (malformed[0], len(malformed), good) == ('1,2,"x', csv_quotes.MAX_LINES + 1, ["b"])
+
+
+def test_lines_with_wrong_quotes_are_left_out_at_any_size_of_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 64)
+    lines = [f'1,2,"{number}" x,3' if number % 3 == 0 else f'1,2,"{number},x",3' for number in range(400)]
+    malformed, good = rejected_lines(tmp_path, *lines)
+    assert malformed == lines[::3]
+    assert good == [f"{number},x" for number in range(400) if number % 3]
 
 
 @pytest.mark.parametrize("line", [b'1,2,"a,3', b'1,2,a,"3', b'"1,2,a,3', b'1,2,"a"",3', b'1,2,a,"'])
