@@ -43,8 +43,8 @@ def compile_kernels() -> None:
 def compile_training() -> None:
     """Compiles the kernels of source ids, cleaning, fingerprints, splits and training."""
     from reco_platform.cleaning import kernels as _cleaning  # noqa: F401, PLC0415
-    from reco_platform.datasets import id_kernels as _ids  # noqa: F401, PLC0415
     from reco_platform.datasets import csv_quotes as _quotes  # noqa: F401, PLC0415
+    from reco_platform.datasets import id_kernels as _ids  # noqa: F401, PLC0415
     from reco_platform.fingerprint import kernels as _fingerprint  # noqa: F401, PLC0415
     from reco_platform.models.als import training  # noqa: PLC0415
     from reco_platform.models.ranking import implicit  # noqa: PLC0415
