@@ -106,8 +106,7 @@ class CheckedBatch:
 def check_batch(records: pa.RecordBatch, rules: CleaningRules) -> CheckedBatch:
     """Applies the rules to a batch of records, as `csv_reader.read_records` yields them."""
     results = rules.apply(records)
-    malformed = records[LINE].is_valid().to_numpy(zero_copy_only=False)
-    violations = {"malformed_line": malformed, **{rule: rows & ~malformed for rule, rows in results.violations.items()}}
+    violations = violations_of(records, results)
     bad = np.logical_or.reduce(list(violations.values()))
     columns = {**results.columns, **{name: records[name] for name in rules.order_columns}}
     typed = pa.record_batch(columns).select([*rules.contract.names, *rules.order_columns])
@@ -117,6 +116,12 @@ def check_batch(records: pa.RecordBatch, rules: CleaningRules) -> CheckedBatch:
         len(records),
         {rule: int(rows.sum()) for rule, rows in violations.items() if rows.any()},
     )
+
+
+def violations_of(records: pa.RecordBatch, results: RuleResults) -> dict[str, BoolArray]:
+    """For each rule the records that violate it, shape (rows,); a malformed line violates no other rule."""
+    malformed = records[LINE].is_valid().to_numpy(zero_copy_only=False)
+    return {"malformed_line": malformed, **{rule: rows & ~malformed for rule, rows in results.violations.items()}}
 
 
 def rejected_schema(rules: CleaningRules) -> pa.Schema:

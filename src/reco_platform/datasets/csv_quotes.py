@@ -80,11 +80,14 @@ def record_line(content: mmap.mmap, columns: int, record: int, delimiter: str = 
     return line_number(data, reached[0]) if reached else None
 
 
-def malformed_line(content: mmap.mmap, columns: int, delimiter: str = ",") -> int | None:
-    """The first line, from 1, with wrong quotes, or with too few or too many fields; None if there is none."""
+def malformed_line(content: mmap.mmap, columns: int, delimiter: str = ",") -> tuple[int, bytes]:
+    """The first line with wrong quotes, or with too few or too many fields: its number, from 1, and its text.
+
+    If there is none, the end of the file and no text.
+    """
     data = np.frombuffer(content, np.uint8)
-    kind, start = next(stops(data, columns, delimiter, at_width=True))
-    return None if kind == DONE else line_number(data, start)
+    _, start = next(stops(data, columns, delimiter, at_width=True))
+    return line_number(data, start), content[start : line_end(data, start)]
 
 
 def stops(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TAIL_BYTES = 256 * 1024
-MAX_LENGTH = 300
+MAX_LENGTH = 600
 
 ANSI_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 NOISE = re.compile(

@@ -92,6 +92,14 @@ def quarantine(table: str) -> str:
     return f"silver/_quarantine/{table}"
 
 
+REJECTED_BY_FAILED_RUNS = "silver/_rejected_by_failed_runs"
+"""Rows that made a step stop. Nothing reads them: they are for people, until the table's step succeeds."""
+
+
+def rejected_by_failed_run(table: str) -> str:
+    return f"{REJECTED_BY_FAILED_RUNS}/{table}"
+
+
 SWEEPS = "sweeps"
 TRIALS = "sweeps/trials/"
 SWEEP_DATA = "sweeps/data"

@@ -221,7 +221,7 @@ def folders_of(layer: str, dataset: str) -> tuple[str, ...]:
         if one.layer == layer and one.is_file:
             parts = one.artifact_path(dataset).split("/")
             found.append("/".join(parts[: min(2, len(parts) - 1)]))
-    companions = ("silver/_quarantine",) if layer == "silver" else ()
+    companions = ("silver/_quarantine", layout.REJECTED_BY_FAILED_RUNS) if layer == "silver" else ()
     return tuple(dict.fromkeys([*found, *companions])) or layout.RUN_FILES
 
 

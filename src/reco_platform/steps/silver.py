@@ -11,7 +11,7 @@ import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform.cleaning import csv_reader, native, quality
+from reco_platform.cleaning import csv_reader, native, quality, rejections
 from reco_platform.cleaning.movies import genre_spellings
 from reco_platform.cleaning.quality import CleaningResult
 from reco_platform.cleaning.rules import CleaningRules, rejected_schema
@@ -27,7 +27,7 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.spark.session import spark_session
 from reco_platform.spark.submit import in_spark_submit
 from reco_platform.store.atomic_write import write_text
-from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, remove_tree
+from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, move_file, remove_tree
 
 
 def silver_table(task: Task, rules: CleaningRules) -> Receipt:
@@ -56,16 +56,42 @@ def silver_table(task: Task, rules: CleaningRules) -> Receipt:
     found = quality.quality_report(cleaned, rules.contract, sampled, violations, task.params["max_reject_share"])
     found["ignored_columns"] = extra
     report_spellings(task, rules, staging, found)
-    written = write_report(report_path, found)
     if not found["passed"]:
         remove_tree(staging)
-        remove_tree(rejected)
-        raise DataError(f"{source}: {'; '.join(found['problems'])}", f"see the quality report {report_path}")
+        raise not_clean(task, rules, source, rejected, report=report_path, found=found)
+    written = write_report(report_path, found)
+    remove_tree(task.root / layout.rejected_by_failed_run(table))
     quarantined = publish_quarantine(task, rules, rejected)
     facts = {key: found[key] for key in ("rows_in", "rejected", "rejected_by_reason", "duplicates", "ignored_columns")}
     content = fingerprint(rules.contract.schema_hash, cleaned.sums)
     facts |= {quarantine.FINGERPRINT_FACT: quarantined, **written}
     return task.publish(staging, rules.contract, fingerprint=content, rows=cleaned.rows_out, facts=facts)
+
+
+def not_clean(
+    task: Task, rules: CleaningRules, source: Path, rejected: StorePath, *, report: StorePath, found: dict[str, Any]
+) -> DataError:
+    """Writes the quality report of a table that is not published, keeps its rejected rows, and says why it stops."""
+    counts = found["rejected_by_reason"]
+    examples = rejections.first_examples(source, rules, counts)
+    if examples:
+        found["examples"] = {rule: examples[rule].as_json() for rule in counts}
+    write_report(report, found)
+    kept = keep_rejected_rows(task, rules, rejected)
+    why = "; ".join(found["problems"]) + (f": {rejections.summary(counts, examples)}" if counts else "")
+    advice = [rejections.remedy(counts), f"the rejected rows: {kept}" if kept else "", f"the quality report: {report}"]
+    return DataError(f"{source}: {why}", "; ".join(filter(None, advice)))
+
+
+def keep_rejected_rows(task: Task, rules: CleaningRules, rejected: StorePath) -> StorePath | None:
+    """Moves the rejected rows to where people, and no other step, look for them; None if there are none."""
+    target = task.root / layout.rejected_by_failed_run(rules.contract.name)
+    remove_tree(target)
+    files = tables.data_files(rejected)
+    for file in files:
+        move_file(file, target / file.name)
+    remove_tree(rejected)
+    return target if files else None
 
 
 def report_spellings(task: Task, rules: CleaningRules, staging: StorePath, found: dict[str, Any]) -> None:

@@ -10,14 +10,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from reco_platform.cleaning import quality, ratings, tags
+from reco_platform.cleaning import quality, ratings, rejections, tags
 from reco_platform.cleaning.movies import split_genres
 from reco_platform.contracts.tables import MOVIES, RATINGS
 from reco_platform.core.errors import DataError
 from reco_platform.fingerprint.arrow import arrow_sums
+from reco_platform.lakehouse import layout
+from reco_platform.pipeline.steps_table import folders_of
 from reco_platform.steps import silver as silver_step
 from support import oracle
-from support.builders import MOVIES_HEADER, RATINGS_HEADER, csv_line, small_dataset, write_lines
+from support.builders import MOVIES_HEADER, RATINGS_HEADER, TAGS_HEADER, csv_line, small_dataset, write_lines
 from support.cleaned import CLEANINGS, HAZARDS, RATING_HAZARDS, Outcome, natively, rows_of, task_for
 
 Clean = Callable[[Path, str], Outcome]
@@ -287,3 +289,84 @@ def test_ratings_that_differ_only_in_writing_are_exact_duplicates(clean: Clean, 
     lines = ["1,10,4,1000000000", "1,10,4.0,1000000000", "2,10,5,1000000000", "2,10,4.50,1000000000"]
     source = write_lines(tmp_path / "source" / "ratings.csv", RATINGS_HEADER, lines)
     assert clean(source, "ratings").cleaned.duplicates == {"exact": 1, "conflicting": 1}
+
+
+# --- why a step stops
+
+
+def stopped(folder: Path, table: str, header: str, lines: list[str]) -> DataError:
+    write_lines(folder / "bronze" / f"{table}.csv", header, lines)
+    with pytest.raises(DataError) as caught:
+        silver_step.silver_table(task_for(folder, table), CLEANINGS[table])
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("line", "rule", "example", "remedy"),
+    [
+        ("1,10,4.0,964982703000", "timestamp_out_of_range", "timestamp '964982703000'", "divide milliseconds by 1000"),
+        ("1,10,4.0,2005-04-02 23:53:47", "timestamp_not_a_number", "timestamp '2005-04-02 23:53:47'", "convert dates"),
+        ("1.0,10,4.0,1000000000", "user_not_a_number", "userId '1.0'", "no decimal point"),
+        ("1,B00A,4.0,1000000000", "movie_not_a_number", "movieId 'B00A'", "no letters"),
+        ("1,9007199254740993,4.0,1000000000", "movie_not_a_number", "movieId '9007199254740993'", "2147483647"),
+        ('1,10,"4,0",1000000000', "rating_not_a_number", "rating '4,0'", "a decimal point, such as 3.5"),
+        ("1,10,8,1000000000", "rating_out_of_range", "rating '8'", "from 0.5 to 5"),
+        ("-1,10,4.0,1000000000", "negative_user", "userId '-1'", "from 0"),
+        ("1,10,4.0", "malformed_line", "'1,10,4.0'", "as many fields as the header"),
+        ('1,10,"4".0,1000000000', "malformed_line", "'1,10,\"4\".0,1000000000'", "behind a closing quote"),
+    ],
+)
+def test_a_step_that_stops_names_the_rule_a_line_with_its_value_and_what_is_accepted(
+    tmp_path: Path, line: str, rule: str, example: str, remedy: str
+) -> None:
+    error = stopped(tmp_path, "ratings", RATINGS_HEADER, ["1,10,4.0,1000000000", "", line, line])
+    assert error.message.startswith(f"{tmp_path}/bronze/ratings.csv: 2 of 3 rows rejected (66.7%)")
+    assert error.message.endswith(f": {rule} 2 (line 4: {example})")
+    assert remedy in (error.hint or "")
+    report = json.loads((tmp_path / "silver/_reports/quality_ratings_own.json").read_text(encoding="utf-8"))
+    assert report["examples"][rule]["line"] == 4
+
+
+def test_the_lines_of_examples_count_what_quotes_and_malformed_lines_take(tmp_path: Path) -> None:
+    lines = ['1,"Two\nlines",War', "2", '3,"A" b,War', "4,C,War", ",D,War", "5,,War"]
+    message = stopped(tmp_path, "movies", MOVIES_HEADER, lines).message
+    assert "malformed_line 2 (line 4: '2')" in message
+    assert "null_movie 1 (line 7: movieId '')" in message
+    assert "null_title 1 (line 8: title '')" in message
+
+
+def test_of_many_rules_the_most_frequent_are_named(tmp_path: Path) -> None:
+    lines = ["x,-1,9,-5", "x,1,9,-5", "x,1,9,0", "x,1,1,0"]
+    message = stopped(tmp_path, "ratings", RATINGS_HEADER, lines).message
+    found = [
+        message.index(rule) for rule in ("user_not_a_number 4", "rating_out_of_range 3", "timestamp_out_of_range 2")
+    ]
+    assert found == sorted(found)
+    assert message.endswith("and 1 more rules")
+
+
+def test_text_that_is_not_utf_8_is_shown_in_the_message(tmp_path: Path) -> None:
+    (tmp_path / "bronze").mkdir()
+    (tmp_path / "bronze" / "tags.csv").write_bytes(TAGS_HEADER.encode() + b"\n1,2,caf\xe9,3\n")
+    with pytest.raises(DataError, match=r"invalid_utf8 1 \(line 2: tag 'caf\ufffd'\)"):
+        silver_step.silver_table(task_for(tmp_path, "tags"), tags.CLEANING)
+
+
+def test_rejected_rows_of_a_failed_run_can_be_seen_and_go_when_the_step_succeeds(tmp_path: Path) -> None:
+    kept = tmp_path / layout.rejected_by_failed_run("ratings")
+    error = stopped(tmp_path, "ratings", RATINGS_HEADER, ["1,10,4.0,1000000000", "1,10,4.0,964982703000", "1,2"])
+    assert str(kept) in (error.hint or "")
+    rows = pq.read_table(kept).to_pylist()
+    assert [row["reasons"] for row in rows] == [["timestamp_out_of_range"], ["malformed_line"]]
+    assert (rows[0]["timestamp"], rows[1]["line"]) == ("964982703000", "1,2")
+    assert not (tmp_path / layout.quarantine("ratings")).exists()
+    assert kept.as_posix().startswith(str(tmp_path / "silver" / "_"))  # as data files, such names are passed over
+    write_lines(tmp_path / "bronze" / "ratings.csv", RATINGS_HEADER, ["1,10,4.0,1000000000"])
+    silver_step.silver_table(task_for(tmp_path, "ratings"), ratings.CLEANING)
+    assert not kept.exists()
+    assert str(kept.relative_to(tmp_path).parent) in folders_of("silver", "own")
+
+
+@pytest.mark.parametrize("table", CLEANINGS)
+def test_every_rule_says_what_it_accepts(table: str) -> None:
+    assert set(CLEANINGS[table].rule_names) <= set(rejections.EXPECTED)
