@@ -46,6 +46,7 @@ VERBS = {
     "sweep": Entry("Run", "run", "print the Snakemake command of a hyperparameter sweep; run it with --run"),
     "train": Entry("Run", "run", PRINTED.format("gold")),
     "etl": Entry("Run", "run", PRINTED.format("silver")),
+    "inspect": Entry("Inspect", "inspect", "look at your own files, and print the config that reads them"),
     "status": Entry("Inspect", "checks", "show what the next run of gold would do, and why; changes nothing"),
     "validate": Entry("Inspect", "checks", "check every layer against its receipts, without a JVM"),
     "explain": Entry("Inspect", "checks", "show what a result was made from, and what differs now"),

@@ -1,0 +1,477 @@
+"""The layout of a user's files: which file holds the ratings, which the titles, and the config that says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reco_platform.core.errors import DataError
+from reco_platform.datasets.inspection import files
+from reco_platform.datasets.inspection.dialect import MAX_ROWS, Table, as_text, table_of
+from reco_platform.datasets.inspection.files import DataFile
+from reco_platform.datasets.inspection.known import Known, data_set_name, recognise
+from reco_platform.datasets.inspection.names import plain, points
+from reco_platform.datasets.inspection.roles import Choice, choose, id_fit, profiles_of
+from reco_platform.datasets.inspection.values import FALSE, TRUE, Profile, scale_of
+
+PARTS = re.compile(r"\d+")
+"""Files whose names differ only by numbers, and whose columns are the same, are parts of one table."""
+
+CLEARLY = 0.05
+"""Difference of two shares that decides which of two columns is the item."""
+
+ENOUGH_TITLES = 0.5
+"""Share of the items of the ratings that a file of titles must have."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One file that was looked at.
+
+    Attributes:
+        file: the file.
+        table: what is in it; None if it is no table.
+        profiles: of its columns.
+        choices: the column of each role.
+    """
+
+    file: DataFile
+    table: Table | None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+
+    @property
+    def is_ratings(self) -> bool:
+        """Whether it says which user had to do with which item."""
+        return {"user", "item"} <= self.choices.keys()
+
+    def column(self, role: str) -> list[str]:
+        assert self.table is not None  # noqa: S101  # only tables have choices
+        return self.table.column(self.choices[role].column)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found out.
+
+    Attributes:
+        what: the subject, such as `user`.
+        text: what it is and what speaks for it.
+        sure: whether a run may go on with it without asking.
+        alternatives: config that says otherwise, each with what it would mean.
+    """
+
+    what: str
+    text: str
+    sure: bool = True
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the files at a place are.
+
+    Attributes:
+        place: the folder or file.
+        looks: the files that were looked at.
+        ratings: the file of the ratings, or its first part.
+        parts: names of all files of the ratings.
+        titles: the file of the titles; None if there is none.
+        known: the layout, if it is one that is recognised.
+        name: of the data set, if its README says it.
+        keys: config keys of the layout, as they differ from MovieLens's CSV.
+        findings: what was found, in words.
+    """
+
+    place: Path
+    looks: tuple[Look, ...]
+    ratings: Look
+    parts: tuple[str, ...]
+    titles: Look | None
+    known: Known | None
+    name: str | None
+    keys: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_sure(self) -> bool:
+        return all(finding.sure for finding in self.findings)
+
+    @property
+    def rows(self) -> int | None:
+        """The number of ratings, estimated; None if the file's size is not known."""
+        return estimated_rows(self.ratings)
+
+
+def inspect(place: Path) -> Inspection:
+    """Finds out the layout of the files at a place.
+
+    Args:
+        place: a folder, or a file.
+
+    Raises:
+        DataError: there is nothing to read, or no file has users and items.
+    """
+    looks = tuple(map(look_at, files.data_files(place)))
+    candidates = [look for look in looks if look.is_ratings]
+    if not candidates:
+        raise nothing_found(place, looks)
+    ratings = max(candidates, key=ratings_points)
+    parts = tuple(look.file.name for look in candidates if is_part_of(look, ratings))
+    ratings, titles = with_titles(ratings, [look for look in looks if look.file.name not in parts])
+    assert ratings.table is not None  # noqa: S101  # it has users and items
+    known = recognise(ratings.file.plain_name, ratings.table, titles.table if titles else None)
+    folder = place if place.is_dir() else place.parent
+    keys, findings = layout_keys(ratings, parts, titles)
+    if known is not None:
+        findings = [Finding("layout", known.words), *(replace(one, sure=True, alternatives=()) for one in findings)]
+    return Inspection(
+        place, looks, ratings, parts, titles, known, data_set_name(folder), keys, tuple(findings)
+    )  # fmt: skip
+
+
+def look_at(file: DataFile) -> Look:
+    """One file: its table, and the role of each of its columns."""
+    table = parquet_table(file) if file.kind == "parquet" else table_of(files.sample(file))
+    if table is None or not table.rows:
+        return Look(file, None)
+    profiles = profiles_of(table)
+    return Look(file, table, profiles, choose(table, profiles))
+
+
+def parquet_table(file: DataFile) -> Table:
+    """A sample of a Parquet file: rows of its first and some other row groups.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        parquet = pq.ParquetFile(file.path)
+        schema = parquet.schema_arrow
+        groups = range(parquet.num_row_groups)
+        chosen = sorted({groups[int(at * (len(groups) - 1) / 3)] for at in range(4)}) if groups else []
+        size = MAX_ROWS // max(len(chosen), 1)
+        batches = [next(parquet.iter_batches(size, row_groups=[group]), None) for group in chosen]
+        total = parquet.metadata.num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{file.path} cannot be read as Parquet: {error}", "copy or write it again") from error
+    columns = {name: [as_text(value) for batch in batches if batch for value in batch.column(name).to_pylist()]
+               for name in schema.names}  # fmt: skip
+    rows = tuple(zip(*columns.values(), strict=True))
+    types = {one.name: str(one.type) for one in schema}
+    nested = frozenset(one.name for one in schema if pa.types.is_nested(one.type))
+    return Table("parquet", tuple(schema.names), rows, types=types, nested=nested, total_rows=total)
+
+
+def nothing_found(place: Path, looks: Sequence[Look]) -> DataError:
+    seen = "; ".join(f"{look.file.name}: {described(look)}" for look in looks[:8]) or "no file that can be read"
+    return DataError(
+        f"{place}: no file has a column of users and one of items ({seen})",
+        "name the columns: --config user_column=... item_column=...; docs/own-data.md has examples",
+    )
+
+
+def described(look: Look) -> str:
+    return f"columns {', '.join(look.table.names[:8])}" if look.table else "no table"
+
+
+def ratings_points(look: Look) -> tuple[float, ...]:
+    """How likely a file holds the ratings: by its roles, then by its name, then by its number of rows."""
+    table = look.table
+    assert table is not None  # noqa: S101  # it has users and items
+    roles = sum(role in look.choices for role in ("rating", "time", "event", "count"))
+    named = sum(points(role, look.choices[role].column) for role in ("user", "item"))
+    name = plain(Path(look.file.plain_name).stem)
+    by_name = next((2 for word in ("rating", "review", "interaction", "event", "order", "purchase", "click", "udata")
+                    if word in name), 0) - 2 * ("tag" in name)  # fmt: skip
+    return (min(roles, 2) + by_name + min(named, 4) / 2, estimated_rows(look) or 0)
+
+
+def estimated_rows(look: Look) -> int | None:
+    """The number of rows of a file, from its size and the average row."""
+    table = look.table
+    if table is None or table.total_rows is not None:
+        return table.total_rows if table else None
+    if look.file.kind == "text":
+        return round(look.file.path.stat().st_size / max(table.row_bytes, 1))
+    return None
+
+
+def is_part_of(look: Look, ratings: Look) -> bool:
+    """Whether a file is the ratings' file, or another part of it."""
+    one, other = look.table, ratings.table
+    if look is ratings:
+        return True
+    if one is None or other is None:
+        return False
+    same = (one.names, one.format, one.delimiter, one.has_header) == (
+        other.names, other.format, other.delimiter, other.has_header)  # fmt: skip
+    return same and PARTS.sub("0", look.file.name) == PARTS.sub("0", ratings.file.name)
+
+
+# --- titles
+
+
+def with_titles(ratings: Look, others: Sequence[Look]) -> tuple[Look, Look | None]:
+    """The file of the ratings, and the one with titles; None if there is none.
+
+    Where no name says which column is the user and which the item, the one whose values have titles is the item.
+    """
+    score, titles = titles_of(ratings, others)
+    if ratings.choices["user"].sure and ratings.choices["item"].sure:
+        return ratings, titles
+    other_score, other_titles = titles_of(swapped(ratings), others)
+    if max(score, other_score) == 0:
+        return ratings, titles
+    better, found = (ratings, titles) if score >= other_score else (swapped(ratings), other_titles)
+    if abs(score - other_score) < CLEARLY:
+        return better, found
+    assert found is not None  # noqa: S101  # its score is above 0
+    named = {
+        "user": replace(better.choices["user"], sure=len(better.choices["user"].others) < 2),
+        "item": replace(better.choices["item"], sure=True, why=f"its values have titles in {found.file.name}"),
+    }
+    return replace(better, choices={**better.choices, **named}), found
+
+
+def swapped(look: Look) -> Look:
+    """The same file with user and item exchanged."""
+    user, item = look.choices["user"], look.choices["item"]
+    return replace(look, choices={**look.choices, "user": item, "item": user})
+
+
+def titles_of(ratings: Look, others: Sequence[Look]) -> tuple[float, Look | None]:
+    """The file with the titles of the items, and the share of items that have one; None if there is none."""
+    wanted = set(ratings.column("item"))
+    found = [titles_in(look, wanted) for look in others if look.table]
+    return max(found, key=lambda one: one[0], default=(0, None))
+
+
+def titles_in(look: Look, wanted: set[str]) -> tuple[float, Look | None]:
+    """A file as one of titles, and how good it is; None if it is none."""
+    table, profiles = look.table, look.profiles
+    assert table is not None  # noqa: S101  # asked of tables only
+    whole = min(len(table.rows) / max(estimated_rows(look) or len(table.rows), 1), 1)
+    ids = []
+    for at, name in enumerate(table.names):
+        values = table.column(name)
+        if id_fit(profiles[name]) and profiles[name].distinct >= 0.9 * len(values):
+            overlap = min(len(wanted & set(values)) / max(len(wanted), 1) / whole, 1)
+            ids.append((overlap + 0.2 * min(points("item", name), 1) - 0.001 * at, overlap, name))
+    best = max(ids, default=(0.0, 0.0, ""))
+    if best[1] < ENOUGH_TITLES:
+        return 0, None
+    choices = choose(table, {**profiles}, ("title", "genres")) if table.has_header or table.format != "csv" else {}
+    if "title" not in choices:
+        title = first_text(look, best[2])
+        if title is None:
+            return 0, None
+        choices = {**choices, "title": Choice(title, False, "the first column of text")}
+    if not table.has_header and "genres" not in choices:
+        genres = [n for n in table.names if any("|" in value for value in table.column(n))]
+        choices |= {"genres": Choice(genres[-1], True, "values joined by |")} if genres else {}
+    item = Choice(best[2], True, f"{best[1]:.0%} of its ids are in the ratings")
+    return best[1] + points("title", choices["title"].column) / 100, replace(look, choices={**choices, "item": item})
+
+
+def first_text(look: Look, ids: str) -> str | None:
+    assert look.table is not None  # noqa: S101  # asked of tables only
+    fitting = [n for n in look.table.names if n != ids and look.profiles[n].kind == "text" and not look.profiles[n].time]
+    return fitting[0] if fitting else None
+
+
+# --- keys of the configuration
+
+
+def layout_keys(ratings: Look, parts: Sequence[str], titles: Look | None) -> tuple[dict[str, Any], list[Finding]]:
+    """The config keys of the layout, and what was found."""
+    table = ratings.table
+    assert table is not None  # noqa: S101  # it has users and items
+    keys: dict[str, Any] = {"ratings_file": files_value(parts)}
+    findings = [Finding("file", f"{', '.join(parts[:4])}{' ...' if len(parts) > 4 else ''}: {format_words(table)}")]
+    keys |= format_keys(table)
+    if not table.header_is_sure:
+        findings.append(header_finding(table))
+    for role in ("user", "item"):
+        keys[f"{role}_column"] = ratings.choices[role].column
+        findings.append(role_finding(role, ratings))
+    for part in (value_keys(ratings), time_keys(ratings), id_keys(ratings), title_keys(titles)):
+        keys |= part[0]
+        findings += part[1]
+    return keys, findings
+
+
+def files_value(parts: Sequence[str]) -> str:
+    """The value of ratings_file: a name, a glob if the names differ by numbers alone, or a list."""
+    if len(parts) == 1:
+        return parts[0]
+    globs = {PARTS.sub("*", part) for part in parts}
+    return globs.pop() if len(globs) == 1 else ",".join(parts)
+
+
+DELIMITER_NAMES = {"\t": "tab", "\x01": "\\x01"}
+
+
+def format_keys(table: Table) -> dict[str, Any]:
+    if table.format != "csv":
+        return {"file_format": table.format} if table.format != "netflix" else {}
+    delimiter = DELIMITER_NAMES.get(table.delimiter, table.delimiter)
+    return {
+        "delimiter": delimiter, "header": table.has_header, "encoding": table.encoding, "quoting": table.quoting
+    }  # fmt: skip
+
+
+def format_words(table: Table) -> str:
+    """The format of a file, in words."""
+    if table.format != "csv":
+        return {"jsonl": "JSON lines", "parquet": "Parquet", "netflix": "ratings below a line for each movie"}[table.format]
+    names = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", "::": "double colons"}
+    between = names.get(table.delimiter, repr(table.delimiter))
+    header = "a header line" if table.has_header else "no header line"
+    extras = [
+        *(["a byte order mark"] if table.has_bom else []),
+        *(["lines that end with CR LF"] if table.crlf else []),
+    ]
+    text = f"text with {between} between fields, {header}, {table.encoding}"
+    return text + (f", {' and '.join(extras)}" if extras else "")
+
+
+def header_finding(table: Table) -> Finding:
+    first = ", ".join(table.names if table.has_header else table.rows[0])
+    is_one = "is taken for a header" if table.has_header else "is taken for data"
+    other = f"header={str(not table.has_header).lower()}"
+    return Finding("header", f"the first line ({first[:60]}) {is_one}", False, (other,))
+
+
+def role_finding(role: str, look: Look) -> Finding:
+    choice = look.choices[role]
+    others = tuple(f"{role}_column={other}" for other in choice.others)
+    return Finding(role, f"column {choice.column}: {choice.why}", choice.sure, others)
+
+
+def value_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
+    """Keys of what is known of a user and an item: a rating, an event, or that they met."""
+    choices, profiles = ratings.choices, ratings.profiles
+    if "event" in choices and ("rating" not in choices or profiles[choices["event"].column].kind == "event"):
+        return event_keys(ratings)
+    if "rating" in choices:
+        return rating_keys(ratings)
+    if "count" in choices:
+        column = choices["count"].column
+        text = f"none; column {column} ({choices['count'].why}) counts, it does not rate"
+        return {"rating_column": "none"}, [Finding("rating", text)]
+    return {"rating_column": "none"}, [Finding("rating", "none: each row says only that a user had to do with an item")]
+
+
+def rating_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
+    choice = ratings.choices["rating"]
+    column, values = ratings.profiles[choice.column], ratings.column("rating")
+    if column.kind == "boolean":
+        weights = " ".join(f"{value}={1 if value.strip().lower() in TRUE else -1}" for value, _ in column.counts)
+        keys = {"event_column": choice.column, "event_weights": weights, "rating_column": "none"}
+        return keys, [Finding("rating", f"column {choice.column}: {choice.why}")]
+    found = scale_of(values)
+    assert found is not None  # noqa: S101  # otherwise it fits no rating
+    scale, is_reached = found
+    keys = {"rating_column": choice.column, "rating_scale": scale.text()}
+    sure = choice.sure and is_reached
+    notes, alternatives = [], [f"rating_column={other}" for other in choice.others]
+    if not is_reached:
+        alternatives.append(f"rating_scale={column.least:g}..{column.greatest:g}")
+    if column.is_constant:
+        notes.append("all ratings are equal, so they say no more than that there is one")
+        alternatives, sure = ["rating_column=none"], True
+    zeros = sum(value.strip() in {"0", "0.0"} for value in values) / max(len(values), 1)
+    if zeros >= 0.2 and scale.least == 0 and scale.greatest > 1:
+        notes.append(f"{zeros:.0%} of the values are 0, which often means that there is no rating")
+    text = f"column {choice.column}: {choice.why}; scale {scale.text()}" + "".join(f"; {note}" for note in notes)
+    return keys, [Finding("rating", text, sure, tuple(alternatives))]
+
+
+WEIGHTS = {
+    "purchase": 5, "buy": 5, "bought": 5, "transaction": 5, "order": 5, "purchased": 5, "kauf": 5, "checkout": 4,
+    "cart": 3, "addtocart": 3, "add_to_cart": 3, "added_to_cart": 3, "add-to-cart": 3, "warenkorb": 3, "wishlist": 2,
+    "fav": 3, "favorite": 3, "like": 3, "share": 3, "bookmark": 3, "complete": 3, "download": 3, "install": 3,
+}  # fmt: skip
+"""Weights of common events; any other weighs 1."""
+
+
+def event_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
+    choice = ratings.choices["event"]
+    names = [value for value, _ in ratings.profiles[choice.column].counts]
+    weights = " ".join(f"{name}={WEIGHTS.get(name.strip().lower(), 1)}" for name in names)
+    keys = {"rating_column": "none", "event_column": choice.column, "event_weights": weights}
+    text = f"none; column {choice.column} names what happened: {', '.join(names)}; the weights are a proposal"
+    others = tuple(f"event_column={other}" for other in choice.others)
+    return keys, [Finding("event", text, choice.sure, others)]
+
+
+def time_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
+    choice = ratings.choices.get("time")
+    if choice is None:
+        text = "none: ratings are split at random, not by time"
+        return {"time_column": "none", "split": "random"}, [Finding("time", text)]
+    guess = ratings.profiles[choice.column].time
+    assert guess is not None  # noqa: S101  # otherwise it fits no time
+    units = tuple(f"time_unit={other}" for other in guess.others)
+    columns = tuple(f"time_column={other}" for other in choice.others)
+    text = f"column {choice.column}: {unit_words(guess.unit)} from {guess.first} to {guess.last}"
+    keys = {"time_column": choice.column, "time_unit": guess.unit}
+    return keys, [Finding("time", text, not units, (*units, *columns))]
+
+
+def unit_words(unit: str) -> str:
+    words = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970",
+             "ns": "nanoseconds since 1970", "iso8601": "dates of ISO 8601", "excel": "days as Excel counts them"}  # fmt: skip
+    return words.get(unit, f"dates such as {unit}")
+
+
+def id_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
+    """Whether ids are whole numbers of 31 bits, which stay as they are, or anything else."""
+    findings, is_text = [], False
+    for role in ("user", "item"):
+        column = ratings.profiles[ratings.choices[role].column]
+        is_text = is_text or not (column.fits_int32 or (column.kind == "integer" and column.share > 0.99
+                                                        and (column.greatest or 0) < 2**31))  # fmt: skip
+        values = set(ratings.column(role))
+        folded = len(values) - len({value.casefold() for value in values})
+        if folded:
+            findings.append(Finding(role, f"{folded} ids of the sample differ from another only by case; they are kept apart"))
+        if column.bounded:
+            findings.append(Finding(role, f"{column.bounded} ids of the sample have blanks around them"))
+    return {"id_type": "text" if is_text else "integer"}, findings
+
+
+def title_keys(titles: Look | None) -> tuple[dict[str, Any], list[Finding]]:
+    if titles is None or titles.table is None:
+        return {"items_file": "none"}, [Finding("titles", "none: items are shown by their id")]
+    table, choices = titles.table, titles.choices
+    keys: dict[str, Any] = {
+        "items_file": titles.file.name,
+        "items_id_column": choices["item"].column,
+        "title_column": choices["title"].column,
+        "genres_column": choices["genres"].column if "genres" in choices else "none",
+    }
+    if table.format == "csv":
+        own = format_keys(table)
+        keys |= {f"items_{name}": own[name] for name in ("delimiter", "header", "encoding")}
+    if "genres" in choices:
+        keys["genres_delimiter"] = genres_delimiter(table, choices["genres"].column)
+    text = f"{titles.file.name}: {format_words(table)}; title in column {choices['title'].column}"
+    if "genres" in choices:
+        text += f", genres in column {choices['genres'].column}"
+    return keys, [Finding("titles", text)]
+
+
+def genres_delimiter(table: Table, name: str) -> str:
+    """What stands between the genres of one item."""
+    if name in table.nested:
+        return "|"
+    values = [value for value in table.column(name) if value]
+    return max(("|", ", ", ",", ";", "/"), key=lambda mark: sum(mark in value for value in values))
