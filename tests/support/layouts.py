@@ -51,7 +51,9 @@ def some_ratings(rows: int = 1200, users: int = 60, items: int = 90, seed: int =
 def titles(ratings: Sequence[Rating]) -> list[tuple[int, str, str]]:
     """Id, title and genres of each item."""
     words = ("Comedy", "Drama", "Comedy|Drama", "Children's|Thriller", "(no genres listed)")
-    return [(item, f'The "Film" No. {item}, Part é (1990)', words[item % 5]) for item in sorted({r.item for r in ratings})]
+    return [
+        (item, f'The "Film" No. {item}, Part é (1990)', words[item % 5]) for item in sorted({r.item for r in ratings})
+    ]
 
 
 def code(prefix: str, number: int, digits: int = 8) -> str:
@@ -196,7 +198,9 @@ def _book_crossing(folder: Path, rs: Sequence[Rating]) -> Path:
 
 
 def _lastfm(folder: Path, rs: Sequence[Rating]) -> Path:
-    lines = [f"{r.user:040x}\t{r.item:08x}-0000-4000-8000-000000000000\tThe Band {r.item}\t{r.time % 900 + 1}" for r in rs]
+    lines = [
+        f"{r.user:040x}\t{r.item:08x}-0000-4000-8000-000000000000\tThe Band {r.item}\t{r.time % 900 + 1}" for r in rs
+    ]
     return write(folder, {"usersha1-artmbid-artname-plays.tsv": lines})
 
 
@@ -212,7 +216,8 @@ def _yelp(folder: Path, rs: Sequence[Rating]) -> Path:
                            "cool": 1, "text": "Nice.\nVery nice.", "date": r.moment.strftime("%Y-%m-%d %H:%M:%S")})
                for n, r in enumerate(rs)]  # fmt: skip
     places = [json.dumps({"business_id": code("b", i, 21), "name": f"Café {i}", "city": "Tampa", "stars": 3.5,
-                          "attributes": {"WiFi": "no"}, "categories": "Coffee, Food"}) for i, _, _ in titles(rs)]  # fmt: skip
+                          "attributes": {"WiFi": "no"}, "categories": "Coffee, Food"})
+              for i, _, _ in titles(rs)]  # fmt: skip
     return write(folder, {"yelp_academic_dataset_review.json": reviews, "yelp_academic_dataset_business.json": places})
 
 

@@ -42,4 +42,6 @@ def write(path: Path, text: str, *, force: bool) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--save {path}: cannot be written: {error.strerror}", "name a file in a folder of yours") from error
+        raise ConfigError(
+            f"--save {path}: cannot be written: {error.strerror}", "name a file in a folder of yours"
+        ) from error

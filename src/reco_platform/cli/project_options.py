@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,11 +87,14 @@ class Invocation:
         Raises:
             RecoError: for anything that is not allowed.
         """
-        from reco_platform.pipeline import workflow
+        from reco_platform.pipeline import remembered, workflow
 
         overrides = self.overrides()
         self.enter()
-        return workflow.prepare(overrides)
+        prepared = workflow.prepare(overrides)
+        if said := remembered.note(prepared.config, prepared.recalled):
+            print(said, file=sys.stderr, flush=True)
+        return prepared
 
     def enter(self) -> None:
         """Changes to the folder to work in.

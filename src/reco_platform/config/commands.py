@@ -29,9 +29,13 @@ def snakemake(target: str, given: Mapping[str, Any], *, rule: str = "", overwrit
         rule: a step to rerun although it is not stale.
         overwrite: whether the run may replace foreign tables.
     """
-    values = {**given, **({FORCE: "true"} if overwrite else {})}
+    return run_command(target, rule, options({**given, **({FORCE: "true"} if overwrite else {})}))
+
+
+def options(values: Mapping[str, Any]) -> str:
+    """Config values as words of a command; empty if there are none."""
     pairs = [f"{key}={as_config_value(value)}" for key, value in values.items()]
-    return run_command(target, rule, shlex.join(["--config", *pairs]) if pairs else "")
+    return shlex.join(["--config", *pairs]) if pairs else ""
 
 
 def run_command(target: str, rule: str, options: str) -> str:

@@ -127,7 +127,10 @@ def version_in(name: str) -> str:
     return re.sub(r"^popular-\d+d-", "", name)
 
 
-RUN_FILES = ("_logs", "_runs", "_spark-events", "config.resolved.json")
+MADE_FROM = "dataset.json"
+"""The file that says what a lakehouse was made from."""
+
+RUN_FILES = ("_logs", "_runs", "_spark-events", "config.resolved.json", MADE_FROM)
 """Files and folders of runs, apart from results."""
 
 

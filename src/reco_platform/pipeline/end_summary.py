@@ -6,12 +6,15 @@ import atexit
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from reco_platform.core import project
 from reco_platform.core.errors import RecoError
+from reco_platform.datasets import bronze
 from reco_platform.engine import cleanup, journal, openlineage, run_summary
 from reco_platform.lakehouse import receipts, tables
+from reco_platform.pipeline import remembered
 from reco_platform.pipeline.steps_table import SILVER, STEP_OF, STEPS, SWEEP_STEPS
 from reco_platform.pipeline.workflow import SWEEP, SWEEP_INPUTS, Workflow
 from reco_platform.reports import text_summary
@@ -62,6 +65,7 @@ def finish_if_idle(workflow: Workflow, argv: Sequence[str]) -> None:
 def finish(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome) -> run_summary.Summary:
     """Completes the run's summary and its lineage."""
     run = current_run()
+    remember(workflow)
     attempted = {event.step for event in journal.read(run)}
     included = {*target_steps(workflow, argv), *attempted} if attempted else set()
     summary = run_summary.finish(run, outcome, [step for step in STEPS if step in included])
@@ -72,6 +76,15 @@ def finish(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome
     else:
         openlineage.emit_invocation("COMPLETE", run, {})
     return summary
+
+
+def remember(workflow: Workflow) -> None:
+    """Records what the lakehouse was made from, if its CSV files were imported from there."""
+    if remembered.keys_of(workflow.config) == remembered.read(workflow.lakehouse):
+        return
+    with suppress(RecoError, OSError):  # the source is gone since
+        if bronze.is_imported(workflow.dataset, workflow.lakehouse):
+            remembered.write(workflow.lakehouse, workflow.config)
 
 
 def target_steps(workflow: Workflow, argv: Sequence[str]) -> set[str]:
@@ -147,4 +160,5 @@ def gold_summary(workflow: Workflow) -> str:
         "rejected rows": f"{root}/silver/_quarantine",
     }
     metrics, etl, gate = (read_json(files[name]) for name in ("run_metrics", "etl_report", "gate"))
-    return text_summary.summary(root, metrics, etl, best, gate=gate, paths=paths)
+    given = remembered.needed(workflow.config)
+    return text_summary.summary(root, metrics, etl, best, gate=gate, paths=paths, given=given)

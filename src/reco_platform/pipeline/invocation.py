@@ -21,7 +21,7 @@ from reco_platform.datasets import download
 from reco_platform.engine import cleanup, journal
 from reco_platform.engine.run_lock import lock_run
 from reco_platform.lakehouse import layout
-from reco_platform.pipeline import end_summary, staleness
+from reco_platform.pipeline import end_summary, remembered, staleness
 from reco_platform.pipeline.refresh import refresh_receipts
 from reco_platform.pipeline.workflow import Workflow, exit_with_error
 from reco_platform.spark import cluster, submit
@@ -80,7 +80,9 @@ def start_run(
 
 
 def print_plan(workflow: Workflow) -> None:
-    """Prints the size and the cost of a sweep, and warns if the configured cluster will not be used."""
+    """Prints what is remembered, the size and cost of a sweep, and warns if the configured cluster is not used."""
+    if said := remembered.note(workflow.config, workflow.recalled):
+        print(said, file=sys.stderr, flush=True)
     if workflow.sweep:
         print(workflow.sweep_workflow.plan, file=sys.stderr, flush=True)
     config = workflow.config
@@ -123,6 +125,8 @@ def prepare_lakehouse(
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(redact_config(workflow.config) | axes, indent=1) + "\n"
     atomic_write.write_text(workflow.lakehouse.records / "config.resolved.json", saved)
+    if not remembered.read(workflow.lakehouse):  # an earlier source is replaced once there are files from the new one
+        remembered.write(workflow.lakehouse, workflow.config)
 
 
 def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:

@@ -6,11 +6,12 @@ import atexit
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
+from reco_platform.config import commands
 from reco_platform.config.load import load_config, read_keys, source_of
 from reco_platform.config.model import Config
 from reco_platform.core import project
@@ -20,6 +21,7 @@ from reco_platform.datasets import registry as datasets
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import read
+from reco_platform.pipeline import remembered
 from reco_platform.pipeline.steps_table import (
     GOLD,
     SILVER,
@@ -49,12 +51,14 @@ class Workflow:
         lakehouse: the lakehouse to work on.
         dataset: the data set.
         sweep: the sweep; None for any other target.
+        recalled: config keys that the lakehouse remembers from an earlier run, and that were not given anew.
     """
 
     config: Config
     lakehouse: Lakehouse
     dataset: datasets.Dataset
     sweep: sweeps.Sweep | None = None
+    recalled: Mapping[str, Any] = field(default_factory=dict)
 
     def params(self, name: str) -> str:
         """The canonical parameters of a step, its code included."""
@@ -197,13 +201,22 @@ def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]
     return found | dict(pair.split("=", 1) for pair in pairs)
 
 
-def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
-    """Validates the configuration and the data set of an invocation.
+def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ, target: str = "gold") -> Workflow:
+    """Validates the configuration and the data set of an invocation; what its lakehouse remembers need not be given.
+
+    Args:
+        given: values by key, from --config and --configfile.
+        environ: environment variables.
+        target: of the run, for the command in error messages.
 
     Raises:
         RecoError: for an invalid configuration or data set.
     """
-    return workflow_for(load_config(given, environ), source_of("lakehouse", given, environ))
+    config = load_config(given, environ)
+    remembered.require_name(config, given, environ, target)
+    recalled = remembered.recall(config, given)
+    resolved = load_config({**given, **recalled}, environ) if recalled else config
+    return workflow_for(resolved, source_of("lakehouse", given, environ), recalled=recalled)
 
 
 def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
@@ -213,16 +226,22 @@ def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
         RecoError: for an invalid configuration or data set.
     """
     expanded = sweeps.expand(given, environ)
-    return workflow_for(expanded.base, source_of("lakehouse", given, environ), expanded)
+    remembered.require_name(expanded.base, given, environ, SWEEP)
+    recalled = remembered.recall(expanded.base, given)
+    if recalled:
+        expanded = sweeps.expand({**given, **recalled}, environ)
+    return workflow_for(expanded.base, source_of("lakehouse", given, environ), expanded, recalled)
 
 
-def workflow_for(resolved: Config, source: str, sweep: sweeps.Sweep | None = None) -> Workflow:
+def workflow_for(
+    resolved: Config, source: str, sweep: sweeps.Sweep | None = None, recalled: Mapping[str, Any] | None = None
+) -> Workflow:
     """The workflow of a configuration; `source` names where `lakehouse` was set, for the error message."""
     dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
     datasets.tables(dataset)
     if not is_remote(resolved.root):
         require_folder(Path(resolved.root), source)
-    return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep)
+    return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep, recalled or {})
 
 
 def require_folder(root: Path, source: str) -> None:
@@ -240,7 +259,7 @@ def prepare_or_exit(given: Mapping[str, Any], argv: Sequence[str] = ()) -> Workf
     """The workflow of a Snakemake command line; a user error ends the process with a message, without stack trace."""
     try:
         if SWEEP not in argv:
-            return prepare(given)
+            return prepare(given, target=next((word for word in argv if word in commands.TARGETS), "gold"))
         if "gold" in argv:
             raise ConfigError(
                 "sweep and gold are separate runs: gold uses the parameters that the sweep has chosen",

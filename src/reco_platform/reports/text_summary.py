@@ -60,6 +60,7 @@ def summary(
     *,
     gate: Mapping[str, Any],
     paths: Mapping[str, str],
+    given: Mapping[str, Any],
 ) -> str:
     """The summary of a run.
 
@@ -70,6 +71,7 @@ def summary(
         best: recommendations of some users.
         gate: the decision of the gate.
         paths: of the output, by name.
+        given: config values that later commands on this lakehouse need.
     """
     lines = ["", "Silver tables"]
     for line in table_counts(etl):
@@ -80,7 +82,7 @@ def summary(
         rejected = f"{line['rejected']:,} rejected" + (f" ({why})" if why else "")
         rows = f"{line['rows_out']:>11,} rows of {line['rows_in']:,}"
         lines.append(f"  {line['table']:<8} {rows}; {rejected}; {line['duplicate_rows']:,} duplicates")
-    lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics["evaluation"])]
+    lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics["evaluation"], given)]
     if choice := model_choice(metrics):
         lines.append(f"  lists    by {choice}")
     if metrics["refit"]:
@@ -94,13 +96,18 @@ def summary(
         lines += [f"    {rank}. {title} ({score:.2f})" for rank, (title, score) in enumerate(item.movies, 1)]
     lines.append(f"Output (in {root})")
     lines += [f"  {name:<16} {path}" for name, path in paths.items()]
-    lines += [
+    return "\n".join([*lines, *next_lines(given)])
+
+
+def next_lines(given: Mapping[str, Any]) -> list[str]:
+    """Commands that go on from this run, with the configuration that they need."""
+    own = project.command("inspect", "/any/folder")
+    return [
         "Next",
-        f"  another model:   {commands.run_command('gold', '', '--config rank=20')}{activation()}",
-        f"  your own data:   {commands.run_command('gold', '', '--config dataset=mine dataset_path=/any/folder')}",
-        f"  check results:   {project.command('validate')}",
+        f"  another model:   {commands.snakemake('gold', {**given, 'rank': 20})}{activation()}",
+        f"  check results:   {project.command('validate', commands.options(given))}",
+        f"  your own data:   {own}",
     ]
-    return "\n".join(lines)
 
 
 def users_text(counts: Mapping[str, int]) -> str:
@@ -180,7 +187,7 @@ def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def evaluation_lines(evaluation: Mapping[str, Any]) -> list[str]:
+def evaluation_lines(evaluation: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     """The headline metrics of all systems, and a warning for every baseline that the model does not beat."""
     lines, names = [], system_names(evaluation)
     width = max(map(len, names.values()))
@@ -190,15 +197,15 @@ def evaluation_lines(evaluation: Mapping[str, Any]) -> list[str]:
             result = evaluation["systems"].get(system, {}).get(metric)
             if result:
                 lines.append(f"    {name:<{width}} {interval(result)}")
-    return lines + [f"  [WARNING] {text}" for text in (*unbeaten_baselines(evaluation), *few_users(evaluation))]
+    return lines + [f"  [WARNING] {text}" for text in (*unbeaten_baselines(evaluation), *few_users(evaluation, given))]
 
 
-def few_users(evaluation: Mapping[str, Any]) -> list[str]:
+def few_users(evaluation: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     """A sentence if the lists of only a few users can be judged, with what to run instead."""
     count = evaluation["folds"]["ranked_users"]
     if count >= ENOUGH_USERS:
         return []
-    command = commands.run_command("gold", "", "--config split=user_time lakehouse=results/by-user")
+    command = commands.snakemake("gold", {**given, "split": "user_time", "lakehouse": "results/by-user"})
     return [f"the lists of only {count:,} users can be judged, so intervals are wide; every user can be with {command}"]
 
 

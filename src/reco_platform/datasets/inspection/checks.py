@@ -61,7 +61,9 @@ def rejections(found: Inspection) -> Rejections:
     """The rows of the sample that the cleaning rules would reject."""
     table = found.ratings.table
     assert table is not None  # noqa: S101  # it has users and items
-    checks = [(table.names.index(column), check) for column, check in column_checks(found.keys) if column in table.names]
+    checks = [
+        (table.names.index(column), check) for column, check in column_checks(found.keys) if column in table.names
+    ]
     counts: dict[str, int] = {}
     examples: dict[str, str] = {}
     rejected = 0
@@ -133,4 +135,3 @@ def time_check(unit: str) -> Check:
         return None if fits else "timestamp_not_a_number"
 
     return check
-

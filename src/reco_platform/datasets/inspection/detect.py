@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from reco_platform.core.errors import DataError
 from reco_platform.datasets.inspection import files
 from reco_platform.datasets.inspection.dialect import MAX_ROWS, Table, as_text, table_of
 from reco_platform.datasets.inspection.files import DataFile
-from reco_platform.datasets.inspection.known import Known, data_set_name, recognise
+from reco_platform.datasets.inspection.known import Known, data_set_name, is_item_first, recognise
 from reco_platform.datasets.inspection.names import plain, points
 from reco_platform.datasets.inspection.roles import Choice, choose, id_fit, profiles_of
-from reco_platform.datasets.inspection.values import FALSE, TRUE, Profile, scale_of
+from reco_platform.datasets.inspection.values import TRUE, Profile, scale_of
 
-PARTS = re.compile(r"\d+")
-"""Files whose names differ only by numbers, and whose columns are the same, are parts of one table."""
+PARTS = re.compile(r"\d+|(?<![a-z])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-z])", re.IGNORECASE)
+"""Files whose names differ only by numbers or months, and whose columns are the same, are parts of one table."""
 
 CLEARLY = 0.05
 """Difference of two shares that decides which of two columns is the item."""
@@ -39,12 +40,14 @@ class Look:
         table: what is in it; None if it is no table.
         profiles: of its columns.
         choices: the column of each role.
+        problem: why there is no table, in words.
     """
 
     file: DataFile
     table: Table | None
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     choices: Mapping[str, Choice] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def is_ratings(self) -> bool:
@@ -127,9 +130,14 @@ def inspect(place: Path) -> Inspection:
     ratings, titles = with_titles(ratings, [look for look in looks if look.file.name not in parts])
     assert ratings.table is not None  # noqa: S101  # it has users and items
     known = recognise(ratings.file.plain_name, ratings.table, titles.table if titles else None)
+    if known is not None and known.layout == "amazon-csv" and is_item_first(ratings.table):
+        ratings = swapped(ratings)
     folder = place if place.is_dir() else place.parent
-    keys, findings = layout_keys(ratings, parts, titles)
-    if known is not None:
+    keys, findings = layout_keys(ratings, parts, titles, [look.file.name for look in looks])
+    findings += similar_files(ratings, parts, candidates)
+    if known is not None and known.layout == "movielens":
+        findings.insert(0, Finding("layout", known.words))
+    elif known is not None:
         findings = [Finding("layout", known.words), *(replace(one, sure=True, alternatives=()) for one in findings)]
     return Inspection(
         place, looks, ratings, parts, titles, known, data_set_name(folder), keys, tuple(findings)
@@ -137,10 +145,17 @@ def inspect(place: Path) -> Inspection:
 
 
 def look_at(file: DataFile) -> Look:
-    """One file: its table, and the role of each of its columns."""
-    table = parquet_table(file) if file.kind == "parquet" else table_of(files.sample(file))
-    if table is None or not table.rows:
-        return Look(file, None)
+    """One file: its table, and the role of each of its columns; or why there is none."""
+    if file.problem:
+        return Look(file, None, problem=file.problem)
+    try:
+        table = parquet_table(file) if file.kind == "parquet" else table_of(files.sample(file))
+    except DataError as error:
+        return Look(file, None, problem=error.message)
+    if table is None:
+        return Look(file, None, problem="not a table")
+    if not table.rows:
+        return Look(file, None, problem="a header but no rows")
     profiles = profiles_of(table)
     return Look(file, table, profiles, choose(table, profiles))
 
@@ -170,15 +185,18 @@ def parquet_table(file: DataFile) -> Table:
 
 
 def nothing_found(place: Path, looks: Sequence[Look]) -> DataError:
-    seen = "; ".join(f"{look.file.name}: {described(look)}" for look in looks[:8]) or "no file that can be read"
-    return DataError(
-        f"{place}: no file has a column of users and one of items ({seen})",
-        "name the columns: --config user_column=... item_column=...; docs/own-data.md has examples",
-    )
+    """The error for files none of which has users and items."""
+    hint = "name the columns: --config user_column=... item_column=...; docs/own-data.md has examples"
+    if not any(look.table for look in looks):
+        hint = "name a folder or a file with ratings: CSV or another text table, JSON lines or Parquet"
+    if len(looks) == 1 and looks[0].problem:
+        return DataError(f"{looks[0].file.path}: {looks[0].problem}", hint)
+    seen = "; ".join(f"{look.file.name}: {described(look)}" for look in looks[:8])
+    return DataError(f"{place}: no file has a column of users and one of items ({seen})", hint)
 
 
 def described(look: Look) -> str:
-    return f"columns {', '.join(look.table.names[:8])}" if look.table else "no table"
+    return f"columns {', '.join(look.table.names[:8])}" if look.table else look.problem
 
 
 def ratings_points(look: Look) -> tuple[float, ...]:
@@ -213,6 +231,19 @@ def is_part_of(look: Look, ratings: Look) -> bool:
     same = (one.names, one.format, one.delimiter, one.has_header) == (
         other.names, other.format, other.delimiter, other.has_header)  # fmt: skip
     return same and PARTS.sub("0", look.file.name) == PARTS.sub("0", ratings.file.name)
+
+
+def similar_files(ratings: Look, parts: Sequence[str], candidates: Sequence[Look]) -> list[Finding]:
+    """Whether other files have the same columns, so that they may belong to the ratings too."""
+    assert ratings.table is not None  # noqa: S101  # it has users and items
+    names = ratings.table.names
+    tables = {one.file.name: one.table for one in candidates if one.file.name not in parts and one.table}
+    others = [name for name, table in tables.items() if table.has_header and table.names == names]
+    if not others:
+        return []
+    every = ",".join([*parts, *others])
+    text = f"{', '.join(others)} has the same columns as {parts[0]}; only {', '.join(parts)} is read"
+    return [Finding("files", text, False, (f"ratings_file={every}",))]
 
 
 # --- titles
@@ -282,18 +313,22 @@ def titles_in(look: Look, wanted: set[str]) -> tuple[float, Look | None]:
 
 def first_text(look: Look, ids: str) -> str | None:
     assert look.table is not None  # noqa: S101  # asked of tables only
-    fitting = [n for n in look.table.names if n != ids and look.profiles[n].kind == "text" and not look.profiles[n].time]
+    fitting = [
+        n for n in look.table.names if n != ids and look.profiles[n].kind == "text" and not look.profiles[n].time
+    ]
     return fitting[0] if fitting else None
 
 
 # --- keys of the configuration
 
 
-def layout_keys(ratings: Look, parts: Sequence[str], titles: Look | None) -> tuple[dict[str, Any], list[Finding]]:
-    """The config keys of the layout, and what was found."""
+def layout_keys(
+    ratings: Look, parts: Sequence[str], titles: Look | None, names: Sequence[str]
+) -> tuple[dict[str, Any], list[Finding]]:
+    """The config keys of the layout, and what was found; `names` are those of all files."""
     table = ratings.table
     assert table is not None  # noqa: S101  # it has users and items
-    keys: dict[str, Any] = {"ratings_file": files_value(parts)}
+    keys: dict[str, Any] = {"ratings_file": files_value(parts, names)}
     findings = [Finding("file", f"{', '.join(parts[:4])}{' ...' if len(parts) > 4 else ''}: {format_words(table)}")]
     keys |= format_keys(table)
     if not table.header_is_sure:
@@ -307,12 +342,12 @@ def layout_keys(ratings: Look, parts: Sequence[str], titles: Look | None) -> tup
     return keys, findings
 
 
-def files_value(parts: Sequence[str]) -> str:
-    """The value of ratings_file: a name, a glob if the names differ by numbers alone, or a list."""
-    if len(parts) == 1:
-        return parts[0]
-    globs = {PARTS.sub("*", part) for part in parts}
-    return globs.pop() if len(globs) == 1 else ",".join(parts)
+def files_value(parts: Sequence[str], names: Sequence[str]) -> str:
+    """The value of ratings_file: a name, a glob that no other file fits, or a list."""
+    pattern = PARTS.sub("*", parts[0])
+    if len(parts) > 1 and [name for name in names if fnmatchcase(name, pattern)] == list(parts):
+        return pattern
+    return ",".join(parts)
 
 
 DELIMITER_NAMES = {"\t": "tab", "\x01": "\\x01"}
@@ -330,7 +365,9 @@ def format_keys(table: Table) -> dict[str, Any]:
 def format_words(table: Table) -> str:
     """The format of a file, in words."""
     if table.format != "csv":
-        return {"jsonl": "JSON lines", "parquet": "Parquet", "netflix": "ratings below a line for each movie"}[table.format]
+        return {"jsonl": "JSON lines", "parquet": "Parquet", "netflix": "ratings below a line for each movie"}[
+            table.format
+        ]
     names = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", "::": "double colons"}
     between = names.get(table.delimiter, repr(table.delimiter))
     header = "a header line" if table.has_header else "no header line"
@@ -376,17 +413,21 @@ def rating_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
         weights = " ".join(f"{value}={1 if value.strip().lower() in TRUE else -1}" for value, _ in column.counts)
         keys = {"event_column": choice.column, "event_weights": weights, "rating_column": "none"}
         return keys, [Finding("rating", f"column {choice.column}: {choice.why}")]
+    if column.is_constant:
+        text = (
+            f"none; all values of column {choice.column} are {column.example.strip()}: they only say that there is one"
+        )
+        other = f"rating_column={choice.column} rating_scale=1..5"
+        return {"rating_column": "none"}, [Finding("rating", text, False, (other,))]
     found = scale_of(values)
     assert found is not None  # noqa: S101  # otherwise it fits no rating
-    scale, is_reached = found
+    scale = found.scale
     keys = {"rating_column": choice.column, "rating_scale": scale.text()}
-    sure = choice.sure and is_reached
+    sure = choice.sure and found.is_reached and not found.others
     notes, alternatives = [], [f"rating_column={other}" for other in choice.others]
-    if not is_reached:
+    alternatives += [f"rating_scale={other.text()}" for other in found.others]
+    if not found.is_reached:
         alternatives.append(f"rating_scale={column.least:g}..{column.greatest:g}")
-    if column.is_constant:
-        notes.append("all ratings are equal, so they say no more than that there is one")
-        alternatives, sure = ["rating_column=none"], True
     zeros = sum(value.strip() in {"0", "0.0"} for value in values) / max(len(values), 1)
     if zeros >= 0.2 and scale.least == 0 and scale.greatest > 1:
         notes.append(f"{zeros:.0%} of the values are 0, which often means that there is no rating")
@@ -427,8 +468,14 @@ def time_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
 
 
 def unit_words(unit: str) -> str:
-    words = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970",
-             "ns": "nanoseconds since 1970", "iso8601": "dates of ISO 8601", "excel": "days as Excel counts them"}  # fmt: skip
+    words = {
+        "s": "seconds since 1970",
+        "ms": "milliseconds since 1970",
+        "us": "microseconds since 1970",
+        "ns": "nanoseconds since 1970",
+        "iso8601": "dates of ISO 8601",
+        "excel": "days as Excel counts them",
+    }
     return words.get(unit, f"dates such as {unit}")
 
 
@@ -442,7 +489,9 @@ def id_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
         values = set(ratings.column(role))
         folded = len(values) - len({value.casefold() for value in values})
         if folded:
-            findings.append(Finding(role, f"{folded} ids of the sample differ from another only by case; they are kept apart"))
+            findings.append(
+                Finding(role, f"{folded} ids of the sample differ from another only by case; they are kept apart")
+            )
         if column.bounded:
             findings.append(Finding(role, f"{column.bounded} ids of the sample have blanks around them"))
     return {"id_type": "text" if is_text else "integer"}, findings

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reco_platform.datasets.inspection.files import BYTE_ORDER_MARKS, Sample
 from reco_platform.datasets.inspection.names import known_name
@@ -117,14 +118,18 @@ def texts(sample: Sample, encoding: str) -> list[str]:
 def json_table(head: str, blocks: Sequence[str]) -> Table | None:
     """A table of JSON lines: the columns are the keys of the objects."""
     lines = [line for text in (head, *blocks) for line in text.splitlines() if line.strip()][:MAX_ROWS]
-    objects, malformed = [], []
+    objects: list[dict[str, Any]] = []
+    malformed: list[Any] = []
     for line in lines:
         try:
             value = json.loads(line)
         except ValueError:
             malformed.append(line)
             continue
-        (objects if isinstance(value, dict) else malformed).append(value)
+        if isinstance(value, dict):
+            objects.append(value)
+        else:
+            malformed.append(line)
     if not objects or len(objects) < len(malformed):
         return None
     counts = Counter(key for value in objects for key in value)
@@ -134,6 +139,7 @@ def json_table(head: str, blocks: Sequence[str]) -> Table | None:
     return Table(
         "jsonl", names, rows, malformed=len(malformed), malformed_example=str(malformed[0])[:80] if malformed else "",
         row_bytes=sum(len(line.encode()) + 1 for line in lines) / len(lines), nested=nested,
+        total_rows=len(lines) if not blocks and len(lines) < MAX_ROWS else None,
     )  # fmt: skip
 
 
@@ -167,7 +173,9 @@ def netflix_table(head: str, blocks: Sequence[str]) -> Table | None:
             malformed.append(line)
     if not rows:
         return None
-    found = Table("netflix", ("1", "item", "2", "3"), tuple(rows[:MAX_ROWS]), has_header=False, malformed=len(malformed))
+    found = Table(
+        "netflix", ("1", "item", "2", "3"), tuple(rows[:MAX_ROWS]), has_header=False, malformed=len(malformed)
+    )
     return replace(found, row_bytes=len(head) / max(lines, 1))
 
 
@@ -212,7 +220,7 @@ def csv_table(head: str, blocks: Sequence[str]) -> Table | None:
         "csv", names, spread_rows(body), has_header=named, header_is_sure=sure, delimiter=split.delimiter,
         quoting=split.quoting, malformed=len(bad),
         malformed_example=split.delimiter.join(bad[0])[:80] if bad else "",
-        row_bytes=len(text.encode()) / max(len(records), 1),
+        row_bytes=len(text.encode()) / max(len(records), 1), total_rows=None if blocks else len(body) + len(bad),
     )  # fmt: skip
 
 
@@ -248,7 +256,9 @@ def best_split(text: str) -> Split | None:
     fitting = [one for one in found if one.width > 1 and one.share >= 0.5]
     if not fitting:
         return None
-    return max(fitting, key=lambda one: (one.share >= 0.9, header_fit(one), one.width if one.share >= 0.9 else one.share))
+    return max(
+        fitting, key=lambda one: (one.share >= 0.9, header_fit(one), one.width if one.share >= 0.9 else one.share)
+    )
 
 
 def header_fit(split: Split) -> int:
@@ -268,9 +278,8 @@ def records_of(text: str, delimiter: str, *, quoting: bool) -> list[list[str]]:
     lines = text.splitlines(keepends=True) if quoting else text.splitlines()
     if len(delimiter) > 1:
         return [line.rstrip("\r\n").split(delimiter) for line in lines if line.strip()]
-    mode = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=delimiter, quoting=mode)
-    found = []
+    reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+    found: list[list[str]] = []
     while True:
         try:
             fields = next(reader)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 
@@ -43,6 +43,10 @@ BINARY = {
 }
 """First bytes of files that cannot be read, and what they are."""
 
+DOCUMENTS = {".md", ".html", ".htm", ".rst", ".py", ".r", ".ipynb", ".sh", ".yaml", ".yml", ".toml"}
+DOCUMENT_NAMES = {"readme", "license", "licence", "notice", "changelog", "readme_ch"}
+"""Endings and names of files that hold no data."""
+
 MARKS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"PAR1": "parquet"}
 """First bytes of files that can be read."""
 
@@ -55,11 +59,13 @@ class DataFile:
         path: of the file, or of the archive.
         kind: text, gzip, zstd, zip or parquet.
         member: name inside the archive; empty for a file.
+        problem: why it cannot be read; empty if it may be.
     """
 
     path: Path
     kind: str
     member: str = ""
+    problem: str = ""
 
     @property
     def name(self) -> str:
@@ -104,9 +110,9 @@ def data_files(place: Path) -> list[DataFile]:
             paths = [place]
         else:
             raise DataError(f"{place} does not exist", f"ls -- {shlex.quote(str(place.absolute().parent))}")
-        return [found for path in paths for found in parts_of(path, alone=path == place)]
     except OSError as error:
         raise unreadable(place, error) from error
+    return [found for path in paths for found in parts_of(path)]
 
 
 def unreadable(place: Path, error: OSError) -> DataError:
@@ -116,62 +122,44 @@ def unreadable(place: Path, error: OSError) -> DataError:
     )
 
 
-def parts_of(path: Path, *, alone: bool) -> list[DataFile]:
-    """A file, or the members of a zip archive.
-
-    Args:
-        path: the file.
-        alone: whether the user named this very file; then one that cannot be read is an error.
-
-    Raises:
-        DataError: the file cannot be read, and is the only one.
-        OSError: the same.
-    """
+def parts_of(path: Path) -> list[DataFile]:
+    """A file, or the members of a zip archive."""
+    if path.suffix.lower() in DOCUMENTS or path.stem.lower() in DOCUMENT_NAMES:
+        return [DataFile(path, "text", problem="a text for people")]
     try:
         with path.open("rb") as file:
             start = file.read(512)
         kind = kind_of(start)
         if kind == "zip":
             return zip_members(path)
-    except OSError:
-        if alone:
-            raise
-        return []
-    problem = problem_of(start)
-    if problem is None:
-        return [DataFile(path, kind)]
-    if alone:
-        raise DataError(f"{path} is {problem}", "inspect reads CSV and other text tables, JSON lines and Parquet")
-    return []
+    except OSError as error:
+        return [DataFile(path, "text", problem=f"it cannot be read: {error.strerror or error}")]
+    return [DataFile(path, kind, problem=problem_of(start))]
 
 
 def kind_of(start: bytes) -> str:
     return next((kind for mark, kind in MARKS.items() if start.startswith(mark)), "text")
 
 
-def problem_of(start: bytes) -> str | None:
-    """Why a file with these first bytes is no table of text; None if it may be one."""
+def problem_of(start: bytes) -> str:
+    """Why a file with these first bytes is no table; empty if it may be one."""
     if not start:
         return "empty"
     if kind_of(start) != "text" or start.startswith(BYTE_ORDER_MARKS):
-        return None
-    known = next((what for mark, what in BINARY.items() if start.startswith(mark)), None)
-    return known or ("binary: it has bytes 0" if b"\0" in start else None)
+        return ""
+    known = next((what for mark, what in BINARY.items() if start.startswith(mark)), "")
+    return known or ("binary: it has bytes 0" if b"\0" in start else "")
 
 
 def zip_members(path: Path) -> list[DataFile]:
-    """The members of a zip archive that are files.
-
-    Raises:
-        DataError: it is a workbook, or damaged.
-    """
+    """The members of a zip archive that are files."""
     try:
         with zipfile.ZipFile(path) as bundle:
             names = [info.filename for info in bundle.infolist() if not info.is_dir() and info.file_size]
     except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise DataError(f"{path} is not a complete zip file ({error})", "copy or download it again") from error
+        return [DataFile(path, "zip", problem=f"not a complete zip file ({error}): copy or download it again")]
     if any(name.startswith("xl/") for name in names):
-        raise DataError(f"{path} is an Excel workbook", "save its sheet as CSV (UTF-8), and inspect that file")
+        return [DataFile(path, "zip", problem="an Excel workbook: save its sheet as CSV (UTF-8)")]
     hidden = ("__MACOSX/", ".")
     return [DataFile(path, "zip", name) for name in sorted(names)[:MAX_FILES] if not name.startswith(hidden)]
 
@@ -197,7 +185,7 @@ def open_unpacked(file: DataFile) -> IO[Any]:
     """A stream of a compressed file's content."""
     match file.kind:
         case "gzip":
-            return gzip.open(file.path)
+            return cast("IO[Any]", gzip.open(file.path))
         case "zstd":
             stream: IO[Any] = pa.input_stream(file.path, compression="zstd")
             return stream

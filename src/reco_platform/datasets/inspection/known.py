@@ -49,9 +49,13 @@ def is_amazon_csv(_: str, table: Table) -> bool:
         return False
     first, second = table.column("1"), table.column("2")
     return any(
-        share(users, REVIEWER) > 0.9 and share(items, ASIN) > 0.9
-        for users, items in ((first, second), (second, first))
+        share(users, REVIEWER) > 0.9 and share(items, ASIN) > 0.9 for users, items in ((first, second), (second, first))
     )
+
+
+def is_item_first(table: Table) -> bool:
+    """Whether a file of Amazon's, without header, has the item before the user."""
+    return not table.has_header and share(table.column("1"), REVIEWER) < share(table.column("2"), REVIEWER)
 
 
 def is_amazon_json(_: str, table: Table) -> bool:

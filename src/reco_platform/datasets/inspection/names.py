@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
+from pathlib import Path
 
 ROLES = ("user", "item", "rating", "time", "event", "count", "title", "genres")
 
@@ -12,7 +14,7 @@ NAMES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "user": (
         ("userid", "reviewerid", "customerid", "memberid", "visitorid", "clientid", "personid", "accountid",
          "profileid", "buyerid", "playerid", "viewerid", "listenerid", "subscriberid", "steamid", "uid", "userno",
-         "kundennummer", "kundennr", "kundenid", "kundeid", "nutzerid", "benutzerid", "custid", "useridx", "shopperid",
+         "kundennummer", "kundennr", "kundenid", "kundeid", "nutzerid", "benutzerid", "custid", "useridx", "shopperid", "usr", "usrid", "userhash", "useridx", "idcust",
          "patronid", "readerid", "guestid", "userkey", "customerno", "customernumber", "idutilisateur", "idusuario",
          "clienteid", "idcliente", "userhash", "usersha1"),
         ("user", "customer", "reviewer", "member", "visitor", "client", "account", "buyer", "player", "viewer",
@@ -27,7 +29,7 @@ NAMES: Mapping[str, tuple[tuple[str, ...], ...]] = {
          "artikelnummer", "artikelnr", "artikelid", "produktid", "produktnummer", "produktnr", "stockcode", "ean",
          "gtin", "isbn13", "itemno", "jokeid", "placeid", "venueid", "restaurantid", "beerid", "podcastid", "courseid",
          "jobid", "newsid", "postid", "adid", "offerid", "listingid", "hotelid", "poiid", "itemkey", "productcode",
-         "productno", "artmbid", "titleid", "idproducto", "idproduit", "anime", "beerbeerid", "itemnumber", "artnr"),
+         "productno", "artmbid", "titleid", "idproducto", "idproduit", "anime", "beerbeerid", "itemnumber", "artnr", "prd", "prdid", "prod", "prodid", "itemidx", "itemhash"),
         ("item", "movie", "film", "product", "book", "article", "song", "track", "artist", "business", "game", "video",
          "content", "show", "recipe", "artikel", "produkt", "buch", "ware", "producto", "produit", "joke", "beer",
          "url", "page", "app", "course", "podcast"),
@@ -81,6 +83,12 @@ POINTS = (3, 2, 1)
 """Of the groups, from the clearest."""
 
 
+def dataset_name(place: Path) -> str:
+    """A name for the data set in a folder: the folder's, as far as names allow."""
+    text = re.sub(r"[^\w .+-]", "-", Path(os.path.abspath(place)).name).lstrip("_ .+-")[:80].rstrip()  # noqa: PTH100
+    return text or "mine"
+
+
 def plain(name: str) -> str:
     """A name without case, accents, blanks and signs: `User-ID` and `user_id` are `userid`."""
     text = name.strip().lower().replace("ß", "ss").replace("ü", "ue").replace("ö", "oe").replace("ä", "ae")
@@ -89,7 +97,7 @@ def plain(name: str) -> str:
 
 
 def points(role: str, name: str) -> float:
-    """How clearly a name is one of a role: 3 for the clearest names, 0 for others. Earlier names count a little more."""
+    """How clearly a name is one of a role: 3 for the clearest names, 0 for others; earlier ones count a little more."""
     word = plain(name)
     for level, group in enumerate(NAMES[role]):
         if word in group:
@@ -97,7 +105,9 @@ def points(role: str, name: str) -> float:
     last = plain(re.split(r"[\s_.:/-]+", name.strip())[-1])
     if last in NAMES[role][0] and last != word:
         return 0.6
-    return 0.5 if role in ("user", "item") and any(word.startswith(one) for one in NAMES[role][1] if len(one) > 3) else 0
+    return (
+        0.5 if role in ("user", "item") and any(word.startswith(one) for one in NAMES[role][1] if len(one) > 3) else 0
+    )
 
 
 def known_name(name: str) -> str | None:

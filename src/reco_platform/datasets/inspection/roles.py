@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,8 +54,7 @@ def fit(role: str, column: Profile, values: Sequence[str]) -> float:
         case "rating":
             if column.kind == "boolean":
                 return 0.5
-            rated = column.is_numeric and column.time is None and scale_of(values) is not None
-            return (0.5 if column.distinct < 3 else 1.0) if rated else 0
+            return rating_fit(column, values)
         case "event":
             few = 0 < column.distinct <= 30 and column.kind in {"event", "text", "integer"}
             return 1.5 if column.kind == "event" else 0.2 if few else 0
@@ -65,6 +65,16 @@ def fit(role: str, column: Profile, values: Sequence[str]) -> float:
         case "genres":
             return 0.5 if column.kind in {"text", "list", "event"} else 0
     return id_fit(column)
+
+
+def rating_fit(column: Profile, values: Sequence[str]) -> float:
+    """How well numbers fit ratings: best if they are few, and reach both ends of a common scale."""
+    found = scale_of(values) if column.is_numeric and column.time is None else None
+    if found is None:
+        return 0
+    if column.distinct < 3:
+        return 0.5 if found.scale.least < 0 else 0.2
+    return 0.5 + 0.5 * found.is_reached + 0.5 * (found.scale.greatest <= 10)
 
 
 def id_fit(column: Profile) -> float:
@@ -96,7 +106,8 @@ def choose(table: Table, profiles: Mapping[str, Profile], roles: Collection[str]
             other for other, points_ in scores[role].items()
             if other != name and other not in used and points_ >= score - CLOSE
         ]  # fmt: skip
-        taken[role] = Choice(name, not rivals, why(role, name, profiles[name], table), tuple(rivals))
+        guessed = role == "rating" and table.has_header and not points(role, name)
+        taken[role] = Choice(name, not rivals and not guessed, why(role, name, profiles[name], table), tuple(rivals))
         used.add(name)
     return {**taken, **by_order(table, profiles, taken, used, roles)}
 
@@ -107,6 +118,8 @@ def role_scores(role: str, table: Table, profiles: Mapping[str, Profile]) -> dic
     for name, column in profiles.items():
         named = points(role, name) if table.has_header or table.format != "csv" else 0
         fits = fit(role, column, table.column(name))
+        if role == "rating" and not named and table.has_header and (fits < 1.5 or is_other_number(name)):
+            continue
         needs_name = role in {"user", "item", "count", "title", "genres"} or (
             role == "event" and column.kind != "event"
         )
@@ -115,12 +128,24 @@ def role_scores(role: str, table: Table, profiles: Mapping[str, Profile]) -> dic
     return found
 
 
+OTHER_NUMBERS = ("price", "preis", "age", "alter", "year", "jahr", "cost", "total", "average", "avg", "mean", "size",
+                 "month", "day", "hour", "lat", "lon", "helpful", "useful", "funny", "cool", "is")  # fmt: skip
+"""Parts of the names of numbers that are no ratings."""
+
+
+def is_other_number(name: str) -> bool:
+    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())
+    return points("count", name) > 0 or any(word in OTHER_NUMBERS for word in words)
+
+
 def by_order(
     table: Table, profiles: Mapping[str, Profile], taken: Mapping[str, Choice], used: Collection[str],
     roles: Collection[str],
 ) -> dict[str, Choice]:  # fmt: skip
     """User and item, where no name says which they are: the first columns left that may hold ids."""
     missing = [role for role in ("user", "item") if role in roles and role not in taken]
+    if not taken.keys() & {"rating", "time", "event", "count", "user", "item"} and len(table.names) != 2:
+        return {}
     left = [name for name in table.names if name not in used and id_fit(profiles[name]) >= 0.2]
     if len(left) < len(missing):
         return {}

@@ -12,7 +12,9 @@ INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 DECIMAL = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 COMMA = re.compile(r"\s*[+-]?[0-9]+,[0-9]+\s*")
 UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?\s*(Z|[+-][0-9]{2}:?[0-9]{2})?")
+ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?\s*(Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
 PATTERNS = (
     "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d.%m.%y %H:%M", "%d.%m.%y",
     "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S.%f UTC", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d",
@@ -33,7 +35,10 @@ PLAUSIBLE = (datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp(), datetime(LAST_Y
 EXCEL_DAYS = (25_569.0, 51_501.0)
 """Days since 1899-12-30, as Excel counts, from 1970 to 2040."""
 
-TRUE, FALSE = ("true", "yes", "like", "liked", "up", "thumbs_up", "thumbsup", "positive", "recommended", "ja", "y", "t"), (
+TRUE = (
+    "true", "yes", "like", "liked", "up", "thumbs_up", "thumbsup", "positive", "recommended", "ja", "y", "t",
+)  # fmt: skip
+FALSE = (
     "false", "no", "dislike", "disliked", "down", "thumbs_down", "thumbsdown", "negative", "not recommended", "nein",
     "n", "f",
 )  # fmt: skip
@@ -117,7 +122,7 @@ class Profile:
     @property
     def fits_int32(self) -> bool:
         """Whether every value is a whole number as MovieLens has them."""
-        return self.kind == "integer" and self.share == 1 and 0 <= (self.least or 0) and (self.greatest or 0) < 2**31
+        return self.kind == "integer" and self.share == 1 and (self.least or 0) >= 0 and (self.greatest or 0) < 2**31
 
 
 def is_number(text: str) -> bool:
@@ -180,7 +185,7 @@ def kind_of(filled: Sequence[str], counts: Counter[str]) -> tuple[str, float]:
 
 def parsed(text: str, pattern: str) -> datetime | None:
     try:
-        return datetime.strptime(text.strip(), pattern)  # noqa: DTZ007  # its zone is a setting of its own
+        return datetime.strptime(text.strip(), pattern)  # its zone is a setting of its own
     except ValueError:
         return None
 
@@ -226,7 +231,9 @@ def text_time(values: Sequence[str], patterns: Sequence[str]) -> TimeGuess | Non
     for pattern in patterns:
         if parsed(values[0], pattern) is None and parsed(values[-1], pattern) is None:
             continue
-        times = [time for value in values if (time := parsed(value, pattern)) and FIRST_YEAR - 20 < time.year <= LAST_YEAR]
+        times = [
+            time for value in values if (time := parsed(value, pattern)) and FIRST_YEAR - 20 < time.year <= LAST_YEAR
+        ]
         if len(times) >= ENOUGH * len(values):
             first, last = (time.strftime("%Y-%m-%d") for time in (min(times, key=naive), max(times, key=naive)))
             found.append(TimeGuess(pattern, len(times) / len(values), first, last))
@@ -265,18 +272,50 @@ class Scale:
         return f"{self.least:g}..{self.greatest:g}{step}"
 
 
-def scale_of(values: Sequence[str]) -> tuple[Scale, bool] | None:
-    """The scale of ratings, and whether the values reach both of its ends; None if they are no ratings.
+@dataclass(frozen=True)
+class ScaleGuess:
+    """The scale of a column of ratings.
 
-    The scale is the smallest of the common ones that contains the values.
+    Attributes:
+        scale: the smallest common one that contains nearly all values.
+        is_reached: whether the values come near both of its ends.
+        others: smaller common scales that contain most values.
     """
-    numbers = sorted({number(value) for value in values if is_number(value)})
-    if not numbers or len(numbers) > MANY:
+
+    scale: Scale
+    is_reached: bool
+    others: tuple[Scale, ...] = ()
+
+
+NEARLY_ALL, MOST = 0.99, 0.8
+
+
+def scale_of(values: Sequence[str]) -> ScaleGuess | None:
+    """The scale of ratings; None if the values are none."""
+    counts = Counter(number(value) for value in values if is_number(value))
+    total, step = counts.total(), step_of(counts)
+    if not counts or (len(counts) > MANY and step >= 1):
         return None
-    least, greatest = numbers[0], numbers[-1]
-    step = next((one for one in STEPS if all(abs(round(x / one) * one - x) < 1e-6 for x in numbers)), 0)
-    fitting = [one for one in SCALES if one[0] <= least and greatest <= one[1] and (step < 1 or one[0] % 1 == 0)]
-    if not fitting:
+    fitting = []
+    for least, greatest in SCALES:
+        inside = [one for one in counts if least <= one <= greatest]
+        share = sum(counts[one] for one in inside) / total
+        if share >= MOST and (step != 1 or least % 1 == 0):
+            unused = min(inside) - least + greatest - max(inside)
+            fitting.append((share, greatest - least, unused <= 0.05 * (greatest - least), Scale(least, greatest, step)))
+    whole = [one for one in fitting if one[0] >= NEARLY_ALL]
+    if not whole:
         return None
-    low, high = min(fitting, key=lambda one: (one[1] - one[0] + (0 if one[0] == least else 0.1), one[0]))
-    return Scale(low, high, step), (low, high) == (least, greatest)
+    _, width, is_reached, scale = min(whole, key=lambda one: (not one[2], one[1], one[3].least))
+    smaller = tuple(one[3] for one in fitting if one[1] < width and one[2] and one[0] < NEARLY_ALL)
+    others = () if is_reached else smaller
+    return ScaleGuess(scale, is_reached, others)
+
+
+def step_of(counts: Counter[float]) -> float:
+    """The distance of which nearly all values are multiples; 0 if there is none."""
+    total = counts.total()
+    for step in STEPS:
+        if sum(times for x, times in counts.items() if abs(round(x / step) * step - x) < 1e-6) >= NEARLY_ALL * total:
+            return step
+    return 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +11,7 @@ import yaml
 from reco_platform.core import project
 from reco_platform.datasets.inspection.checks import Rejections, rejections
 from reco_platform.datasets.inspection.detect import Inspection, Look, estimated_rows, format_words
+from reco_platform.datasets.inspection.names import dataset_name
 
 MOST_FILES = 20
 DEFAULTS: Mapping[str, Any] = {
@@ -27,7 +26,7 @@ def config_of(found: Inspection) -> dict[str, Any]:
     """The config with which a run reads the files: only what differs from MovieLens's layout."""
     folder = found.place if found.place.is_dir() else found.place.absolute().parent
     own = {key: value for key, value in found.keys.items() if not is_default(key, value, found.keys)}
-    return {"dataset": dataset_name(found), "dataset_path": str(folder), **own}
+    return {"dataset": found.name or dataset_name(folder), "dataset_path": str(folder), **own}
 
 
 def is_default(key: str, value: Any, keys: Mapping[str, Any]) -> bool:
@@ -37,18 +36,6 @@ def is_default(key: str, value: Any, keys: Mapping[str, Any]) -> bool:
     if key.startswith("items_") and key.removeprefix("items_") in keys:
         return bool(value == keys[key.removeprefix("items_")])
     return key in DEFAULTS and bool(value == DEFAULTS[key])
-
-
-def dataset_name(found: Inspection) -> str:
-    """A name for the data set: the one in its README, or the name of its folder or file."""
-    place = found.place.absolute()
-    return found.name or name_of_place(place if place.is_dir() else place.with_name(place.name.partition(".")[0]))
-
-
-def name_of_place(place: Path) -> str:
-    """A name for the data set in a folder: the folder's, as far as names allow."""
-    text = re.sub(r"[^\w .+-]", "-", place.name).lstrip("_ .+-").rstrip()[:80]
-    return text or "mine"
 
 
 def yaml_of(config: Mapping[str, Any]) -> str:
@@ -97,7 +84,10 @@ def file_json(look: Look) -> dict[str, Any]:
 def lines_of(found: Inspection) -> list[str]:
     """An inspection as text for the terminal."""
     width = max(len(look.file.name) for look in found.looks[:MOST_FILES])
-    lines = [f"{found.place}", *(f"  {look.file.name:<{width}}  {file_words(look)}" for look in found.looks[:MOST_FILES])]
+    lines = [
+        f"{found.place}",
+        *(f"  {look.file.name:<{width}}  {file_words(look)}" for look in found.looks[:MOST_FILES]),
+    ]
     if len(found.looks) > MOST_FILES:
         lines.append(f"  and {len(found.looks) - MOST_FILES} more files")
     lines += ["", "What they seem to be (? where this is not sure)"]
@@ -110,10 +100,14 @@ def lines_of(found: Inspection) -> list[str]:
 
 def file_words(look: Look) -> str:
     if look.table is None:
-        return "not a table"
+        return look.problem
     rows = estimated_rows(look)
     about = "" if look.table.total_rows is not None else "about "
-    amount = f"{about}{rounded(rows) if about else rows:,} rows" if rows is not None else "size not known before it is unpacked"
+    amount = (
+        f"{about}{rounded(rows) if about else rows:,} rows"
+        if rows is not None
+        else "size not known before it is unpacked"
+    )
     return f"{format_words(look.table)}; {amount}"
 
 

@@ -1,0 +1,120 @@
+"""What a lakehouse was made from: a small file in it, so that later commands need only `dataset=NAME`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reco_platform.config import commands
+from reco_platform.config.load import environment_and_defaults
+from reco_platform.config.model import Config
+from reco_platform.core import project
+from reco_platform.core.errors import ConfigError
+from reco_platform.datasets.inspection.names import dataset_name as name_of
+from reco_platform.lakehouse import layout
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.store.atomic_write import write_text
+
+DATASET, PATH = "dataset", "dataset_path"
+KEYS = (PATH,)
+"""The keys that are remembered: where the files of a data set are, and how they are read."""
+
+FORMATS = ("delta", "parquet")
+
+
+def recall(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that a lakehouse remembers and that are not given anew.
+
+    Args:
+        config: the configuration as given.
+        given: its values by key, from --config and --configfile.
+
+    Raises:
+        ConfigError: the file in the lakehouse is damaged.
+    """
+    recalled = next((found for lakehouse in places(config) if (found := read(lakehouse))), {})
+    return {key: value for key, value in recalled.items() if key in KEYS and key not in given}
+
+
+def places(config: Config) -> list[Lakehouse]:
+    """The lakehouses that may remember a data set: the configured one, then those at its usual places."""
+    usual = [config.model_copy(update={"lakehouse": None, "storage_format": name}).root for name in FORMATS]
+    return [Lakehouse(root, config.dataset) for root in dict.fromkeys((config.root, *usual))]
+
+
+def path_of(lakehouse: Lakehouse) -> Path:
+    return lakehouse.records / layout.MADE_FROM
+
+
+def read(lakehouse: Lakehouse) -> dict[str, Any]:
+    """What a lakehouse was made from; empty if it is not recorded, or the lakehouse is of another data set.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    path = path_of(lakehouse)
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        name, keys = found[DATASET], dict(found["keys"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{project.shown(path)} is damaged: it should say what the lakehouse was made from",
+            f"remove it, and give the keys anew, at least dataset={lakehouse.dataset} dataset_path=FOLDER",
+        ) from error
+    return keys if name == lakehouse.dataset else {}
+
+
+def write(lakehouse: Lakehouse, config: Config) -> None:
+    """Records what a lakehouse is made from; nothing if that is an entry of the registry."""
+    keys = keys_of(config)
+    if not keys:
+        path_of(lakehouse).unlink(missing_ok=True)
+    elif keys != read(lakehouse):
+        text = json.dumps({DATASET: lakehouse.dataset, "keys": keys}, indent=1, ensure_ascii=False)
+        write_text(path_of(lakehouse), text + "\n")
+
+
+def keys_of(config: Config) -> dict[str, Any]:
+    """The remembered keys of a configuration that differ from their defaults.
+
+    A relative path stays relative with a relative lakehouse, so that a project can be moved.
+    """
+    values = {key: getattr(config, key) for key in KEYS if getattr(config, key) != Config.model_fields[key].default}
+    if PATH in values and Path(config.root).is_absolute():
+        values[PATH] = os.path.abspath(Path(values[PATH]).expanduser())  # noqa: PTH100  # links stay as they are
+    return values
+
+
+def needed(config: Config) -> dict[str, Any]:
+    """The config values that later commands on a lakehouse need: those of this run, except what is remembered."""
+    return {key: value for key, value in commands.non_default_values(config).items() if key not in KEYS}
+
+
+def note(config: Config, recalled: Mapping[str, Any]) -> str:
+    """The sentence that says what is remembered; empty if nothing is."""
+    pairs = " ".join(f"{key}={commands.as_config_value(value)}" for key, value in recalled.items())
+    if not pairs:
+        return ""
+    return f"[INFO] dataset={config.dataset} goes on with {pairs}, as remembered; a key given anew replaces it"
+
+
+def require_name(config: Config, given: Mapping[str, Any], environ: Mapping[str, str], target: str) -> None:
+    """Checks that a folder of a user's own has a name of its own, so that it overwrites no other data set.
+
+    Raises:
+        ConfigError: dataset_path is given without dataset; the hint is the command that was meant.
+    """
+    default = Config.model_fields[DATASET].default
+    if config.dataset_path is None or DATASET in given or environment_and_defaults(environ)[DATASET][0] != default:
+        return
+    named = {DATASET: name_of(Path(config.dataset_path)), **given}
+    raise ConfigError(
+        f"dataset_path={config.dataset_path} is given without dataset: the data set needs a name, which names its "
+        f"lakehouse; without one it would take the place of {default}",
+        commands.snakemake(target, named),
+    )
