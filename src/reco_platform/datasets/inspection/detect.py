@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.core.errors import DataError
+from reco_platform.core.rating_scale import NO_RATINGS
 from reco_platform.datasets.inspection import files
 from reco_platform.datasets.inspection.dialect import MAX_ROWS, Table, as_text, table_of
 from reco_platform.datasets.inspection.files import DataFile
@@ -401,9 +402,12 @@ def value_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
         return rating_keys(ratings)
     if "count" in choices:
         column = choices["count"].column
-        text = f"none; column {column} ({choices['count'].why}) counts, it does not rate"
-        return {"rating_column": "none"}, [Finding("rating", text)]
-    return {"rating_column": "none"}, [Finding("rating", "none: each row says only that a user had to do with an item")]
+        text = f"none; column {column} ({choices['count'].why}) counts, so it is a weight, and repeats are added up"
+        keys = {"rating_column": column, "rating_scale": NO_RATINGS, "repeats": "sum"}
+        return keys, [Finding("rating", text, choices["count"].sure, ("rating_column=none",))]
+    return {"rating_column": "none", "rating_scale": NO_RATINGS}, [
+        Finding("rating", "none: each row says only that a user had to do with an item")
+    ]
 
 
 def rating_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
@@ -418,20 +422,20 @@ def rating_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
             f"none; all values of column {choice.column} are {column.example.strip()}: they only say that there is one"
         )
         other = f"rating_column={choice.column} rating_scale=1..5"
-        return {"rating_column": "none"}, [Finding("rating", text, False, (other,))]
+        return {"rating_column": "none", "rating_scale": NO_RATINGS}, [Finding("rating", text, False, (other,))]
     found = scale_of(values)
     assert found is not None  # noqa: S101  # otherwise it fits no rating
     scale = found.scale
-    keys = {"rating_column": choice.column, "rating_scale": scale.text()}
+    keys = {"rating_column": choice.column, "rating_scale": str(scale)}
     sure = choice.sure and found.is_reached and not found.others
     notes, alternatives = [], [f"rating_column={other}" for other in choice.others]
-    alternatives += [f"rating_scale={other.text()}" for other in found.others]
+    alternatives += [f"rating_scale={other}" for other in found.others]
     if not found.is_reached:
         alternatives.append(f"rating_scale={column.least:g}..{column.greatest:g}")
     zeros = sum(value.strip() in {"0", "0.0"} for value in values) / max(len(values), 1)
     if zeros >= 0.2 and scale.least == 0 and scale.greatest > 1:
         notes.append(f"{zeros:.0%} of the values are 0, which often means that there is no rating")
-    text = f"column {choice.column}: {choice.why}; scale {scale.text()}" + "".join(f"; {note}" for note in notes)
+    text = f"column {choice.column}: {choice.why}; scale {scale}" + "".join(f"; {note}" for note in notes)
     return keys, [Finding("rating", text, sure, tuple(alternatives))]
 
 
@@ -447,7 +451,12 @@ def event_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
     choice = ratings.choices["event"]
     names = [value for value, _ in ratings.profiles[choice.column].counts]
     weights = " ".join(f"{name}={WEIGHTS.get(name.strip().lower(), 1)}" for name in names)
-    keys = {"rating_column": "none", "event_column": choice.column, "event_weights": weights}
+    keys = {
+        "rating_column": "none",
+        "rating_scale": NO_RATINGS,
+        "event_column": choice.column,
+        "event_weights": weights,
+    }
     text = f"none; column {choice.column} names what happened: {', '.join(names)}; the weights are a proposal"
     others = tuple(f"event_column={other}" for other in choice.others)
     return keys, [Finding("event", text, choice.sure, others)]

@@ -203,7 +203,7 @@ def spread_sample(path: Path) -> Sample:
         blocks = []
         for number in range(1, BLOCKS + 1):
             at = min(int(HEAD_BYTES + number * step), size - BLOCK_BYTES)
-            file.seek(at - at % 2)  # whole characters of UTF-16
+            file.seek(at)
             blocks.append(file.read(BLOCK_BYTES))
     ends = [whole_lines(block, is_last=number == len(blocks) - 1) for number, block in enumerate(blocks)]
     return Sample(whole_lines(head, is_first=True), tuple(filter(None, ends)), size)

@@ -144,17 +144,27 @@ def by_order(
 ) -> dict[str, Choice]:  # fmt: skip
     """User and item, where no name says which they are: the first columns left that may hold ids."""
     missing = [role for role in ("user", "item") if role in roles and role not in taken]
-    if not taken.keys() & {"rating", "time", "event", "count", "user", "item"} and len(table.names) != 2:
-        return {}
     left = [name for name in table.names if name not in used and id_fit(profiles[name]) >= 0.2]
-    if len(left) < len(missing):
+    is_table = (
+        taken.keys() & set(EVENT_ROLES) or len(table.names) == 2 or all(map(is_code, map(profiles.get, left[:2])))
+    )
+    if len(left) < len(missing) or not is_table:
         return {}
     found = {}
     for role, name in zip(missing, left, strict=False):
         others = tuple(other for other in left if other != name)
         text = f"{of_words(profiles[name])}, by its place alone"
         found[role] = Choice(name, not others, text, others)
+    rest = [name for name in table.names if name not in {*used, *left} or name not in left[: len(missing)]]
+    counts = [name for name in rest if name not in used and fit("count", profiles[name], ())]
+    if not table.has_header and counts and not taken.keys() & {"rating", "event", "count"}:
+        found["count"] = Choice(counts[-1], False, of_words(profiles[counts[-1]]))
     return found
+
+
+def is_code(column: Profile | None) -> bool:
+    """Whether the values of a column are codes, and no words or sentences."""
+    return column is not None and not any(" " in value.strip() for value, _ in column.counts)
 
 
 def why(role: str, name: str, column: Profile, table: Table) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from reco_platform.core.rating_scale import RatingScale
+
 INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 DECIMAL = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 COMMA = re.compile(r"\s*[+-]?[0-9]+,[0-9]+\s*")
@@ -260,19 +262,6 @@ STEPS = (1, 0.5, 0.25, 0.1, 0.01)
 
 
 @dataclass(frozen=True)
-class Scale:
-    """A rating scale; `step` is 0 where ratings have no fixed distance."""
-
-    least: float
-    greatest: float
-    step: float
-
-    def text(self) -> str:
-        step = f":{self.step:g}" if self.step else ""
-        return f"{self.least:g}..{self.greatest:g}{step}"
-
-
-@dataclass(frozen=True)
 class ScaleGuess:
     """The scale of a column of ratings.
 
@@ -282,9 +271,9 @@ class ScaleGuess:
         others: smaller common scales that contain most values.
     """
 
-    scale: Scale
+    scale: RatingScale
     is_reached: bool
-    others: tuple[Scale, ...] = ()
+    others: tuple[RatingScale, ...] = ()
 
 
 NEARLY_ALL, MOST = 0.99, 0.8
@@ -302,7 +291,14 @@ def scale_of(values: Sequence[str]) -> ScaleGuess | None:
         share = sum(counts[one] for one in inside) / total
         if share >= MOST and (step != 1 or least % 1 == 0):
             unused = min(inside) - least + greatest - max(inside)
-            fitting.append((share, greatest - least, unused <= 0.05 * (greatest - least), Scale(least, greatest, step)))
+            fitting.append(
+                (
+                    share,
+                    greatest - least,
+                    unused <= 0.05 * (greatest - least),
+                    RatingScale(least, greatest, step or None),
+                )
+            )
     whole = [one for one in fitting if one[0] >= NEARLY_ALL]
     if not whole:
         return None

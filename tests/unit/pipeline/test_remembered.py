@@ -1,0 +1,88 @@
+"""A lakehouse remembers what it was made from, and a folder of a user's own needs a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reco_platform.config.load import load_config
+from reco_platform.core.errors import ConfigError
+from reco_platform.lakehouse.layout import Lakehouse
+from reco_platform.pipeline import remembered, workflow
+from support import layouts
+
+
+@pytest.fixture
+def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder of films, seen from the folder that runs work in."""
+    monkeypatch.chdir(tmp_path)
+    layouts.KNOWN_LAYOUTS["movielens"](tmp_path / "films", layouts.some_ratings(50))
+    return "films"
+
+
+def remember(**given: str) -> Lakehouse:
+    """As a run does with a configuration."""
+    config = load_config(given, {})
+    lakehouse = Lakehouse(config.root, config.dataset)
+    lakehouse.records.mkdir(parents=True, exist_ok=True)
+    remembered.write(lakehouse, config)
+    return lakehouse
+
+
+def test_after_one_run_the_name_is_enough(films: str) -> None:
+    remember(dataset="mine", dataset_path=films)
+    found = workflow.prepare({"dataset": "mine"}, {})
+    assert found.config.dataset_path == films and found.recalled == {"dataset_path": films}
+    assert "dataset=mine goes on with dataset_path=films" in remembered.note(found.config, found.recalled)
+
+
+@pytest.mark.parametrize("further", [{"storage_format": "parquet"}, {"lakehouse": "results/by-user"}])
+def test_another_lakehouse_of_the_same_data_set_goes_on_too(further: dict[str, str], films: str) -> None:
+    remember(dataset="mine", dataset_path=films)
+    assert workflow.prepare({"dataset": "mine", **further}, {}).config.dataset_path == films
+
+
+def test_a_key_given_anew_goes_before(films: str, tmp_path: Path) -> None:
+    remember(dataset="mine", dataset_path="gone")
+    found = workflow.prepare({"dataset": "mine", "dataset_path": films}, {})
+    assert found.config.dataset_path == films and not found.recalled
+    assert remembered.note(found.config, found.recalled) == ""
+
+
+def test_a_sweep_goes_on_too(films: str) -> None:
+    remember(dataset="mine", dataset_path=films)
+    assert workflow.prepare_sweep({"dataset": "mine", "rank": "2,3"}, {}).config.dataset_path == films
+
+
+def test_another_data_set_in_the_same_folder_remembers_nothing(films: str) -> None:
+    remember(dataset="mine", dataset_path=films, lakehouse="lake")
+    with pytest.raises(ConfigError, match="there is no 'other'"):
+        workflow.prepare({"dataset": "other", "lakehouse": "lake"}, {})
+
+
+def test_a_relative_folder_is_absolute_where_the_lakehouse_is(films: str, tmp_path: Path) -> None:
+    lakehouse = remember(dataset="mine", dataset_path=films, lakehouse=str(tmp_path / "lake"))
+    assert remembered.read(lakehouse) == {"dataset_path": str(tmp_path / films)}
+
+
+def test_an_entry_of_the_registry_is_not_remembered(films: str) -> None:
+    lakehouse = remember(dataset="mine", dataset_path=films)
+    remembered.write(lakehouse, load_config({"dataset": "mine"}, {}))
+    assert remembered.read(lakehouse) == {}
+
+
+def test_a_damaged_record_is_a_clear_error(films: str) -> None:
+    lakehouse = remember(dataset="mine", dataset_path=films)
+    remembered.path_of(lakehouse).write_text("{")
+    with pytest.raises(ConfigError, match=r"results/mine/dataset\.json is damaged"):
+        workflow.prepare({"dataset": "mine"}, {})
+
+
+def test_a_folder_without_a_name_is_refused_with_the_command_that_was_meant(films: str) -> None:
+    with pytest.raises(ConfigError, match="given without dataset") as caught:
+        workflow.prepare({"dataset_path": films, "rank": "20"}, {}, "silver")
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith("silver --config dataset=films dataset_path=films rank=20")
+    with pytest.raises(ConfigError, match="given without dataset"):
+        workflow.prepare_sweep({"dataset_path": films, "rank": "20,30"}, {})
