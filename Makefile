@@ -17,7 +17,7 @@ DATASET ?= generated-$(SIZE)
 REPEATS ?= 3
 DATA ?= ../shared/data/ml-latest-small
 
-.PHONY: browser help setup gold silver bronze validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
+.PHONY: browser help setup gold silver bronze inspect validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
 .PHONY: airflow airflow-env airflow-test sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle
 .PHONY: bench-implicit ranking-bench cluster cluster-stop cluster-test chaos audit
 
@@ -40,6 +40,9 @@ sweep: setup ## a sweep: make sweep ARGS="--config rank=10,50 reg_param=0.05,0.1
 
 validate: setup ## check every layer of the lakehouse
 	@$(BIN)/reco validate $(ARGS)
+
+inspect: setup ## look at your own files, and print the config that reads them: make inspect DATA=FOLDER
+	@$(BIN)/reco inspect "$(DATA)" $(ARGS)
 
 explain: setup ## what a result was made from, and what differs now: make explain ARGS=model
 	@$(BIN)/reco explain $(ARGS)

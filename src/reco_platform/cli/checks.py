@@ -11,12 +11,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from reco_platform.cli.project_options import Invocation, on_a_project
-from reco_platform.cli.verbs import further_values, verb
+from reco_platform.cli.verbs import further_values, json_option, verb
 from reco_platform.core.errors import RecoError
 
 RULE = "=" * 80
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for programs.")
 
 
 @verb("validate", "validate", "validate --layer silver --deep --json")

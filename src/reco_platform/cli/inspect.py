@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from reco_platform.cli.checks import json_option
-from reco_platform.cli.verbs import verb
+from reco_platform.cli.verbs import json_option, verb
 from reco_platform.core.errors import ConfigError
 
 

@@ -63,6 +63,9 @@ VERBS = {
 }
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for programs.")
+
+
 # --- verbs
 
 

@@ -91,6 +91,10 @@ def german_shop(r: Rating) -> str:
     return f"{r.time % 9999};K-{r.user:05d};ART{r.item};Gerät {r.item};{stars};{r.moment:%d.%m.%Y %H:%M};{r.item},99"
 
 
+def unique_id(number: int) -> str:
+    return str(uuid.UUID(int=number**3 * 7**10))
+
+
 SHOP = "Bestellnr;Kundennummer;Artikelnummer;Artikelname;Bewertung;Bestelldatum;Preis"
 VARIANTS: dict[str, tuple[str, Any, tuple[str, ...], dict[str, Any]]] = {
     "a German shop": (
@@ -129,7 +133,7 @@ VARIANTS: dict[str, tuple[str, Any, tuple[str, ...], dict[str, Any]]] = {
     "no time": ("user,song", lambda r: f"u{r.user},s{r.item}", ("user", "song", "none", "none"), {"id_type": "text"}),
     "UUIDs": (
         "event_id,customer_id,product_id,rating,created_at",
-        lambda r: ",".join([*(str(uuid.UUID(int=n**3 * 7**10)) for n in (r.time, r.user, r.item)), str(r.whole), r.iso]),
+        lambda r: ",".join([*map(unique_id, (r.time, r.user, r.item)), str(r.whole), r.iso]),
         ("customer_id", "product_id", "rating", "created_at"), {"id_type": "text", "rating_scale": "1..5:1"},
     ),
     "plays": (
