@@ -22,5 +22,6 @@ rule bronze:
             if FLOW.config.dataset_path
             else []
         ),
+        layout=FLOW.source_layout,
     shell:
-        "python {SCRIPTS:q}/bronze.py {params.path:q} --params {params.step:q} 2>&1 | tee -i {log:q}"
+        "python {SCRIPTS:q}/bronze.py {params.path:q} --layout {params.layout:q} --params {params.step:q} 2>&1 | tee -i {log:q}"

@@ -63,7 +63,7 @@ def non_default_values(config: Config) -> dict[str, Any]:
 
     Secrets are redacted: a command that needs one fails rather than reveal it.
     """
-    defaults = load_config({}, {})
+    defaults = load_config({"layout": config.layout}, {}).model_copy(update={"layout": None})
     values = {key: getattr(config, key) for key in Config.model_fields if key != FORCE}
     return {key: redact_value(key, value) for key, value in values.items() if value != getattr(defaults, key)}
 

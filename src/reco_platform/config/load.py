@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from reco_platform.config.known_layouts import KNOWN_LAYOUTS, NONE
 from reco_platform.config.messages import describe
 from reco_platform.config.model import AXES, ENVIRONMENT, Config
 from reco_platform.config.secrets import redact_value
@@ -23,6 +24,9 @@ from reco_platform.core.errors import ConfigError
 from reco_platform.core.redaction import redact_uri
 
 DEFAULTS_FILE = project.file("config/config.yaml")
+
+OVERRIDES = "--config or --configfile"
+"""Name of the source of values from the command line."""
 
 RESERVED_SWEEP_NAMES = ("data", "trials")  # other folders beside those of the sweeps
 
@@ -56,7 +60,7 @@ def environment_and_defaults(environ: Mapping[str, str], defaults: Path = DEFAUL
 
 
 def overrides_as_sources(overrides: Mapping[str, Any]) -> Sources:
-    return {key: (value, "--config or --configfile") for key, value in overrides.items()}
+    return {key: (value, OVERRIDES) for key, value in overrides.items()}
 
 
 def source_of(key: str, overrides: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -107,6 +111,7 @@ def validated(sources: Sources) -> Config:
     values = {
         key: None if isinstance(value, str) and value in {"null", ""} else value for key, (value, _) in sources.items()
     }
+    values |= layout_defaults(values, sources)
     axes = [
         key
         for key, value in values.items()
@@ -127,6 +132,24 @@ def validated(sources: Sources) -> Config:
     if problems:
         raise ConfigError("\n".join(problems), "docs/configuration.md lists every key and its allowed values")
     return config
+
+
+def layout_defaults(values: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
+    """The values that follow from a known layout, and from data without times, for keys that are not given.
+
+    Args:
+        values: by key.
+        sources: of the values; those of the defaults file count as not given if they are the model's own.
+    """
+    bundle = KNOWN_LAYOUTS.get(str(values.get("layout")), {})
+    if {**bundle, **{key: value for key, value in values.items() if value is not None}}.get("time_column") == NONE:
+        bundle = {"split": "random", **bundle}
+    free = (
+        key
+        for key in bundle
+        if values.get(key) is None or (values[key] == Config.model_fields[key].default and sources[key][1] != OVERRIDES)
+    )
+    return {key: bundle[key] for key in free}
 
 
 def describe_problem(problem: ErrorDetails, sources: Sources) -> str:
@@ -159,8 +182,23 @@ def conflicts(config: Config) -> list[str]:
         problems.append(
             f"disliked_rating={config.disliked_rating:g} must be below liked_rating={config.liked_rating:g}"
         )
+    problems += rating_problems(config)
     if config.nonnegative and config.biased:
         problems.append("nonnegative=true needs biased=false: residuals after the biases are often negative")
+    return problems
+
+
+def rating_problems(config: Config) -> list[str]:
+    """Contradictions of the keys about ratings and times."""
+    problems = []
+    try:
+        scale = config.scale
+    except ValueError as error:
+        return [f"rating_scale={error}"]
+    if config.rating_column == NONE and scale.has_ratings:
+        problems.append(f"rating_scale={config.rating_scale} contradicts rating_column=none: there are no ratings")
+    if config.time_column == NONE and config.split != "random":
+        problems.append(f"split={config.split} needs times, and time_column=none: set split=random")
     return problems
 
 

@@ -9,22 +9,40 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from reco_platform.config.keys import Key, key
 from reco_platform.config.patterns import (
+    COLUMN,
+    COLUMNS,
     DATASET_NAME,
     DATE,
+    DELIMITER,
+    ENCODING,
+    EVENT_WEIGHTS,
     FOLDER,
     MEMORY,
     METRIC,
     MODEL_NAME,
+    RATING_SCALE,
+    SOURCE_FILES,
     SPARK_MASTER,
     SWEEP_NAME,
+    TIME_UNIT,
+    TIME_ZONE,
     TRACKING_URI,
 )  # fmt: skip
 from reco_platform.config.spark_conf import parse_settings, setting_text
 from reco_platform.core.hashing import sha256
+from reco_platform.core.rating_scale import RatingScale, parse_rating_scale
 from reco_platform.core.redaction import redact_uri
 
 MAX_LIST_LENGTH = 1000
 MAX_TRIALS = 2000  # all trial ids are passed as one argument of a command
+
+LayoutName = Literal[
+    "movielens", "ml-100k", "ml-1m", "ml-10m", "amazon-csv", "amazon-jsonl", "goodreads", "netflix", "book-crossing",
+    "lastfm-360k", "steam", "yelp",
+]  # fmt: skip
+"""Names of `known_layouts.KNOWN_LAYOUTS`."""
+
+DEFAULT_SCALE = str(RatingScale())
 
 # Groups of steps whose results depend on the same keys.
 SILVER = ("silver_ratings", "silver_movies", "silver_tags")
@@ -58,6 +76,94 @@ class Config(BaseModel):
         pattern=FOLDER,
         description="Folder with ratings.csv, movies.csv and, if there is one, tags.csv; "
         "no registry entry is needed then",
+    )
+    layout: LayoutName | None = key(
+        None,
+        description="With dataset_path: a known layout of files; it gives defaults to the keys from ratings_file to "
+        "repeats (docs/own-data.md)",
+    )
+    ratings_file: str | None = key(
+        None,
+        pattern=SOURCE_FILES,
+        description="File of the ratings or events in dataset_path, several, or a pattern; also .gz, .zst and "
+        "FOLDER.zip/MEMBER; default ratings.csv",
+    )
+    items_file: str | None = key(
+        None,
+        pattern=SOURCE_FILES,
+        description="File of the items with titles, or none: then items are shown by their ids; default movies.csv",
+    )
+    file_format: Literal["auto", "csv", "parquet", "jsonl", "netflix"] | None = key(
+        None,
+        description="Format of the files: text with delimiters, Parquet, JSON lines or that of the Netflix prize; "
+        "default by the ending of their names",
+    )
+    delimiter: str | None = key(
+        None, pattern=DELIMITER, description="What stands between the fields of a line; default a comma"
+    )
+    quoting: bool | None = key(None, description='Whether fields may be in quotes, as "a, b"; default true')
+    header: bool | None = key(None, description="Whether the first line names the columns; default true")
+    encoding: str | None = key(None, pattern=ENCODING, description="Encoding of the text; default utf-8")
+    user_column: str | None = key(None, pattern=COLUMN, description="Column of the user's id; default userId")
+    item_column: str | None = key(None, pattern=COLUMN, description="Column of the item's id; default movieId")
+    rating_column: str | None = key(
+        None,
+        pattern=COLUMN,
+        description="Column of the rating; none: a row is an event, such as a click; default rating",
+    )
+    time_column: str | None = key(
+        None, pattern=COLUMN, description="Column of the time; none: needs split=random; default timestamp"
+    )
+    event_column: str | None = key(None, pattern=COLUMN, description="Column of the type of event, with event_weights")
+    items_delimiter: str | None = key(
+        None, pattern=DELIMITER, description="As delimiter, for items_file; default as for the ratings"
+    )
+    items_header: bool | None = key(None, description="As header, for items_file; default as for the ratings")
+    items_encoding: str | None = key(
+        None, pattern=ENCODING, description="As encoding, for items_file; default as for the ratings"
+    )
+    items_id_column: str | None = key(
+        None, pattern=COLUMN, description="Column of the item's id in items_file; default movieId"
+    )
+    title_column: str | None = key(
+        None,
+        pattern=COLUMN,
+        description="Column of the title in items_file; none: items are shown by their ids; default title",
+    )
+    genres_column: str | None = key(
+        None, pattern=COLUMN, description="Column of the genres or categories in items_file; default genres"
+    )
+    genres_delimiter: str | None = key(
+        None, pattern=DELIMITER, description="What stands between two genres; default a pipe"
+    )
+    item_attributes: str | None = key(
+        None, pattern=COLUMNS, description="Further columns of items_file that are kept, such as author,price"
+    )
+    time_unit: str | None = key(
+        None,
+        pattern=TIME_UNIT,
+        description="How times are written: whole numbers since 1970 in s, ms, us or ns, iso8601, or a pattern of "
+        "strptime; default s",
+    )
+    time_zone: str | None = key(
+        None, pattern=TIME_ZONE, description="Time zone of times that do not name theirs; default UTC"
+    )
+    rating_scale: str | None = key(
+        None,
+        pattern=RATING_SCALE,
+        description="Least and greatest rating; none: ratings are counts or weights; default 0.5..5",
+        shapes=("silver_ratings",),
+    )
+    id_type: Literal["integer", "text"] | None = key(
+        None,
+        description="Whether ids are whole numbers from 0 to 2147483647, or any text; default integer",
+    )
+    event_weights: str | None = key(
+        None, pattern=EVENT_WEIGHTS, description="With event_column: how much each type of event counts"
+    )
+    repeats: Literal["latest", "sum"] | None = key(
+        None,
+        description="What counts of several events of a user and an item: the latest, or the sum; default latest",
     )
     lakehouse: str | None = key(
         None,
@@ -472,7 +578,7 @@ class Config(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_bool_for_number(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation not in {bool, bool | None}:
             raise ValueError("a boolean, where another type is expected")
         return value
 
@@ -497,6 +603,12 @@ class Config(BaseModel):
     @classmethod
     def _date_as_text(cls, value: Any) -> Any:
         return value.isoformat() if isinstance(value, date) else value
+
+    @property
+    def scale(self) -> RatingScale:
+        """The scale of the ratings, also where the key has its default."""
+        default = "none" if self.rating_column == "none" else DEFAULT_SCALE
+        return parse_rating_scale(self.rating_scale or default)
 
     @property
     def root(self) -> str:

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    InstanceOf,
     PositiveInt,
     TypeAdapter,
     ValidationError,
@@ -23,6 +24,7 @@ from pydantic import (
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.datasets import synthetic
+from reco_platform.datasets.source_layout import SourceLayout
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.store.paths import sha256_file
 
@@ -73,6 +75,7 @@ class DirectoryDataset(_Entry):
 
     kind: Literal["directory"] = "directory"
     path: Path
+    layout: InstanceOf[SourceLayout] = SourceLayout()  # from config keys, not from the registry
 
 
 Dataset = GenerateDataset | ArchiveDataset | DirectoryDataset
@@ -104,18 +107,34 @@ def load_registry(path: Path) -> dict[str, Dataset]:
     return {str(name): _entry(shown, str(name), entry) for name, entry in entries.items()}
 
 
-def resolve(registry: dict[str, Dataset], name: str, dataset_path: str | None) -> Dataset:
+def resolve(
+    registry: dict[str, Dataset], name: str, dataset_path: str | None, layout: SourceLayout | None = None
+) -> Dataset:
     """The data set with this name, or the user's own folder if `dataset_path` is given.
 
+    Args:
+        registry: as `load_registry` gives it.
+        name: of the data set.
+        dataset_path: the user's own folder.
+        layout: of the files in a folder; default MovieLens's.
+
     Raises:
-        ConfigError: there is no path, and the name is unknown; the message lists similar names.
+        ConfigError: there is no path, and the name is unknown; the message lists similar names. Or a layout is given
+            for a data set that is not a folder.
     """
+    layout = layout or SourceLayout()
     if dataset_path is not None:
-        return DirectoryDataset(name=name, path=Path(dataset_path).expanduser())
+        return DirectoryDataset(name=name, path=Path(dataset_path).expanduser(), layout=layout)
     if name in registry:
         found = registry[name]
-        if isinstance(found, DirectoryDataset) and not found.path.is_absolute():  # relative to the registry's project
-            return found.model_copy(update={"path": Path(project.shown(project.ROOT / found.path))})
+        if isinstance(found, DirectoryDataset):  # its path may be relative to the registry's project
+            path = found.path if found.path.is_absolute() else Path(project.shown(project.ROOT / found.path))
+            return found.model_copy(update={"path": path, "layout": layout})
+        if not layout.is_movielens:
+            raise ConfigError(
+                f"dataset={name} has its own files: the keys of a layout are for files of yours",
+                "set dataset_path to the folder with your files, and dataset to a name for them",
+            )
         return found
     near = difflib.get_close_matches(name.lower(), registry, n=3, cutoff=0.5) or list(registry)
     raise ConfigError(
@@ -182,7 +201,8 @@ def _problem(entry: dict[str, Any], details: Any) -> str:
     if details["type"] == "missing":
         return f"{where}: missing"
     if details["type"] == "extra_forbidden":
-        allowed = sorted(set(_KINDS[kind].model_fields) - {"name"}) if len(keys) == 1 else sorted(_spec_keys(keys))
+        own = set(_KINDS[kind].model_fields) - ({"name", "layout"} if kind == "directory" else {"name"})
+        allowed = sorted(own if len(keys) == 1 else _spec_keys(keys))
         return f"{where}: unknown key, allowed: {', '.join(allowed)}"
     value = "" if isinstance(details["input"], dict) else f"got {details['input']!r}; "
     return f"{where}: {value}{details['msg']}"

@@ -18,6 +18,7 @@ from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, RecoError
 from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.datasets import registry as datasets
+from reco_platform.datasets import source_layout
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import read
@@ -69,7 +70,11 @@ class Workflow:
         """The parameters of the bronze step; for a folder, its files are inputs of the rule instead."""
         code = parameters(STEPS["bronze"], self.config)["code"]
         if isinstance(self.dataset, datasets.DirectoryDataset):
-            return canonical_json({"code": code, "kind": "directory", "path": str(self.dataset.path)})
+            files = self.dataset.layout.identity() if not self.dataset.layout.is_movielens else {}
+            layout_of_files = {"layout": files} if files else {}
+            return canonical_json(
+                {"code": code, "kind": "directory", "path": str(self.dataset.path), **layout_of_files}
+            )
         return canonical_json({"code": code, "source": sha256(datasets.source_identity(self.dataset))[:16]})
 
     @property
@@ -78,6 +83,11 @@ class Workflow:
         return [
             str(path) for table in datasets.tables(self.dataset) if (path := datasets.own_csv_file(self.dataset, table))
         ]
+
+    @property
+    def source_layout(self) -> str:
+        """The config values of the layout, as the bronze step takes them."""
+        return source_layout.given_values(self.config.model_dump())
 
     def bronze(self, table: str) -> str:
         return self.lakehouse.receipt(self.lakehouse.bronze(table))
@@ -237,7 +247,12 @@ def workflow_for(
     resolved: Config, source: str, sweep: sweeps.Sweep | None = None, recalled: Mapping[str, Any] | None = None
 ) -> Workflow:
     """The workflow of a configuration; `source` names where `lakehouse` was set, for the error message."""
-    dataset = datasets.resolve(datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path)
+    values = resolved.model_dump()
+    source_layout.refuse_contradictions(values)
+    layout_of_files = source_layout.from_values(values)
+    dataset = datasets.resolve(
+        datasets.load_registry(REGISTRY), resolved.dataset, resolved.dataset_path, layout_of_files
+    )
     datasets.tables(dataset)
     if not is_remote(resolved.root):
         require_folder(Path(resolved.root), source)

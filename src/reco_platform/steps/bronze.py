@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reco_platform.core import parent_watch, project
-from reco_platform.datasets import bronze
+from reco_platform.datasets import bronze, source_layout
 from reco_platform.datasets import registry as datasets
 from reco_platform.engine.attempt import Attempt
 from reco_platform.engine.command_line import add_lakehouse_options
@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
     add_lakehouse_options(parser)
     parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")
+    parser.add_argument("--layout", default="{}", help="config values of the layout of the files, as JSON")
     parser.add_argument("--params", default="{}", help="the rule's parameters; recorded in the provenance only")
     arguments = parser.parse_args()
     lakehouse, started = Lakehouse(arguments.lakehouse, arguments.dataset), time.time()
@@ -32,7 +33,8 @@ def main() -> int:
     attempt.begin()
     try:
         registry = datasets.load_registry(project.file("config/datasets.yaml"))
-        dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None)
+        layout = source_layout.from_text(arguments.layout)
+        dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None, layout)
         imported = bronze.import_csv_files(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
         csv_receipts = {table: bronze.csv_receipt(dataset, lakehouse, table) for table in TABLES}
         changed = write_receipts(csv_receipts, dataset, lakehouse, {**provenance(started), "params": arguments.params})
