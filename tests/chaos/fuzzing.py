@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from reco_platform.cleaning import csv_reader, quality
+from reco_platform.cleaning import quality
 from reco_platform.core.errors import DataError
+from reco_platform.datasets import csv_reader
 from reco_platform.fingerprint.arrow import arrow_sums
 from support import oracle
 from support.cleaned import CLEANINGS, natively, rows_of

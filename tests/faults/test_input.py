@@ -21,8 +21,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from reco_platform.cleaning import csv_reader
 from reco_platform.core.errors import DataError
+from reco_platform.datasets import csv_reader
 from reco_platform.datasets import registry as datasets
 from reco_platform.datasets.acquire import acquire
 from reco_platform.datasets.download import download_file

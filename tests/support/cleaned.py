@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from reco_platform.cleaning import csv_reader, movies, native, quality, ratings, tags
+from reco_platform.cleaning import movies, native, quality, ratings, tags
 from reco_platform.cleaning import spark as silver_spark
 from reco_platform.cleaning.rules import CleaningRules
 from reco_platform.config.model import Config
+from reco_platform.datasets import csv_reader
 from reco_platform.engine.task import Task
 from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from reco_platform.cleaning.csv_reader import ROW
 from reco_platform.cleaning.rules import (
     INT32_RANGE,
     CleaningRules,
@@ -21,6 +20,7 @@ from reco_platform.cleaning.rules import (
     replace_invalid_utf8,
 )
 from reco_platform.contracts.tables import MOVIES
+from reco_platform.datasets.csv_reader import ROW
 
 RELEASE_YEAR = re.compile(r"\(([0-9]{4})\)[ \t\n\r\f\v]*\Z")
 NO_GENRES = "(no genres listed)"

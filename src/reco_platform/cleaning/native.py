@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reco_platform.cleaning import csv_reader
 from reco_platform.cleaning.quality import DUPLICATES, CleaningResult, ColumnRange, has_order, sort_columns
 from reco_platform.cleaning.rules import CleaningRules, check_batch
 from reco_platform.contracts.tables import Contract
 from reco_platform.core.arrays import BoolArray, Int64Array
+from reco_platform.datasets import csv_reader
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.spec import RowSums
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reco_platform.cleaning import csv_reader
 from reco_platform.cleaning.rules import CleaningRules, replace_invalid_utf8, violations_of
-from reco_platform.datasets import csv_quotes
+from reco_platform.datasets import csv_quotes, csv_reader
 
 MOST_RULES = 3
 """So many rules are named in a message; the quality report has all."""

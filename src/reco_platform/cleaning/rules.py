@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reco_platform.cleaning import kernels
-from reco_platform.cleaning.csv_reader import LINE
 from reco_platform.contracts.tables import TIME, Contract
 from reco_platform.core.arrays import BoolArray, Float32Array, Int32Array, Int64Array, UInt8Array
+from reco_platform.datasets.csv_reader import LINE
 
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that a timestamp column can represent
 INT32_RANGE = (-(2**31), 2**31 - 1)

@@ -9,6 +9,7 @@ line that opens such a quote is named, and reading goes on at the line after it.
 from __future__ import annotations
 
 import mmap
+from codecs import BOM_UTF8 as BOM
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +43,8 @@ class QuoteFaults:
 NO_FAULTS = QuoteFaults(np.zeros((0, 2), np.int64), None)
 
 
-def quote_faults(content: mmap.mmap, columns: int, delimiter: str = ",") -> QuoteFaults:
-    """The lines behind the header whose quotes are wrong.
+def quote_faults(content: mmap.mmap, columns: int, delimiter: str = ",", *, header: bool = True) -> QuoteFaults:
+    """The lines, behind the header if there is one, whose quotes are wrong.
 
     A line is wrong if text stands behind a closing quote of its record, or if a quote that it opens swallows other
     records: a quoted value that has more than MAX_LINES lines, or holds a line that looks like a record itself.
@@ -52,9 +53,10 @@ def quote_faults(content: mmap.mmap, columns: int, delimiter: str = ",") -> Quot
         content: of the file; its header is one line.
         columns: number of columns.
         delimiter: one ASCII character.
+        header: whether the first line is a header.
     """
     data, found = np.frombuffer(content, np.uint8), list[tuple[int, int]]()
-    for kind, start in stops(data, columns, delimiter):
+    for kind, start in stops(data, columns, delimiter, header=header):
         if kind == UNCLOSED:
             return QuoteFaults(byte_ranges(found), line_number(data, start))
         if kind == BROKEN:
@@ -91,14 +93,20 @@ def malformed_line(content: mmap.mmap, columns: int, delimiter: str = ",") -> tu
 
 
 def stops(
-    data: UInt8Array, columns: int, delimiter: str, *, records: int = -1, at_width: bool = False
+    data: UInt8Array,
+    columns: int,
+    delimiter: str,
+    *,
+    records: int = -1,
+    at_width: bool = False,
+    header: bool = True,
 ) -> Iterator[tuple[int, int]]:
     """Each reason why `walk` stops, and the first byte of the record or quote there; ends with the first that is final.
 
     A line with wrong quotes is passed. If its record went on, the rest of that record is read line by line. There a
     quote that is never closed is one more wrong line, and no reason to refuse the file.
     """
-    at, rest = header_end(data), 0
+    at, rest = header_end(data) if header else len(BOM) * data[: len(BOM)].tobytes().startswith(BOM), 0
     kind = BROKEN
     while kind == BROKEN:
         kind, record, end, passed = walk(data, at, columns, ord(delimiter), records, at_width)

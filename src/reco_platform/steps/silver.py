@@ -11,13 +11,14 @@ import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform.cleaning import csv_reader, native, quality, rejections
+from reco_platform.cleaning import native, quality, rejections
 from reco_platform.cleaning.movies import genre_spellings
 from reco_platform.cleaning.quality import CleaningResult
 from reco_platform.cleaning.rules import CleaningRules, rejected_schema
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.core import environment
 from reco_platform.core.errors import DataError
+from reco_platform.datasets import csv_reader
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.files import file_fingerprint

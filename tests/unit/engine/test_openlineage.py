@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from reco_platform.cleaning import movies, ratings, tags
-from reco_platform.cleaning.csv_reader import LINE, ROW
 from reco_platform.cleaning.rules import CleaningRules
 from reco_platform.contracts.tables import CONTRACTS
+from reco_platform.datasets.csv_reader import LINE, ROW
 from reco_platform.engine import journal, openlineage
 from reco_platform.engine.attempt import Attempt
 from reco_platform.lakehouse.receipts import Receipt

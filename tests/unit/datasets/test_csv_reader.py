@@ -9,9 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from reco_platform.cleaning import csv_reader
 from reco_platform.core.errors import DataError
-from reco_platform.datasets import csv_quotes
+from reco_platform.datasets import csv_quotes, csv_reader
 
 COLUMNS = ("userId", "movieId", "tag", "timestamp")
 HEADER = b"userId,movieId,tag,timestamp\n"

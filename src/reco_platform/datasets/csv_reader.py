@@ -36,8 +36,27 @@ BOM = codecs.BOM_UTF8
 NUL_LETTER = "\u0100"  # stands for byte 0 where bytes are read as Latin-1: the first letter that is not a byte
 
 
-def read_header(path: Path, required: Sequence[str]) -> list[str]:
-    """The column names in a CSV file's first line.
+@dataclass(frozen=True)
+class Dialect:
+    """How a file with a record in each line is written.
+
+    Attributes:
+        delimiter: one ASCII character between fields.
+        quoting: whether fields may be in quotes.
+        header: whether the first line names the columns; if not, their names are their positions from 1.
+    """
+
+    delimiter: str = ","
+    quoting: bool = True
+    header: bool = True
+
+
+CSV = Dialect()
+"""The dialect of the files in bronze."""
+
+
+def read_header(path: Path, required: Sequence[str], dialect: Dialect = CSV) -> list[str]:
+    """The column names in a file's first line, or their positions if it has no header.
 
     Raises:
         DataError: the file is missing, empty or not text, or a required column is missing or occurs twice.
@@ -45,7 +64,7 @@ def read_header(path: Path, required: Sequence[str]) -> list[str]:
     try:
         with path.open("rb") as file:
             line = re.split(rb"[\r\n]", file.readline(MAX_HEADER_BYTES), maxsplit=1)[0].decode("utf-8-sig")
-        names = next(csv.reader([line], strict=True), [])
+        names = split_line(line, dialect)
     except FileNotFoundError as error:
         raise DataError(
             f"{path} does not exist", f"create it: a CSV file with the columns {', '.join(required)}"
@@ -56,6 +75,9 @@ def read_header(path: Path, required: Sequence[str]) -> list[str]:
         ) from error
     if not names:
         raise DataError(f"{path}: the first line is empty", f"it must contain the column names: {','.join(required)}")
+    if not dialect.header:
+        require_positions(path, required, len(names))
+        return [str(position) for position in range(1, len(names) + 1)]
     for name in required:
         if name not in names:
             similar = difflib.get_close_matches(name, names, n=1)
@@ -69,6 +91,31 @@ def read_header(path: Path, required: Sequence[str]) -> list[str]:
     return names
 
 
+def split_line(line: str, dialect: Dialect) -> list[str]:
+    """The fields of a line.
+
+    Raises:
+        csv.Error: its quotes are wrong.
+    """
+    if not dialect.quoting:
+        return line.split(dialect.delimiter) if line else []
+    return next(csv.reader([line], delimiter=dialect.delimiter, strict=True), [])
+
+
+def require_positions(path: Path, required: Sequence[str], width: int) -> None:
+    """Checks that a file without header has the required columns.
+
+    Raises:
+        DataError: its first line has too few fields.
+    """
+    for position in required:
+        if int(position) > width:
+            raise DataError(
+                f"{path}, line 1: there is no column {position}; the line has {width} fields",
+                "give positions from 1, and the delimiter that stands between the fields",
+            )
+
+
 def extra_columns(path: Path, required: Sequence[str]) -> list[str]:
     """The columns of a file that are not required. Raises DataError as `read_header` does."""
     return [name for name in read_header(path, required) if name not in required]
@@ -79,12 +126,13 @@ def record_schema(required: Sequence[str]) -> pa.Schema:
     return pa.schema([*((name, pa.string()) for name in required), (LINE, pa.string()), (ROW, pa.int64())])
 
 
-def read_records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def read_records(path: Path, required: Sequence[str], dialect: Dialect = CSV) -> Iterator[pa.RecordBatch]:
     """Reads a CSV file's records as text. Malformed lines, with too few or too many fields, come last, in LINE.
 
     Args:
         path: the CSV file.
         required: the columns to read.
+        dialect: how the file is written.
 
     Yields:
         Batches of `record_schema`. ROW numbers the good records in the order of the file, then the malformed lines, in
@@ -93,8 +141,8 @@ def read_records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch
     Raises:
         DataError: the file cannot be read as CSV, or has no rows.
     """
-    names = read_header(path, required)
-    csv_format = detect_format(path, len(names))
+    names = read_header(path, required, dialect)
+    csv_format = detect_format(path, len(names), dialect)
     if csv_format.unclosed_quote_line is not None:
         raise DataError(
             f"{path}, line {csv_format.unclosed_quote_line}: a quote is opened and never closed",
@@ -113,9 +161,12 @@ def read_records(path: Path, required: Sequence[str]) -> Iterator[pa.RecordBatch
         with path.open("rb") as file:
             reader = pc.open_csv(
                 path if csv_format.is_safe_for_arrow else ArrowInput(file, csv_format),
-                read_options=pc.ReadOptions(block_size=BLOCK_BYTES),
+                read_options=pc.ReadOptions(block_size=BLOCK_BYTES, column_names=None if dialect.header else names),
                 parse_options=pc.ParseOptions(
-                    newlines_in_values=csv_format.has_quotes, invalid_row_handler=skip_malformed
+                    delimiter=dialect.delimiter,
+                    quote_char='"' if dialect.quoting else False,
+                    newlines_in_values=csv_format.has_quotes,
+                    invalid_row_handler=skip_malformed,
                 ),
                 convert_options=pc.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
@@ -173,12 +224,14 @@ class CsvFormat:
     faulty_lines: tuple[bytes, ...]
 
 
-def detect_format(path: Path, columns: int) -> CsvFormat:
+def detect_format(path: Path, columns: int, dialect: Dialect = CSV) -> CsvFormat:
     """The format of a CSV file that is not empty and has so many columns."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        has_quotes = content.find(b'"') >= 0
+        has_quotes = dialect.quoting and content.find(b'"') >= 0
         is_text = content.find(b"\0") < 0 and is_utf8(content)
-        found = csv_quotes.quote_faults(content, columns) if has_quotes else csv_quotes.NO_FAULTS
+        found = csv_quotes.NO_FAULTS
+        if has_quotes:
+            found = csv_quotes.quote_faults(content, columns, dialect.delimiter, header=dialect.header)
         is_safe = is_text and not len(found.lines) and not (has_quotes and content.find(b"\r") >= 0)
         faulty_lines = tuple(csv_quotes.lines_of(content, found))
         return CsvFormat(has_quotes, is_text, is_safe, found.unclosed_line, found.lines, faulty_lines)
