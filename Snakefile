@@ -5,7 +5,11 @@ import sys
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from reco_platform.core import project
 from reco_platform.engine import cleanup
-from reco_platform.pipeline import end_summary, invocation, workflow as pipeline
+from reco_platform.pipeline import (
+    end_summary,
+    invocation,
+    workflow as pipeline,
+)
 
 FLOW = pipeline.prepare_or_exit(config, sys.argv)
 if workflow.is_main_process:
@@ -13,7 +17,14 @@ if workflow.is_main_process:
         str(workflow.snakemake_tmp_dir),
         str(workflow.sourcecache.runtime_cache_path),
     )
-    LOCK = invocation.start(FLOW, config, sys.argv, TEMPORARY)
+    LOG_HANDLERS = workflow.logger_manager.plugin_handlers
+    RUN = invocation.start(
+        FLOW,
+        config,
+        sys.argv,
+        TEMPORARY,
+        lambda: any(getattr(one, "is_idle", False) for one in LOG_HANDLERS),
+    )
 else:
     invocation.join(FLOW, config)
 
@@ -62,8 +73,8 @@ onstart:
 
 
 onsuccess:
-    print(end_summary.success_text(FLOW, sys.argv))
+    print(end_summary.success_text(FLOW, sys.argv, RUN.display))
 
 
 onerror:
-    print(end_summary.failure_text(FLOW, sys.argv), file=sys.stderr)
+    print(end_summary.failure_text(FLOW, sys.argv, RUN.display), file=sys.stderr)

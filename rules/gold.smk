@@ -20,7 +20,7 @@ rule interactions:
     shell:
         "python {SCRIPTS:q}/interactions.py --threads {threads}"
         " --ratings {input.ratings:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule train_als:
@@ -41,7 +41,7 @@ rule train_als:
     shell:
         "python {SCRIPTS:q}/train_als.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule train_plain:
@@ -62,7 +62,7 @@ rule train_plain:
     shell:
         "python {SCRIPTS:q}/train_plain.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule train_ranking:
@@ -83,7 +83,7 @@ rule train_ranking:
     shell:
         "python {SCRIPTS:q}/train_ranking.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule refit:
@@ -104,7 +104,7 @@ rule refit:
     shell:
         "python {SCRIPTS:q}/refit.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule refit_ranking:
@@ -125,7 +125,7 @@ rule refit_ranking:
     shell:
         "python {SCRIPTS:q}/refit_ranking.py --threads {threads}"
         " --interactions {input.interactions:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule recommend:
@@ -148,7 +148,7 @@ rule recommend:
         "python {SCRIPTS:q}/recommend.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule fallback:
@@ -171,7 +171,7 @@ rule fallback:
         "python {SCRIPTS:q}/fallback.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -200,7 +200,7 @@ rule evaluate:
         " --plain-model {input.plain_model:q}"
         " --ranking {input.ranking:q}"
         " --movies {input.movies:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule run_metrics:
@@ -231,7 +231,7 @@ rule run_metrics:
         " --served-model {input.served_model:q}"
         " --evaluation {input.evaluation:q}"
         " --recommendations {input.recommendations:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule metrics_table:
@@ -258,8 +258,8 @@ rule metrics_table:
     shell:
         "python {SCRIPTS:q}/metrics_table.py --threads {threads}"
         " --run-metrics {input.run_metrics:q}"
-        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
-        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} > {log:q} 2>&1"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q} >> {log:q} 2>&1"
 
 
 rule gate:
@@ -284,7 +284,7 @@ rule gate:
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --ranking {input.ranking:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -325,8 +325,8 @@ rule report:
         " --recommendations {input.recommendations:q}"
         " --run-metrics {input.run_metrics:q}"
         " --gate {input.gate:q}"
-        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
-        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q}"
+        " --params {params.step:q} --receipt {output.receipt:q} > {log:q} 2>&1"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q} >> {log:q} 2>&1"
 
 
 rule track:
@@ -359,4 +359,4 @@ rule track:
         " --run-metrics {input.run_metrics:q}"
         " --gate {input.gate:q}"
         " --report {input.report:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"

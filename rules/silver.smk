@@ -20,7 +20,7 @@ rule silver_ratings:
     shell:
         "python {SCRIPTS:q}/silver_ratings.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule silver_movies:
@@ -41,7 +41,7 @@ rule silver_movies:
     shell:
         "python {SCRIPTS:q}/silver_movies.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule silver_tags:
@@ -62,7 +62,7 @@ rule silver_tags:
     shell:
         "python {SCRIPTS:q}/silver_tags.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule etl_report:
@@ -87,4 +87,4 @@ rule etl_report:
         " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"

@@ -23,7 +23,7 @@ rule sweep_data:
         "python {SCRIPTS:q}/sweep_data.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --movies {input.movies:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule trial:
@@ -44,7 +44,7 @@ rule trial:
     shell:
         "python {SCRIPTS:q}/trial.py --threads {threads}"
         " --sweep-data {input.sweep_data:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule leaderboard:
@@ -70,8 +70,8 @@ rule leaderboard:
         step=SWEEP.leaderboard_params,
     shell:
         "python {SCRIPTS:q}/leaderboard.py"
-        " --params {params.step:q} --receipt {output.receipt:q} 2>&1 | tee -i {log:q}"
-        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.page:q} --file report.html"
+        " --params {params.step:q} --receipt {output.receipt:q} > {log:q} 2>&1"
+        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.page:q} --file report.html >> {log:q} 2>&1"
 
 
 rule track_sweep:
@@ -92,7 +92,7 @@ rule track_sweep:
     shell:
         "python {SCRIPTS:q}/track_sweep.py"
         " --leaderboard {input.leaderboard:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 localrules:

@@ -47,9 +47,12 @@ def test_a_two_by_two_sweep_then_gold_from_its_best_then_nothing_to_do(built: Pr
     assert run.worked == {"sweep_data", "trial", "leaderboard"}
     assert count(run, "trial") == 4
     assert "4 trials (2 rank x 2 reg_param) by 4 fits, 0 of them done" in run.output
-    assert re.search(
-        r"\[trial \w{8}\] iteration 3/3: objective .*, rmse_all .* on validation, .* s, .* s left", run.output
+    assert len([line for line in run.output.splitlines() if line.startswith("  trial ")]) == 1, (
+        "one line for all trials"
     )
+    for log in built.lakehouse().glob("_logs/trial_*.log"):
+        line = r"\[trial \w{8}\] iteration 3/3: objective .*, rmse_all .* on validation, .* s, .* s left"
+        assert re.search(line, log.read_text("utf-8"))
     lines = leaderboard(built)["trials"]
     assert [line["place"] for line in lines] == [1, 2, 3, 4]
     assert [line["value"] for line in lines] == sorted(line["value"] for line in lines)

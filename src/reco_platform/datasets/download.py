@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
-import os
 import shlex
 import urllib.error
 import urllib.request
@@ -24,9 +23,6 @@ from reco_platform.store.paths import sha256_file
 ATTEMPTS = 4
 MAX_BYTES = 4 * 2**30  # where the size is not known
 CHUNK_BYTES = 2**18
-
-TERMINAL_VARIABLE = "RECO_TERMINAL"
-"""Environment variable: the terminal for progress bars of steps whose output goes into a pipe; empty for none."""
 
 Report = Callable[[str], None]
 
@@ -214,24 +210,13 @@ def _size(path: Path) -> int:
 def _progress(name: str, total: int | None, report: Report) -> Iterator[Callable[[int], None]]:
     """Yields a function to call with the number of bytes received: shows a bar on a terminal, lines elsewhere."""
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with _console() as console:
-        if not console.is_terminal:
-            yield _tenths(name, total, report)
-            return
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(name, total=total)
-            yield lambda have: bar.update(task, completed=have)
-
-
-@contextlib.contextmanager
-def _console() -> Iterator[Console]:
-    """The terminal that the environment names, if it can be opened; otherwise standard error."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(Path(os.environ[TERMINAL_VARIABLE]).open("w", encoding="utf-8"))
-        except (KeyError, OSError):
-            file = None
-        yield Console(file=file, stderr=file is None)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _tenths(name, total, report)
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=total)
+        yield lambda have: bar.update(task, completed=have)
 
 
 def _tenths(name: str, total: int | None, report: Report) -> Callable[[int], None]:

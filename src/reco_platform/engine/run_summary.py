@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -79,26 +79,32 @@ def read(run: Path) -> Summary:
     return Summary.model_validate_json(path_of(run).read_text(encoding="utf-8"))
 
 
-def finish(run: Path, outcome: Outcome, steps: Sequence[str]) -> Summary:
+def finish(run: Path, outcome: Outcome, steps: Sequence[str], up_to_date: Collection[str] = ()) -> Summary:
     """Completes the summary that was written at the start of the run.
 
     Args:
         run: path of the journal.
         outcome: of the whole run.
         steps: names of the target's steps, in order.
+        up_to_date: those of a failed run that did not have to run.
     """
     ends = list(journal.attempt_ends(journal.read(run)))
     last = {(end.step, end.artifact): end for end in ends}  # the log covers the last attempt only
     started, ended = read(run), journal.utc_now()
     duration = datetime.fromisoformat(ended) - datetime.fromisoformat(started.started).astimezone(UTC)
-    default_outcome = UP_TO_DATE if outcome == "succeeded" else NOT_RUN
+
+    def default_outcome(step: str) -> str:
+        return UP_TO_DATE if outcome == "succeeded" or step in up_to_date else NOT_RUN
+
     summary = started.model_copy(
         update={
             "outcome": outcome,
             "exit": {"succeeded": 0, "failed": 1}.get(outcome),
             "ended": ended,
             "seconds": round(duration.total_seconds(), 2),
-            "steps": [step_summary(step, [end for end in ends if end.step == step], default_outcome) for step in steps],
+            "steps": [
+                step_summary(step, [end for end in ends if end.step == step], default_outcome(step)) for step in steps
+            ],
             "failures": [describe_failure(run, end) for end in last.values() if end.event == "failed"],
         }
     )
@@ -117,12 +123,16 @@ def step_summary(step: str, ends: Sequence[Event], default_outcome: str) -> Step
 
 
 def step_line(step: StepSummary) -> str:
-    """One step's line on the terminal; a step with several attempts shows the number of each outcome."""
+    """One step's line on the terminal; a step with several attempts shows the number of each outcome.
+
+    Why a step failed is not part of it: the end of the run says so, once.
+    """
     if not step.attempts:
         return f"  {step.step:<15} {step.outcome}"
     counts = ", ".join(f"{n} {name}" for name, n in step.attempts.items())
     outcome = counts if sum(step.attempts.values()) > 1 else step.outcome
-    return f"  {step.step:<15} {outcome:<10} {step.seconds:>6.1f} s  {'; '.join(step.why)}"
+    why = "" if step.outcome == "failed" else "; ".join(step.why)
+    return f"  {step.step:<15} {outcome:<10} {step.seconds:>6.1f} s  {why}".rstrip()
 
 
 def describe_failure(run: Path, end: Event) -> Failure:
@@ -149,6 +159,7 @@ def failure_lines(summary: Summary, most: int = 5) -> list[str]:
 
 def failure_text(failure: Failure) -> list[str]:
     message = failure.last_line or "; ".join(failure.why)
-    labelled = {"log": failure.log, "message": message, "next": failure.hint}
+    cause = journal.NO_EXIT_EVENT if failure.why == [journal.NO_EXIT_EVENT] and message != journal.NO_EXIT_EVENT else ""
+    labelled = {"cause": cause, "log": failure.log, "message": message, "next": failure.hint}
     lines = [f"  {label:<8} {text}" for label, text in labelled.items() if text]
     return [f"Failed: {failure.step}, which makes {failure.artifact}", *lines]

@@ -8,8 +8,9 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from reco_platform.config.secrets import redact_config, redact_value
 from reco_platform.config.spark_conf import as_argument
 from reco_platform.core import environment, os_limits, parent_watch, project
 from reco_platform.core.errors import RecoError
-from reco_platform.datasets import download
 from reco_platform.engine import cleanup, journal
 from reco_platform.engine.run_lock import lock_run
 from reco_platform.lakehouse import layout
 from reco_platform.pipeline import end_summary, remembered, staleness
 from reco_platform.pipeline.refresh import refresh_receipts
+from reco_platform.pipeline.run_display import RunDisplay
 from reco_platform.pipeline.workflow import Workflow, exit_with_error
 from reco_platform.spark import cluster, submit
 from reco_platform.store import atomic_write
@@ -38,22 +39,40 @@ READ_ONLY_OPTIONS = (
 DRY_RUN_OPTIONS = ("-n", "--dry-run", "--dryrun")
 
 
+@dataclass(frozen=True)
+class StartedRun:
+    """A run that holds its lakehouse.
+
+    Attributes:
+        lock: its locks; they are released when closed or when the process exits.
+        display: shows its steps.
+    """
+
+    lock: ExitStack
+    display: RunDisplay
+
+
 def start(
-    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemake_folders: Sequence[str] = ()
-) -> ExitStack | None:
+    workflow: Workflow,
+    given: Mapping[str, Any],
+    argv: Sequence[str],
+    snakemake_folders: Sequence[str],
+    is_idle: Callable[[], bool],
+) -> StartedRun | None:
     """Starts a run, a dry run, or an inspection of the workflow.
 
     Args:
         workflow: the invocation.
         given: the configuration as given, by key.
         argv: the command line.
-        snakemakes: folders for temporary files that Snakemake has created.
+        snakemake_folders: folders for temporary files that Snakemake has created.
+        is_idle: whether Snakemake has found nothing to do; called when the process exits.
 
     Returns:
-        The locks of a real run; they are released when closed or when the process exits.
+        The run; None for a dry run or an inspection.
     """
     try:
-        return start_run(workflow, given, argv, snakemake_folders)
+        return start_run(workflow, given, argv, snakemake_folders, is_idle)
     except RecoError as error:
         exit_with_error(error)
     except OSError as error:
@@ -64,8 +83,12 @@ def start(
 
 
 def start_run(
-    workflow: Workflow, given: Mapping[str, Any], argv: Sequence[str], snakemake_folders: Sequence[str] = ()
-) -> ExitStack | None:
+    workflow: Workflow,
+    given: Mapping[str, Any],
+    argv: Sequence[str],
+    snakemake_folders: Sequence[str],
+    is_idle: Callable[[], bool],
+) -> StartedRun | None:
     """As `start`, but raises errors."""
     if any(word.partition("=")[0] in READ_ONLY_OPTIONS for word in argv):
         return None
@@ -74,9 +97,8 @@ def start_run(
         print_plan(workflow)
         return None
     lock = begin(workflow, given, snakemake_folders)
-    end_summary.open_run(workflow, argv)
     print_plan(workflow)
-    return lock
+    return StartedRun(lock, end_summary.open_run(workflow, argv, is_idle))
 
 
 def print_plan(workflow: Workflow) -> None:
@@ -153,7 +175,6 @@ def script_environment(workflow: Workflow, given: Mapping[str, Any], path: str) 
         environment.ETL_ENGINE: workflow.config.etl_engine,
         environment.FORCE_OVERWRITE: "true" if workflow.config.force_overwrite else "",
         environment.OVERRIDES: f"--config {pairs}" if pairs else "",
-        download.TERMINAL_VARIABLE: "/dev/tty" if sys.stderr.isatty() else "",
         environment.TARGET: "sweep" if workflow.sweep else "gold",
         tracking.URI_VARIABLE: workflow.config.mlflow_tracking_uri or "",
         **cluster.script_environment(workflow.config),

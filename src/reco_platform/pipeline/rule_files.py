@@ -41,10 +41,10 @@ def rule(step: Step) -> str:
         "    shell:",
         f'        "python {{SCRIPTS:q}}/{step.name}.py --threads {{threads}}"',
         *(f'        " --{name.replace("_", "-")} {{input.{name}:q}}"' for name in step.reads),
-        f'        " --params {{params.step:q}} --receipt {receipt} 2>&1 | tee -i {{log:q}}"',
+        f'        " --params {{params.step:q}} --receipt {receipt} > {{log:q}} 2>&1"',
     ]
     if step.report_copy:
-        lines.append('        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q}"')
+        lines.append('        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q} >> {log:q} 2>&1"')
     return "\n".join(lines) + "\n"
 
 

@@ -53,7 +53,6 @@ def table_counts(etl: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def summary(
-    root: str,
     metrics: Mapping[str, Any],
     etl: Mapping[str, Any],
     best: list[UserRecommendations],
@@ -65,7 +64,6 @@ def summary(
     """The summary of a run.
 
     Args:
-        root: the lakehouse.
         metrics: the run's metrics file.
         etl: the report on the silver tables.
         best: recommendations of some users.
@@ -73,7 +71,7 @@ def summary(
         paths: of the output, by name.
         given: config values that later commands on this lakehouse need.
     """
-    lines = ["", "Silver tables"]
+    lines = ["Silver tables"]
     for line in table_counts(etl):
         if line["absent"]:
             lines.append(f"  {line['table']:<8} not in this data set")
@@ -91,10 +89,8 @@ def summary(
         f"  gate     {GATE_TEXTS[gate['state']]}: {gate['reason']}",
         f"Recommendations: {users_text(metrics['recommendations'])}",
     ]
-    for item in best:
-        lines.append(f"  user {item.user_id}")
-        lines += [f"    {rank}. {title} ({score:.2f})" for rank, (title, score) in enumerate(item.movies, 1)]
-    lines.append(f"Output (in {root})")
+    lines += [f"  user {item.user_id}: {', '.join(title for title, _ in item.movies)}, ..." for item in best]
+    lines.append("Output")
     lines += [f"  {name:<16} {path}" for name, path in paths.items()]
     return "\n".join([*lines, *next_lines(given)])
 
@@ -188,16 +184,46 @@ def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
 
 
 def evaluation_lines(evaluation: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """The headline metrics of all systems, and a warning for every baseline that the model does not beat."""
+    """For each headline metric our models and the best baseline, and a warning about baselines they do not beat."""
     lines, names = [], system_names(evaluation)
     width = max(map(len, names.values()))
     for metric, title in headline_titles(evaluation).items():
         lines.append(f"  {title}")
-        for system, name in names.items():
-            result = evaluation["systems"].get(system, {}).get(metric)
-            if result:
-                lines.append(f"    {name:<{width}} {interval(result)}")
-    return lines + [f"  [WARNING] {text}" for text in (*unbeaten_baselines(evaluation), *few_users(evaluation, given))]
+        for system, note in shown_systems(evaluation, metric).items():
+            lines.append(f"    {names[system]:<{width}} {interval(evaluation['systems'][system][metric])}{note}")
+        lines += [f"    [WARNING] {text}" for text in unbeaten_by_metric(evaluation, metric)]
+    return lines + [f"  [WARNING] {text}" for text in few_users(evaluation, given)]
+
+
+def shown_systems(evaluation: Mapping[str, Any], metric: str) -> dict[str, str]:
+    """The systems to show for a metric, each with a note: our models, and the best of the others."""
+    results = {name: found[metric] for name, found in evaluation["systems"].items() if metric in found}
+    ours = [name for name in dict.fromkeys((evaluation["ranking_system"], "als")) if name in results]
+    others = {name: one["value"] for name, one in results.items() if name not in ours and one["value"] is not None}
+    best = sorted(others, key=lambda name: others[name], reverse="@" in metric)[:1]
+    return {**dict.fromkeys(ours, ""), **dict.fromkeys(best, f"  best of {len(others)} baselines")}
+
+
+def unbeaten_by_metric(evaluation: Mapping[str, Any], metric: str) -> list[str]:
+    """A sentence about the baselines that are better, and one about those that are tied, by a headline metric."""
+    names, texts = system_names(evaluation), []
+    ours = names[evaluation["ranking_system"] if "@" in metric else "als"]
+    for verdict, words in VERDICT_WORDS.items():
+        found = [one for one in evaluation["verdicts"] if (one["metric"], one["verdict"]) == (metric, verdict)]
+        if found:
+            listed = ", ".join(f"'{names[one['baseline']]}'{difference(one, len(found))}" for one in found)
+            texts.append(f"{ours} {words} the baseline{'s' * (len(found) > 1)} {listed} by {metric}")
+    return texts
+
+
+VERDICT_WORDS = {"worse": "is worse than", "undecided": "is statistically tied with"}
+
+
+def difference(verdict: Mapping[str, Any], listed: int) -> str:
+    """The difference with its interval, where one baseline is listed; the report has those of all."""
+    if verdict["low"] is None or listed > 1:
+        return ""
+    return f" (difference {verdict['value']:+.4f}, 95% [{verdict['low']:+.4f}, {verdict['high']:+.4f}])"
 
 
 def few_users(evaluation: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
@@ -215,20 +241,3 @@ def interval(metric: Mapping[str, Any]) -> str:
         return str(metric["missing_because"])
     bounds = "" if metric.get("low") is None else f"  [{metric['low']:.4f}, {metric['high']:.4f}]"
     return f"{metric['value']:.4f}{bounds}"
-
-
-def unbeaten_baselines(evaluation: Mapping[str, Any]) -> list[str]:
-    """A sentence for each headline metric and baseline that the model does not significantly beat."""
-    words, names = {"worse": "is worse than", "undecided": "is statistically tied with"}, system_names(evaluation)
-    ours = {True: names["als"], False: names[evaluation["ranking_system"]]}
-    return [
-        f"{ours['@' not in found['metric']]} {words[found['verdict']]} the baseline '{names[found['baseline']]}' "
-        f"by {found['metric']}"
-        + (
-            ""
-            if found["low"] is None
-            else f" (difference {found['value']:+.4f}, 95% [{found['low']:+.4f}, {found['high']:+.4f}])"
-        )
-        for found in evaluation["verdicts"]
-        if found["verdict"] != "better"
-    ]

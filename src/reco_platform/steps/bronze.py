@@ -3,12 +3,14 @@
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reco_platform.core import parent_watch, project
 from reco_platform.datasets import bronze, source_layout
 from reco_platform.datasets import registry as datasets
+from reco_platform.engine import journal
 from reco_platform.engine.attempt import Attempt
 from reco_platform.engine.command_line import add_lakehouse_options
 from reco_platform.engine.provenance import provenance, provenance_path
@@ -35,7 +37,7 @@ def main() -> int:
         registry = datasets.load_registry(project.file("config/datasets.yaml"))
         layout = source_layout.from_text(arguments.layout)
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None, layout)
-        imported = bronze.import_csv_files(dataset, lakehouse, lambda text: print(f"[bronze] {text}", flush=True))
+        imported = bronze.import_csv_files(dataset, lakehouse, partial(report, attempt))
         csv_receipts = {table: bronze.csv_receipt(dataset, lakehouse, table) for table in TABLES}
         changed = write_receipts(csv_receipts, dataset, lakehouse, {**provenance(started), "params": arguments.params})
     except BaseException as error:
@@ -43,6 +45,12 @@ def main() -> int:
     reason = ["imported from its source"] if imported else [f"{table}.csv changed" for table in changed]
     attempt.end("worked" if imported or changed else "restored", reason or ["same bytes"], [*csv_receipts.values()])
     return 0
+
+
+def report(attempt: Attempt, text: str) -> None:
+    """Reports progress in the step's log and in the run's journal."""
+    print(f"[bronze] {text}", flush=True)
+    journal.record("progress", attempt.step.name, attempt.artifact, text=text)
 
 
 def write_receipts(

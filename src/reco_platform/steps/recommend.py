@@ -45,7 +45,7 @@ def top_n_lists(task: Task, model: Model) -> TopN:
         0, None if task.params["exclude_seen"] else 0
     )
     seen = topn.seen_by_id(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
-    return topn.top_n(model, task.params["top_n"], seen, task.threads)
+    return topn.top_n(model, task.params["top_n"], seen, task.threads, task.log)
 
 
 def lists_of_item_weights(task: Task, folder: Path) -> tuple[Int32Array, TopN]:
@@ -57,7 +57,10 @@ def lists_of_item_weights(task: Task, folder: Path) -> tuple[Int32Array, TopN]:
     rows = rating_arrays(recommendations.known_rows(task, list(interactions.COLUMNS)))
     users = models.users_with_lists(model, rows, task.params)
     n, exclude_seen = task.params["top_n"], task.params["exclude_seen"]
-    return users, models.lists(model, users, rows, task.params, n=n, threads=task.threads, exclude_seen=exclude_seen)
+    found = models.lists(
+        model, users, rows, task.params, n=n, threads=task.threads, exclude_seen=exclude_seen, report=task.log
+    )
+    return users, found
 
 
 def top_n_lists_by_spark(task: Task, model: Model) -> TopN:

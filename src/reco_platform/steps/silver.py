@@ -18,6 +18,7 @@ from reco_platform.cleaning.rules import CleaningRules, rejected_schema
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.core import environment
 from reco_platform.core.errors import DataError
+from reco_platform.core.progress import reported
 from reco_platform.datasets import csv_reader
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.arrow import arrow_sums
@@ -29,6 +30,8 @@ from reco_platform.spark.session import spark_session
 from reco_platform.spark.submit import in_spark_submit
 from reco_platform.store.atomic_write import write_text
 from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, move_file, remove_tree
+
+SAMPLED_BYTES = 1 << 18
 
 
 def silver_table(task: Task, rules: CleaningRules) -> Receipt:
@@ -125,8 +128,17 @@ def needs_spark(task: Task) -> bool:
 def clean_natively(
     task: Task, source: Path, rules: CleaningRules, staging: StorePath, rejected: StorePath
 ) -> CleaningResult:
-    records = csv_reader.read_records(source, rules.source_columns)
+    records = reported(
+        csv_reader.read_records(source, rules.source_columns), task.log, "rows cleaned", expected_rows(source)
+    )
     return native.clean(records, rules, cast("Path", staging), cast("Path", rejected), task.threads)
+
+
+def expected_rows(source: Path) -> float:
+    """About how many lines a file has, by its size and the length of its first lines."""
+    with source.open("rb") as file:
+        beginning = file.read(SAMPLED_BYTES)
+    return source.stat().st_size * (beginning.count(b"\n") + 1) / max(1, len(beginning))
 
 
 def clean_by_spark(

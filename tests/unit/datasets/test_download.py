@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from reco_platform.core.errors import DataError
-from reco_platform.datasets.download import TERMINAL_VARIABLE, download_file
+from reco_platform.datasets.download import download_file
 from reco_platform.store.paths import sha256_file
 from support.builders import Page, quiet, serving, sha256
 
@@ -61,13 +62,14 @@ def test_a_terminal_sees_a_bar_and_a_pipe_plain_lines(get: Get, monkeypatch: pyt
         get(site.url("/a.zip"), said=lines).unlink()
         assert lines[-1].endswith(f"100% ({len(BODY):,} of {len(BODY):,} bytes)")
         reader, writer = os.openpty()
-        monkeypatch.setenv(TERMINAL_VARIABLE, os.ttyname(writer))
-        lines.clear()
-        get(site.url("/a.zip"), said=lines)
+        with os.fdopen(writer, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            lines.clear()
+            get(site.url("/a.zip"), said=lines)
+            monkeypatch.undo()
     assert lines == []
     assert b"\x1b[" in os.read(reader, 10_000), "a bar is drawn anew in its place"
     os.close(reader)
-    os.close(writer)
 
 
 def test_a_verified_copy_needs_no_network(get: Get) -> None:

@@ -6,7 +6,7 @@ Nothing here knows of tasks, receipts or storage; `steps.training` does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -151,11 +151,12 @@ def train_factors(
         loss = objective / len(rows)
         result = callback(iteration, loss, Model(Side(user_ids, users), Side(movie_ids, movies)))
         message = f"objective per rating {loss:.5f}{result.message}"
-        log(progress(iteration, params["max_iter"], message, time.monotonic() - started))
+        ended.append(time.monotonic() - started)
+        log(progress(ended, params["max_iter"], message))
         return result.stop
 
-    started = time.monotonic()
-    log(f"{len(rows):,} ratings, {threads} threads")
+    started, ended = time.monotonic(), list[float]()
+    log(f"{len(rows):,} ratings, {threads} {'thread' if threads == 1 else 'threads'}")
     factors = native.train(
         ratings(user_index, movie_index, *((rows["rating"].to_numpy(),) if positives is None else positives)),
         rank=params["rank"],
@@ -171,10 +172,21 @@ def train_factors(
     return TrainedModel(model, (factors.objective / len(rows)).tolist())
 
 
-def progress(iteration: int, max_iter: int, message: str, elapsed: float) -> str:
-    """A log line with the seconds so far and an estimate of those left, from the mean of the iterations so far."""
-    left = elapsed / iteration * (max_iter - iteration)
-    return f"iteration {iteration}/{max_iter}: {message}, {elapsed:.1f} s, {left:.1f} s left"
+def progress(ended: Sequence[float], max_iter: int, message: str) -> str:
+    """A log line with the seconds so far, and from the second iteration on an estimate of those left.
+
+    Args:
+        ended: when each iteration so far ended, in seconds since the start. The estimate leaves out the first one: it
+            may have compiled kernels.
+        max_iter: number of iterations.
+        message: what to say about the latest.
+    """
+    iteration, elapsed = len(ended), ended[-1]
+    line = f"iteration {iteration}/{max_iter}: {message}, {elapsed:.1f} s"
+    if iteration == 1:
+        return line
+    left = (elapsed - ended[0]) / (iteration - 1) * (max_iter - iteration)
+    return f"{line}, {left:.1f} s left"
 
 
 def present(index: Int32Array) -> Int64Array:

@@ -14,6 +14,7 @@ from numba import njit
 
 from reco_platform.core.arrays import Float32Array, Float64Array, Int32Array, Int64Array, IntArray
 from reco_platform.core.errors import ConfigError
+from reco_platform.core.progress import Report, no_report, reported
 from reco_platform.models.als.model import WEIGHTS, Side, read_side, write_side
 from reco_platform.models.ranking.shaping import MAX_PRODUCTS
 from reco_platform.models.topn.exact import Seen, TopN
@@ -112,7 +113,9 @@ def check_products(products: int, what: str) -> None:
         )
 
 
-def item_lists(model: ItemWeights, given: Profiles, seen: Seen, n: int, threads: int) -> TopN:
+def item_lists(
+    model: ItemWeights, given: Profiles, seen: Seen, n: int, threads: int, report: Report = no_report
+) -> TopN:
     """The n unseen movies with the highest scores of each user; ties are broken by movie_id.
 
     Users with an empty profile have an empty list.
@@ -123,6 +126,7 @@ def item_lists(model: ItemWeights, given: Profiles, seen: Seen, n: int, threads:
         seen: positions in the model of the movies to leave out, for the same users.
         n: length of the lists; shorter for users with fewer unseen movies.
         threads: never changes the result.
+        report: called with the progress.
 
     Raises:
         ConfigError: if that needs more than MAX_PRODUCTS products.
@@ -131,12 +135,13 @@ def item_lists(model: ItemWeights, given: Profiles, seen: Seen, n: int, threads:
     best = np.full((len(given), n), -1, np.int32)
     scores = np.zeros((len(given), n), np.float32)
 
-    def search(first: int) -> None:
+    def search(first: int) -> range:
         last = min(first + TASK_USERS, len(given))
         _best_unseen(*_arrays(given), model.weights, seen.bounds, seen.movies, first, last, best, scores)
+        return range(first, last)
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(search, range(0, len(given), TASK_USERS)))
+        list(reported(pool.map(search, range(0, len(given), TASK_USERS)), report, "users", len(given)))
     listed = best >= 0
     offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
     return TopN(model.movies.ids[best[listed]], scores[listed], offsets)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
+from reco_platform.core.progress import Report, no_report
 from reco_platform.models.als.model import Model, Side, read_model
 from reco_platform.models.ranking import ease, item_knn, item_weights
 from reco_platform.models.ranking.item_weights import ItemWeights
@@ -119,6 +120,7 @@ def lists(
     n: int,
     threads: int,
     exclude_seen: bool = True,
+    report: Report = no_report,
 ) -> TopN:
     """The n best movies of each user; empty for users whom the model does not know.
 
@@ -130,16 +132,17 @@ def lists(
         n: length of the lists; shorter for users with fewer unseen movies.
         threads: never changes the result.
         exclude_seen: whether movies of the user's interactions are left out.
+        report: called with the progress.
     """
     counted = slice(None if exclude_seen else 0)
     seen = rows.users[counted], rows.movies[counted]
     if isinstance(model, ItemWeights):
         profiles = profiles_of(users, model.movies, rows, params)
         by_user = topn.seen_by_id(Model(Side.without_factors(users), model.movies), *seen)
-        return item_weights.item_lists(model, profiles, by_user, n, threads)
+        return item_weights.item_lists(model, profiles, by_user, n, threads, report)
     positions, known = model.users.positions(users)
     part = Model(Side(users[known], model.users.factors[positions[known]]), model.movies)
-    return with_empty_lists(topn.top_n(part, n, topn.seen_by_id(part, *seen), threads), known)
+    return with_empty_lists(topn.top_n(part, n, topn.seen_by_id(part, *seen), threads, report), known)
 
 
 def with_empty_lists(found: TopN, known: BoolArray) -> TopN:

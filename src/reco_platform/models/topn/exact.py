@@ -34,6 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, IntArray
 from reco_platform.core.errors import DataError
+from reco_platform.core.progress import Report, no_report, reported
 from reco_platform.models.als.model import Model
 from reco_platform.models.topn import kernels as topn_kernels
 
@@ -161,7 +162,7 @@ def seen_by_position(users: IntArray, movies: IntArray, user_count: int, movie_c
     return Seen(*topn_kernels.group_pairs(*pairs, user_count, movie_count))
 
 
-def top_n(model: Model, n: int, seen: Seen, threads: int) -> TopN:
+def top_n(model: Model, n: int, seen: Seen, threads: int, report: Report = no_report) -> TopN:
     """The lists of all users, of n movies, or fewer for users with fewer unseen movies.
 
     Args:
@@ -169,6 +170,7 @@ def top_n(model: Model, n: int, seen: Seen, threads: int) -> TopN:
         n: length of the lists.
         seen: movies to leave out, from `seen_by_id`.
         threads: number of threads; never changes the result. Each needs half a megabyte.
+        report: called with the progress.
 
     Raises:
         DataError: factors are not finite, or so large that scores could overflow.
@@ -181,7 +183,9 @@ def top_n(model: Model, n: int, seen: Seen, threads: int) -> TopN:
     with threadpool_limits(1, user_api="blas"):
         movies = fastest_catalogue(model, n, seen)
         with ThreadPoolExecutor(threads) as pool:
-            return concatenate(list(pool.map(task, range(0, len(model.users.ids), TASK_USERS))))
+            users = len(model.users.ids)
+            parts = pool.map(task, range(0, users, TASK_USERS))
+            return concatenate(list(reported(parts, report, "users", users, lambda part: len(part.offsets) - 1)))
 
 
 def top_n_of_block(users: Float32Array, movies: Catalogue, seen: Seen, n: int) -> TopN:
