@@ -24,4 +24,4 @@ rule bronze:
         ),
         layout=FLOW.source_layout,
     shell:
-        "python {SCRIPTS:q}/bronze.py {params.path:q} --layout {params.layout:q} --params {params.step:q} > {log:q} 2>&1"
+        "exec python {SCRIPTS:q}/bronze.py {params.path:q} --layout {params.layout:q} --params {params.step:q} > {log:q} 2>&1"

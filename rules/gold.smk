@@ -18,7 +18,7 @@ rule interactions:
     params:
         step=FLOW.params("interactions"),
     shell:
-        "python {SCRIPTS:q}/interactions.py --threads {threads}"
+        "exec python {SCRIPTS:q}/interactions.py --threads {threads}"
         " --ratings {input.ratings:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -39,7 +39,7 @@ rule train_als:
     params:
         step=FLOW.params("train_als"),
     shell:
-        "python {SCRIPTS:q}/train_als.py --threads {threads}"
+        "exec python {SCRIPTS:q}/train_als.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -60,7 +60,7 @@ rule train_plain:
     params:
         step=FLOW.params("train_plain"),
     shell:
-        "python {SCRIPTS:q}/train_plain.py --threads {threads}"
+        "exec python {SCRIPTS:q}/train_plain.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -81,7 +81,7 @@ rule train_ranking:
     params:
         step=FLOW.params("train_ranking"),
     shell:
-        "python {SCRIPTS:q}/train_ranking.py --threads {threads}"
+        "exec python {SCRIPTS:q}/train_ranking.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -102,7 +102,7 @@ rule refit:
     params:
         step=FLOW.params("refit"),
     shell:
-        "python {SCRIPTS:q}/refit.py --threads {threads}"
+        "exec python {SCRIPTS:q}/refit.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -123,7 +123,7 @@ rule refit_ranking:
     params:
         step=FLOW.params("refit_ranking"),
     shell:
-        "python {SCRIPTS:q}/refit_ranking.py --threads {threads}"
+        "exec python {SCRIPTS:q}/refit_ranking.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -145,7 +145,7 @@ rule recommend:
     params:
         step=FLOW.params("recommend"),
     shell:
-        "python {SCRIPTS:q}/recommend.py --threads {threads}"
+        "exec python {SCRIPTS:q}/recommend.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
@@ -168,7 +168,7 @@ rule fallback:
     params:
         step=FLOW.params("fallback"),
     shell:
-        "python {SCRIPTS:q}/fallback.py --threads {threads}"
+        "exec python {SCRIPTS:q}/fallback.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --served-model {input.served_model:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
@@ -194,7 +194,7 @@ rule evaluate:
     params:
         step=FLOW.params("evaluate"),
     shell:
-        "python {SCRIPTS:q}/evaluate.py --threads {threads}"
+        "exec python {SCRIPTS:q}/evaluate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --plain-model {input.plain_model:q}"
@@ -224,7 +224,7 @@ rule run_metrics:
     params:
         step=FLOW.params("run_metrics"),
     shell:
-        "python {SCRIPTS:q}/run_metrics.py --threads {threads}"
+        "exec python {SCRIPTS:q}/run_metrics.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --ranking {input.ranking:q}"
@@ -280,7 +280,7 @@ rule gate:
     params:
         step=FLOW.params("gate"),
     shell:
-        "python {SCRIPTS:q}/gate.py --threads {threads}"
+        "exec python {SCRIPTS:q}/gate.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --ranking {input.ranking:q}"
@@ -351,7 +351,7 @@ rule track:
     params:
         step=FLOW.params("track"),
     shell:
-        "python {SCRIPTS:q}/track.py --threads {threads}"
+        "exec python {SCRIPTS:q}/track.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --ranking {input.ranking:q}"

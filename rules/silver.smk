@@ -18,7 +18,7 @@ rule silver_ratings:
     params:
         step=FLOW.params("silver_ratings"),
     shell:
-        "python {SCRIPTS:q}/silver_ratings.py --threads {threads}"
+        "exec python {SCRIPTS:q}/silver_ratings.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -39,7 +39,7 @@ rule silver_movies:
     params:
         step=FLOW.params("silver_movies"),
     shell:
-        "python {SCRIPTS:q}/silver_movies.py --threads {threads}"
+        "exec python {SCRIPTS:q}/silver_movies.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -60,7 +60,7 @@ rule silver_tags:
     params:
         step=FLOW.params("silver_tags"),
     shell:
-        "python {SCRIPTS:q}/silver_tags.py --threads {threads}"
+        "exec python {SCRIPTS:q}/silver_tags.py --threads {threads}"
         " --bronze {input.bronze:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -83,7 +83,7 @@ rule etl_report:
     params:
         step=FLOW.params("etl_report"),
     shell:
-        "python {SCRIPTS:q}/etl_report.py --threads {threads}"
+        "exec python {SCRIPTS:q}/etl_report.py --threads {threads}"
         " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"

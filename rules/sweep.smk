@@ -20,7 +20,7 @@ rule sweep_data:
     params:
         step=FLOW.params("sweep_data"),
     shell:
-        "python {SCRIPTS:q}/sweep_data.py --threads {threads}"
+        "exec python {SCRIPTS:q}/sweep_data.py --threads {threads}"
         " --interactions {input.interactions:q}"
         " --movies {input.movies:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
@@ -42,7 +42,7 @@ rule trial:
     params:
         step=lambda wildcards: SWEEP.trial_params(wildcards.trial),
     shell:
-        "python {SCRIPTS:q}/trial.py --threads {threads}"
+        "exec python {SCRIPTS:q}/trial.py --threads {threads}"
         " --sweep-data {input.sweep_data:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
@@ -90,7 +90,7 @@ rule track_sweep:
     params:
         step=FLOW.params("track_sweep"),
     shell:
-        "python {SCRIPTS:q}/track_sweep.py"
+        "exec python {SCRIPTS:q}/track_sweep.py"
         " --leaderboard {input.leaderboard:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 

@@ -39,7 +39,8 @@ def rule(step: Step) -> str:
         "    params:",
         f'        step=FLOW.params("{step.name}"),',
         "    shell:",
-        f'        "python {{SCRIPTS:q}}/{step.name}.py --threads {{threads}}"',
+        # exec: bash would print a message of its own on the terminal where the step is killed
+        f'        "{"" if step.report_copy else "exec "}python {{SCRIPTS:q}}/{step.name}.py --threads {{threads}}"',
         *(f'        " --{name.replace("_", "-")} {{input.{name}:q}}"' for name in step.reads),
         f'        " --params {{params.step:q}} --receipt {receipt} > {{log:q}} 2>&1"',
     ]
