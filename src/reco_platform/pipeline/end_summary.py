@@ -16,7 +16,8 @@ from reco_platform.datasets import bronze
 from reco_platform.engine import cleanup, journal, openlineage, provenance, run_summary
 from reco_platform.lakehouse import receipts, tables
 from reco_platform.lakehouse.layout import TABLES
-from reco_platform.pipeline import refresh, remembered
+from reco_platform.pipeline import remembered
+from reco_platform.pipeline.backdating import is_backdated
 from reco_platform.pipeline.run_display import RunDisplay
 from reco_platform.pipeline.steps_table import (
     SILVER,
@@ -72,7 +73,7 @@ def stale_trials(workflow: Workflow) -> int:
 
 def is_current(receipt: Path) -> bool:
     """Whether a receipt is there and was not backdated at the start of the run."""
-    return receipt.is_file() and receipt.stat().st_mtime_ns >= refresh.BACKDATED_NS
+    return receipt.is_file() and not is_backdated(receipt)
 
 
 def current_run() -> Path:

@@ -13,14 +13,12 @@ from reco_platform.engine import provenance
 from reco_platform.engine.task import memo_folder, rebuild_command
 from reco_platform.lakehouse import receipts
 from reco_platform.pipeline import explain, staleness
+from reco_platform.pipeline.backdating import BACKDATED_NS, is_backdated
 from reco_platform.pipeline.steps_table import STEP_OF, artifact_of
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import remove_tree
 from reco_platform.tracking import client as tracking
-
-BACKDATED_NS = 30 * 365 * 86400 * 10**9
-"""Offset by which an outdated receipt is backdated (30 years): a receipt this old must be a backdated one."""
 
 
 def refresh_receipts(workflow: Workflow) -> None:
@@ -61,7 +59,7 @@ def set_date(workflow: Workflow, receipt: receipts.Receipt, path: Path) -> None:
     without a Snakemake record makes its step run and, unlike a missing receipt, can still be read.
     """
     stat = path.stat()
-    backdated, outdated = stat.st_mtime_ns < BACKDATED_NS, is_outdated(workflow, receipt)
+    backdated, outdated = is_backdated(path), is_outdated(workflow, receipt)
     if outdated:
         from snakemake.io import IOFile  # noqa: PLC0415 - read-only tools work without Snakemake
         from snakemake.persistence.file import FilePersistence  # noqa: PLC0415
