@@ -24,6 +24,7 @@ from reco_platform.config.load import load_config
 from reco_platform.core.errors import report_errors
 from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.evaluation.evaluate import evaluate
+from reco_platform.evaluation.half_life import choose_half_life
 from reco_platform.evaluation.settings import settings_from_params
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
@@ -92,8 +93,15 @@ def judged(train: pa.Table, test: pa.Table, data: Data, threads: int, least: int
     )
     params = DEFAULTS.model_dump(mode="json") | {"ranking_model": "implicit"}
     ranking = implicit.train(kept, params, threads=threads, log=lambda line: None).model
-    parts = rating_arrays(kept), rating_arrays(test)
-    return evaluate(model, plain, ranking, *parts, genres=data.genres, settings=settings_from_params(params, threads))
+    settings = settings_from_params(params, threads, chosen_half_life(train))
+    return evaluate(model, plain, ranking, *map(rating_arrays, (kept, test)), genres=data.genres, settings=settings)
+
+
+def chosen_half_life(train: pa.Table) -> int:
+    """That of the popularity of late, by the validation fold among the training rows."""
+    names = np.array(train["fold"].to_pylist())
+    known, validation = (rating_arrays(train.filter(pa.array(names == fold))) for fold in interactions.TRAINING)
+    return choose_half_life(known, validation, DEFAULTS.liked_rating)
 
 
 def best_plain(train: pa.Table, test: pa.Table, threads: int) -> float:

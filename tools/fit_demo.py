@@ -35,6 +35,7 @@ from reco_platform.evaluation.dataset import (
     relevant_by_user,
     relevant_rows,
 )
+from reco_platform.evaluation.half_life import HALF_LIVES
 from reco_platform.evaluation.settings import settings_from_params
 from reco_platform.evaluation.user_sums import metric_values
 from reco_platform.models import popularity
@@ -175,7 +176,7 @@ def popular_lists(dataset: EvaluationDataset) -> Int32Array:
 
 
 def model_lists(model: RankingModel, dataset: EvaluationDataset, params: Mapping[str, Any], threads: int) -> Int32Array:
-    settings = settings_from_params(dict(params) | {"evaluation_k": [10]}, threads)
+    settings = settings_from_params(dict(params) | {"evaluation_k": [10]}, threads, HALF_LIVES[-1])
     return systems.ranking_model_lists(model, dataset, settings)
 
 

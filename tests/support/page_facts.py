@@ -49,6 +49,7 @@ def evaluation(ranking_system: str = "als") -> dict[str, Any]:
     ]
     return {
         "rmse": 0.8, "coverage": 0.25, "cold_share": 0.75, "headline_k": 10, "ranking_system": ranking_system,
+        "popular_half_life": 1_000,
         "absent": {}, "systems": systems, "verdicts": verdicts,
         "folds": {
             "rows": 12_345, "warm_rows": 3_086, "cold_row_share": 0.75, "users": 1_200, "warm_users": 600,

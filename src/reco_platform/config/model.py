@@ -459,13 +459,6 @@ class Config(BaseModel):
         description="Minimum rating that counts as relevant, with relevance=threshold",
         shapes=RELEVANCE,
     )
-    popular_days: int = key(
-        90,
-        ge=1,
-        le=36_500,
-        description="Days before the split over which the recent-popularity baseline counts ratings",
-        shapes=("fallback", "evaluate", "track", "trial"),
-    )
     bootstrap_samples: int = key(
         1000,
         ge=100,

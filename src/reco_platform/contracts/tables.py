@@ -139,8 +139,12 @@ RECOMMENDATIONS_FALLBACK = Contract(
     RECOMMENDATIONS.key,
     (
         replace(USER, description="User, as numbered in the source; null for a visitor, in one row", nullable=True),
-        Field("recommendations", pa.list_(RECOMMENDATION), "Best first; the score is the number of recent ratings"),
-        Field("model_version", TEXT, "popular-<days>d-<version of the model that does not know the user>"),
+        Field(
+            "recommendations",
+            pa.list_(RECOMMENDATION),
+            "Best first; the score is the number of ratings, older ones counting less",
+        ),
+        Field("model_version", TEXT, "popular-<half-life in days>d-<version of the model that does not know the user>"),
         Field("generated_ts", TIME, "When they were written; not part of the fingerprint"),
     ),
 )

@@ -2,7 +2,7 @@
 
 docs/metrics.md defines every metric. All systems are evaluated by the same code on the same ratings, users and
 resamples: the rating model (`als`), the ranking model by its name, plain ALS, that is ALS without biases (`als_plain`),
-the damped biases, the global mean, the most popular movies of all time and of the last days, and weights between movies
+the damped biases, the global mean, the most popular movies of all time and of late, and weights between movies
 (`item_knn`, `ease`). Predictions are compared with those of the rating model, lists with those of the ranking model;
 with ranking_model=explicit the two are one.
 """
@@ -105,6 +105,7 @@ def evaluate(
         "verdicts": verdicts(differences, settings),
         "headline_k": settings.headline_k,
         "ranking_system": settings.ranking_system,
+        "popular_half_life": settings.popular_half_life,
         "absent": absent,
     }
 

@@ -86,6 +86,9 @@ class Evaluation(Strict):
     verdicts: list[Verdict]
     headline_k: int
     ranking_system: str = Field(description="The system whose lists are served")
+    popular_half_life: Count = Field(
+        description="Half-life in days of the popularity of late, chosen on the validation fold"
+    )
     absent: dict[str, str] = Field(description="Baselines that could not be trained, each with its reason")
 
 

@@ -14,17 +14,19 @@ RATING_SYSTEM = "als"
 
 @dataclass(frozen=True)
 class Settings:
-    """Config keys of the same names, and the number of threads, which never changes a result."""
+    """Config keys of the same names; those that are none are described below."""
 
     cold_start_strategy: str
     evaluation_k: tuple[int, ...]
     relevance: str
     relevant_rating: float
-    popular_days: int
     bias_damping: float
     bootstrap_samples: int
     bootstrap_seed: int
     threads: int
+    """Never changes a result."""
+    popular_half_life: int
+    """Days after which a rating counts half in the popularity of late, as the validation fold has chosen it."""
     ranking: Mapping[str, Any]
     """ranking_model, and the parameters of the positives and of the baselines ease and item_knn."""
 
@@ -39,11 +41,14 @@ class Settings:
         return self.evaluation_k[len(self.evaluation_k) // 2]
 
 
-def settings_from_params(params: Mapping[str, Any], threads: int) -> Settings:
-    """The settings from a step's parameters, which have every key of Settings."""
-    own = {"threads", "ranking", "evaluation_k"}
+def settings_from_params(params: Mapping[str, Any], threads: int, popular_half_life: int) -> Settings:
+    """The settings from a step's parameters, which have every config key of Settings."""
+    own = {"threads", "popular_half_life", "ranking", "evaluation_k"}
     values = {field.name: params[field.name] for field in fields(Settings) if field.name not in own}
-    return Settings(**values, evaluation_k=tuple(params["evaluation_k"]), threads=threads, ranking=params)
+    lengths = tuple(params["evaluation_k"])
+    return Settings(
+        **values, evaluation_k=lengths, threads=threads, popular_half_life=popular_half_life, ranking=params
+    )
 
 
 def limit_list_lengths(settings: Settings, catalogue: int) -> tuple[Settings, dict[int, str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reco_platform.core.arrays import Float64Array, Int32Array, Int64Array
+from reco_platform.core.arrays import Float64Array, Int32Array
 from reco_platform.core.errors import RecoError
 from reco_platform.evaluation.dataset import EvaluationDataset
 from reco_platform.evaluation.settings import Settings
@@ -83,10 +83,10 @@ def ranking_model_lists(model: RankingModel, dataset: EvaluationDataset, setting
     return lists_for_all_users(padded, dataset)
 
 
-def recent_counts(dataset: EvaluationDataset, settings: Settings) -> Int64Array:
-    """The number of recent training ratings of each movie of the catalogue, shape (m,)."""
+def recent_counts(dataset: EvaluationDataset, settings: Settings) -> Float64Array:
+    """The popularity of late of each movie of the catalogue, shape (m,)."""
     return popularity.recent_popularity(
-        dataset.train_movie, dataset.train.moments, settings.popular_days, len(dataset.movies)
+        dataset.train_movie, dataset.train.moments, settings.popular_half_life, len(dataset.movies)
     )
 
 

@@ -123,7 +123,7 @@ def sweep_tracking(name: str) -> str:
 
 
 def version_in(name: str) -> str:
-    """The model version in the version of lists; lists of popular movies have popular-<days>d-<model version>."""
+    """The model version in the version of lists; lists of popular movies have popular-<half-life>d-<model version>."""
     return re.sub(r"^popular-\d+d-", "", name)
 
 

@@ -63,6 +63,7 @@ def compile_serving() -> None:
     """Compiles the kernels of top-N lists and of the evaluation."""
     from reco_platform.evaluation.dataset import rating_arrays  # noqa: PLC0415
     from reco_platform.evaluation.evaluate import evaluate  # noqa: PLC0415
+    from reco_platform.evaluation.half_life import choose_half_life  # noqa: PLC0415
     from reco_platform.evaluation.settings import settings_from_params  # noqa: PLC0415
     from reco_platform.models import popularity  # noqa: PLC0415
     from reco_platform.models.als.model import Model, Side  # noqa: PLC0415
@@ -73,11 +74,12 @@ def compile_serving() -> None:
     model = Model(*(Side(ids(count), random.random((count, 4), np.float32)) for count in (USERS, MOVIES)))
     seen = topn.seen_by_id(model, table["user_id"].to_numpy(), table["movie_id"].to_numpy())
     topn.top_n(model, 5, seen, threads=1)
-    popularity.most_popular(model.movies, ids(1) + USERS, table, table.slice(0, 0), days=30, n=5)
+    popularity.most_popular(model.movies, ids(1) + USERS, table, table.slice(0, 0), half_life=30, n=5)
     genres = pa.table({"movie_id": ids(MOVIES), "genres": [["Drama"]] * MOVIES})
     train, test = (rating_arrays(part) for part in (table.slice(0, len(table) // 2), table.slice(len(table) // 2)))
     weights = models.train_item_weights("item_knn", train, parameters(), 1)
-    settings = settings_from_params(parameters() | {"ranking_model": "item_knn"}, threads=1)
+    half_life = choose_half_life(train, test, liked_rating=4.0)
+    settings = settings_from_params(parameters() | {"ranking_model": "item_knn"}, 1, half_life)
     evaluate(model, model, weights, train, test, genres=genres, settings=settings)
 
 

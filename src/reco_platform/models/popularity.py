@@ -9,10 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from reco_platform.core.arrays import Int32Array, Int64Array, IntArray
+from reco_platform.core.arrays import Float64Array, Int32Array, Int64Array, IntArray
 from reco_platform.models.als.model import Model, Side
 from reco_platform.models.topn.exact import TopN, seen_by_id
 from reco_platform.splits.interactions import MICROSECONDS_OF_A_DAY, microseconds
+
+UNITS = 1 << 20
+"""A rating of today in the units of `recent_popularity`."""
 
 
 def popularity(movie_index: IntArray, movies: int) -> Int64Array:
@@ -25,20 +28,22 @@ def popularity(movie_index: IntArray, movies: int) -> Int64Array:
     return np.bincount(movie_index, minlength=movies)
 
 
-def recent_popularity(movie_index: IntArray, moments: Int64Array, days: int, movies: int) -> Int64Array:
-    """The number of training ratings of each movie in the last days of training, shape (movies,).
+def recent_popularity(movie_index: IntArray, moments: Int64Array, half_life: float, movies: int) -> Float64Array:
+    """The number of training ratings of each movie, where older ratings count less, shape (movies,).
 
-    Ratings count if they are less than `days` times 24 hours older than the latest training rating. In a split by time,
-    that is the end of the training period.
+    A rating counts 2^(-age / half_life), its age measured from the latest training rating. In a split by time, that is
+    the end of the training period. Counts are rounded to multiples of 2^-20, so that their sums are exact and depend on
+    no order.
 
     Args:
         movie_index: the movie of each training rating, by dense index, shape (ratings,), at least one.
         moments: time of each rating in microseconds, shape (ratings,).
-        days: at least 1.
+        half_life: days, above 0.
         movies: number of movies.
     """
-    recent = moments > moments.max() - days * MICROSECONDS_OF_A_DAY
-    return popularity(movie_index[recent], movies)
+    age = (moments.max() - moments) / MICROSECONDS_OF_A_DAY
+    counted = np.rint(np.exp2(-age / half_life) * UNITS)
+    return np.bincount(movie_index, counted, minlength=movies) / UNITS
 
 
 def best_first(*scores: npt.NDArray[Any]) -> Int32Array:
@@ -81,23 +86,25 @@ def first_unseen(order: Any, seen_bounds: Any, seen: Any, k: int) -> Any:
     return lists
 
 
-def most_popular(catalogue: Side, users: Int32Array, known: pa.Table, seen: pa.Table, *, days: int, n: int) -> TopN:
-    """Lists of the movies with the most recent ratings, for users whom a model does not know.
+def most_popular(
+    catalogue: Side, users: Int32Array, known: pa.Table, seen: pa.Table, *, half_life: float, n: int
+) -> TopN:
+    """Lists of the most popular movies of late, for users whom a model does not know.
 
-    The score is the number of recent ratings. Ties are broken by the number of all ratings, then by movie_id.
+    The score is that of `recent_popularity`. Ties are broken by the number of all ratings, then by movie_id.
 
     Args:
         catalogue: movies that may be recommended.
         users: ids in rising order, shape (users,).
         known: movie_id and rating_ts of the ratings to count.
         seen: user_id and movie_id of the movies to leave out, only of these users.
-        days: see `recent_popularity`.
+        half_life: days; see `recent_popularity`.
         n: length of the lists; shorter for users with fewer unseen movies.
     """
     positions, in_model = catalogue.positions(known["movie_id"].to_numpy())
     moments = microseconds(known["rating_ts"])
     movies, count = positions[in_model], len(catalogue.ids)
-    recent = recent_popularity(movies, moments[in_model], days, count)
+    recent = recent_popularity(movies, moments[in_model], half_life, count)
     unknown = Model(Side.without_factors(users), catalogue)
     seen_by_user = seen_by_id(unknown, seen["user_id"].to_numpy(), seen["movie_id"].to_numpy())
     best = first_unseen(best_first(recent, popularity(movies, count)), seen_by_user.bounds, seen_by_user.movies, n)

@@ -6,6 +6,7 @@ from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import read_model
 from reco_platform.splits import interactions
+from reco_platform.steps.half_life import chosen_half_life
 from reco_platform.steps.model_artifact import ranking_kind, run_version
 
 
@@ -15,8 +16,9 @@ def work(task: Task) -> Receipt:
     from reco_platform.evaluation.settings import settings_from_params  # noqa: PLC0415
     from reco_platform.models.ranking import models  # noqa: PLC0415
 
+    half_life = chosen_half_life(task)
     folder, plain, ranking = (task.path(name) for name in ("model", "plain_model", "ranking"))
-    model = read_model(folder)
+    model, params = read_model(folder), task.params | {"ranking_model": ranking_kind(task)}
     folds = (interactions.TRAINING, (interactions.TEST,))
     table = task.open("interactions")
     train, test = map(
@@ -29,7 +31,7 @@ def work(task: Task) -> Receipt:
         train,
         test,
         genres=task.open("movies").read(["movie_id", "genres"]),
-        settings=settings_from_params(task.params | {"ranking_model": ranking_kind(task)}, task.threads),
+        settings=settings_from_params(params, task.threads, half_life),
     )
     version = run_version(task)
     return task.publish_file(json.dumps(found, indent=1, allow_nan=False) + "\n", {"model_version": version}, version)

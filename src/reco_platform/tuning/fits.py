@@ -43,10 +43,8 @@ class TrialModel:
 RATINGS = TrialModel(
     "max_iter", "rank", training_engine.choose, training_engine.shaping_params, ("bias_damping",)
 )  # fmt: skip
-IMPLICIT = TrialModel(
-    "ranking_max_iter", "ranking_rank", shaping.choose_engine, shaping.shaping_params, ("popular_days",)
-)
-COMPUTED_AT_ONCE = TrialModel(None, None, shaping.choose_engine, shaping.shaping_params, ("popular_days",))
+IMPLICIT = TrialModel("ranking_max_iter", "ranking_rank", shaping.choose_engine, shaping.shaping_params, ())
+COMPUTED_AT_ONCE = TrialModel(None, None, shaping.choose_engine, shaping.shaping_params, ())
 
 
 def trial_model(params: Mapping[str, Any]) -> TrialModel:

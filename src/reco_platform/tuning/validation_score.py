@@ -24,6 +24,7 @@ from reco_platform.evaluation.dataset import (
     relevant_rows,
 )
 from reco_platform.evaluation.evaluate import ranking_metric_sums, rating_metric_sums
+from reco_platform.evaluation.half_life import HALF_LIVES, choose_half_life
 from reco_platform.evaluation.settings import RATING_SYSTEM, Settings, settings_from_params
 from reco_platform.evaluation.systems import lists_for_all_users, ranking_model_lists, seen_in_training, top_n_lists
 from reco_platform.evaluation.user_sums import UserSums, concatenate, metric_values
@@ -72,7 +73,11 @@ def validation_context(
     relevant = relevant_rows(dataset, params["relevance"], params["relevant_rating"])
     fallback = fitted.predict(validation.user_index, validation.movie_index)
     length = int(params["sweep_metric"].partition("@")[2] or 1)
-    settings = settings_from_params({**params, "cold_start_strategy": "drop", "evaluation_k": [length]}, threads)
+    half_life = HALF_LIVES[-1]
+    if params["ranking_model"] != "explicit":  # the rating model has a list for every warm user
+        half_life = choose_half_life(train, validation, params["liked_rating"])
+    values = {**params, "cold_start_strategy": "drop", "evaluation_k": [length]}
+    settings = settings_from_params(values, threads, half_life)
     return ValidationContext(
         dataset, fallback, relevant_by_user(dataset, relevant), seen_in_training(dataset), settings
     )

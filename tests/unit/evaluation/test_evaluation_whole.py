@@ -20,8 +20,8 @@ from reco_platform.evaluation.settings import Settings
 from reco_platform.models.als.model import Model, Side
 
 SETTINGS = Settings(
-    cold_start_strategy="drop", evaluation_k=(1, 2), relevance="threshold", relevant_rating=4.0, popular_days=1,
-    bias_damping=0.0, bootstrap_samples=200, bootstrap_seed=7, threads=1,
+    cold_start_strategy="drop", evaluation_k=(1, 2), relevance="threshold", relevant_rating=4.0,
+    bias_damping=0.0, bootstrap_samples=200, bootstrap_seed=7, threads=1, popular_half_life=1,
     ranking=load_config({}, {}).model_dump() | {"ranking_model": "explicit"},
 )  # fmt: skip
 DAY = 24 * 60 * 60 * 1_000_000
@@ -85,8 +85,8 @@ def test_ranking_metrics_on_known_users_as_worked_by_hand() -> None:
     assert "ndcg@1" not in found["systems"]["global_mean"]
 
 
-def test_the_recent_baseline_counts_only_the_last_days_of_training() -> None:
-    """User 4 has seen only movie 20 and gets 30, the only one rated on the last day; by all ratings it would be 10."""
+def test_the_recent_baseline_counts_old_ratings_less() -> None:
+    """User 4 has seen only movie 20 and gets 30, rated once, nine days after the three ratings of 10."""
     train = rows((1, 10, 4, 0), (2, 10, 4, 0), (2, 30, 5, 9), (3, 10, 4, 0), (4, 20, 4, 0))
     model = Model(Side(np.arange(1, 5, dtype=np.int32), np.ones((4, 1), np.float32)), MODEL.movies)
     test = rows((4, 30, 5, 10))

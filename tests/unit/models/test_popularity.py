@@ -28,14 +28,22 @@ def test_popularity_counts_the_ratings_of_each_movie() -> None:
     assert popularity.popularity(np.array([2, 0, 2, 2], np.int32), 4).tolist() == [1, 0, 3, 0]
 
 
-def test_recent_popularity_counts_back_from_the_latest_rating() -> None:
-    moments = np.array([100, 98, 97, 90]) * DAY
-    moments[1] += 1  # a microsecond less than two days before the latest
-    movies = np.array([0, 1, 1, 2], np.int32)
-    assert popularity.recent_popularity(movies, moments, 2, 3).tolist() == [1, 1, 0]
-    assert popularity.recent_popularity(movies, moments, 11, 3).tolist() == [1, 2, 1]
-    moments[1] -= 1
-    assert popularity.recent_popularity(movies, moments, 2, 3).tolist() == [1, 0, 0]
+def test_recent_popularity_halves_with_each_half_life_before_the_latest_rating() -> None:
+    moments, movies = np.array([100, 98, 96, 90]) * DAY, np.array([0, 1, 1, 2], np.int32)
+    assert popularity.recent_popularity(movies, moments, 2, 4).tolist() == [1, 0.5 + 0.25, 2.0**-5, 0]
+    assert popularity.recent_popularity(movies, moments, 1e9, 3) == pytest.approx([1, 2, 1])
+
+
+def test_recent_popularity_is_the_same_in_any_order_of_the_ratings() -> None:
+    rng = np.random.default_rng(3)
+    movies, moments = rng.integers(0, 5, 10_000).astype(np.int32), rng.integers(0, 400 * DAY, 10_000)
+    first = popularity.recent_popularity(movies, moments, 30, 5)
+    for _ in range(5):
+        order = rng.permutation(10_000)
+        assert np.array_equal(popularity.recent_popularity(movies[order], moments[order], 30, 5), first)
+    age = (moments.max() - moments) / DAY
+    expected = [np.exp2(-age[movies == movie] / 30).sum() for movie in range(5)]
+    np.testing.assert_allclose(first, expected, rtol=1e-5)
 
 
 def test_equal_scores_are_ordered_by_the_next_score_and_then_by_position() -> None:
@@ -87,21 +95,21 @@ def rows(*found: tuple[int, int, int]) -> pa.Table:
 
 
 def test_users_without_training_ratings_get_recently_popular_movies() -> None:
-    # Recent: movie 30 twice, 40 and 20 once; before that 20 once more, and 10 twice. Movie 99 is in no model.
+    # Recent: movie 30 twice, 20 and 40 once; long before, 20 once more, and 10 twice. Movie 99 is in no model.
     known = rows((1, 30, 100), (2, 30, 99), (1, 40, 98), (3, 20, 98), (3, 99, 97), (4, 20, 5), (2, 10, 4), (3, 10, 3))
     catalogue, strangers = side(10, 20, 30, 40), np.array([4, 7], np.int32)
-    found = popularity.most_popular(catalogue, strangers, known, rows((4, 20, 5)), days=10, n=3)
+    found = popularity.most_popular(catalogue, strangers, known, rows((4, 20, 5)), half_life=1, n=3)
     assert found.offsets.tolist() == [0, 3, 6]
     assert found.movie_ids.tolist() == [30, 40, 10, 30, 20, 40]
-    assert found.scores.tolist() == [2, 1, 0, 2, 1, 1]
+    assert found.scores.tolist() == [1.5, 0.25, 0, 1.5, 0.25, 0.25]
     assert found.scores.dtype == np.float32
-    longer = popularity.most_popular(catalogue, strangers, known, rows((4, 20, 5)), days=10, n=9)
+    longer = popularity.most_popular(catalogue, strangers, known, rows((4, 20, 5)), half_life=1, n=9)
     assert longer.offsets.tolist() == [0, 3, 7]
 
 
 def test_there_are_no_fallback_lists_if_the_model_knows_all_users() -> None:
     found = popularity.most_popular(
-        side(10, 20), np.empty(0, np.int32), rows((1, 10, 1), (2, 20, 2)), rows(), days=1, n=5
+        side(10, 20), np.empty(0, np.int32), rows((1, 10, 1), (2, 20, 2)), rows(), half_life=1, n=5
     )
     assert found.offsets.tolist() == [0]
     assert len(found.movie_ids) == len(found.scores) == 0

@@ -24,6 +24,7 @@ from reco_platform.engine.task import Task
 from reco_platform.evaluation import ranking_metrics
 from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.evaluation.evaluate import evaluate
+from reco_platform.evaluation.half_life import choose_half_life
 from reco_platform.evaluation.settings import settings_from_params
 from reco_platform.evaluation.user_sums import metric_values
 from reco_platform.lakehouse import publish
@@ -246,8 +247,9 @@ def metrics_of_evaluation(task: Task) -> dict[str, Any]:
     from reco_platform.steps import training
 
     model = training.fit(task, trial.fold_table(folds, folds.train), training_engine.choose(task.params, 1000)).model
-    settings = settings_from_params({**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}, 1)
     train, validation = (rating_arrays(trial.fold_table(folds, fold)) for fold in (folds.train, folds.validation))
+    values = {**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}
+    settings = settings_from_params(values, 1, choose_half_life(train, validation, task.params["liked_rating"]))
     found = evaluate(model, None, None, train, validation, genres=folds.genres, settings=settings)
     return dict(found["systems"]["als"])
 
@@ -504,7 +506,8 @@ def test_a_ranking_models_score_is_that_of_the_evaluation(tmp_path: Path, name: 
     else:
         ranking_model = train_item_weights(name, train, task.params, 1)
     rating_model = als_training.train(rows, task.params, threads=1, log=lambda _: None).model
-    settings = settings_from_params({**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}, 1)
+    values = {**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}
+    settings = settings_from_params(values, 1, choose_half_life(train, validation, task.params["liked_rating"]))
     expected = evaluate(rating_model, None, ranking_model, train, validation, genres=folds.genres, settings=settings)[
         "systems"
     ][name]["ndcg@5"]
