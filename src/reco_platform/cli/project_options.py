@@ -87,13 +87,13 @@ class Invocation:
         Raises:
             RecoError: for anything that is not allowed.
         """
-        from reco_platform.pipeline import remembered, workflow
+        from reco_platform.pipeline import workflow
 
         overrides = self.overrides()
         self.enter()
         prepared = workflow.prepare(overrides)
-        if said := remembered.note(prepared.config, prepared.recalled):
-            print(said, file=sys.stderr, flush=True)
+        for text in prepared.notes:
+            print(text, file=sys.stderr, flush=True)
         return prepared
 
     def enter(self) -> None:

@@ -145,11 +145,11 @@ def finish(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome
 
 def remember(workflow: Workflow) -> None:
     """Records what the lakehouse was made from, if its CSV files were imported from there."""
-    if remembered.keys_of(workflow.config) == remembered.read(workflow.lakehouse):
+    if workflow.memory == remembered.read(workflow.lakehouse):
         return
     with suppress(RecoError, OSError):  # the source is gone since
         if bronze.is_imported(workflow.dataset, workflow.lakehouse):
-            remembered.write(workflow.lakehouse, workflow.config)
+            remembered.write(workflow.lakehouse, workflow.memory)
 
 
 def up_to_date(workflow: Workflow, steps: Sequence[str], attempted: Collection[str]) -> set[str]:

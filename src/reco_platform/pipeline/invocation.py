@@ -102,9 +102,9 @@ def start_run(
 
 
 def print_plan(workflow: Workflow) -> None:
-    """Prints what is remembered, the size and cost of a sweep, and warns if the configured cluster is not used."""
-    if said := remembered.note(workflow.config, workflow.recalled):
-        print(said, file=sys.stderr, flush=True)
+    """Prints what is remembered and found, the size and cost of a sweep, and a warning if a cluster is not used."""
+    for text in workflow.notes:
+        print(text, file=sys.stderr, flush=True)
     if workflow.sweep:
         print(workflow.sweep_workflow.plan, file=sys.stderr, flush=True)
     config = workflow.config
@@ -147,8 +147,10 @@ def prepare_lakehouse(
     axes = workflow.sweep.axes if workflow.sweep else {}
     saved = json.dumps(redact_config(workflow.config) | axes, indent=1) + "\n"
     atomic_write.write_text(workflow.lakehouse.records / "config.resolved.json", saved)
-    if not remembered.read(workflow.lakehouse):  # an earlier source is replaced once there are files from the new one
-        remembered.write(workflow.lakehouse, workflow.config)
+    if not remembered.read(
+        workflow.lakehouse
+    ).keys:  # an earlier source is replaced once there are files from the new one
+        remembered.write(workflow.lakehouse, workflow.memory)
 
 
 def join(workflow: Workflow, given: Mapping[str, Any], environ: Any = os.environ) -> None:

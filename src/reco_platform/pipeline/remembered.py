@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,53 @@ from reco_platform.config.model import Config
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError
 from reco_platform.datasets.inspection.names import dataset_name as name_of
+from reco_platform.datasets.source_layout import LAYOUT_KEYS
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.store.atomic_write import write_text
 
 DATASET, PATH = "dataset", "dataset_path"
-KEYS = (PATH,)
-"""The keys that are remembered: where the files of a data set are, and how they are read."""
+KEYS = (PATH, "layout", *LAYOUT_KEYS, "max_reject_share")
+"""The keys that are remembered: where the files of a data set are, how they are read, and which rows are accepted."""
 
 FORMATS = ("delta", "parquet")
 
 
-def recall(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that a lakehouse remembers and that are not given anew.
+@dataclass(frozen=True)
+class Memory:
+    """What a lakehouse was made from.
 
-    Args:
-        config: the configuration as given.
-        given: its values by key, from --config and --configfile.
+    Attributes:
+        keys: values of KEYS that were given.
+        found: values of the layout that were found in the files.
+    """
+
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_of(self, folder: str) -> bool:
+        """Whether it is of the files in a folder."""
+        known = self.keys.get(PATH)
+        return known is not None and absolute(known) == absolute(folder)
+
+    def recalled(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that go on; one that is given anew goes before, and what was found in other files is forgotten."""
+        same = PATH not in given or given[PATH] is None or self.is_of(str(given[PATH]))
+        values = {**(self.found if same else {}), **self.keys}
+        return {key: value for key, value in values.items() if key in KEYS and key not in given}
+
+
+def absolute(folder: str) -> str:
+    return os.path.abspath(Path(folder).expanduser())  # noqa: PTH100  # links stay as they are
+
+
+def recall(config: Config) -> Memory:
+    """What the lakehouse of a configuration remembers, or another lakehouse of the same data set.
 
     Raises:
         ConfigError: the file in the lakehouse is damaged.
     """
-    recalled = next((found for lakehouse in places(config) if (found := read(lakehouse))), {})
-    return {key: value for key, value in recalled.items() if key in KEYS and key not in given}
+    return next((found for lakehouse in places(config) if (found := read(lakehouse)).keys), Memory())
 
 
 def places(config: Config) -> list[Lakehouse]:
@@ -49,34 +74,39 @@ def path_of(lakehouse: Lakehouse) -> Path:
     return lakehouse.records / layout.MADE_FROM
 
 
-def read(lakehouse: Lakehouse) -> dict[str, Any]:
-    """What a lakehouse was made from; empty if it is not recorded, or the lakehouse is of another data set.
+def read(lakehouse: Lakehouse) -> Memory:
+    """What a lakehouse was made from; nothing if it is not recorded, or the lakehouse is of another data set.
 
     Raises:
         ConfigError: the file is damaged.
     """
     path = path_of(lakehouse)
     if not path.is_file():
-        return {}
+        return Memory()
     try:
-        found = json.loads(path.read_text("utf-8"))
-        name, keys = found[DATASET], dict(found["keys"])
+        saved = json.loads(path.read_text("utf-8"))
+        name, found = saved[DATASET], Memory(dict(saved["keys"]), dict(saved["found"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{project.shown(path)} is damaged: it should say what the lakehouse was made from",
             f"remove it, and give the keys anew, at least dataset={lakehouse.dataset} dataset_path=FOLDER",
         ) from error
-    return keys if name == lakehouse.dataset else {}
+    return found if name == lakehouse.dataset else Memory()
 
 
-def write(lakehouse: Lakehouse, config: Config) -> None:
+def write(lakehouse: Lakehouse, memory: Memory) -> None:
     """Records what a lakehouse is made from; nothing if that is an entry of the registry."""
-    keys = keys_of(config)
-    if not keys:
+    if not memory.keys:
         path_of(lakehouse).unlink(missing_ok=True)
-    elif keys != read(lakehouse):
-        text = json.dumps({DATASET: lakehouse.dataset, "keys": keys}, indent=1, ensure_ascii=False)
-        write_text(path_of(lakehouse), text + "\n")
+    elif memory != read(lakehouse):
+        saved = {DATASET: lakehouse.dataset, "keys": memory.keys, "found": memory.found}
+        write_text(path_of(lakehouse), json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
+
+
+def memory_of(config: Config, found: Mapping[str, Any]) -> Memory:
+    """What is to be remembered of a configuration; `found` are the values that were found in the files."""
+    values = {key: value for key, value in keys_of(config).items() if key not in found or key == PATH}
+    return Memory(values, dict(found)) if PATH in values else Memory()
 
 
 def keys_of(config: Config) -> dict[str, Any]:
@@ -84,9 +114,9 @@ def keys_of(config: Config) -> dict[str, Any]:
 
     A relative path stays relative with a relative lakehouse, so that a project can be moved.
     """
-    values = {key: getattr(config, key) for key in KEYS if getattr(config, key) != Config.model_fields[key].default}
+    values = {key: value for key, value in commands.non_default_values(config).items() if key in KEYS}
     if PATH in values and Path(config.root).is_absolute():
-        values[PATH] = os.path.abspath(Path(values[PATH]).expanduser())  # noqa: PTH100  # links stay as they are
+        values[PATH] = absolute(values[PATH])
     return values
 
 

@@ -22,7 +22,7 @@ from reco_platform.datasets import source_layout
 from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.layout import TABLES, Lakehouse
 from reco_platform.lakehouse.receipts import read
-from reco_platform.pipeline import remembered
+from reco_platform.pipeline import detected, remembered
 from reco_platform.pipeline.steps_table import (
     GOLD,
     SILVER,
@@ -44,6 +44,25 @@ SWEEP_INPUTS = needed_by(STEPS["sweep_data"].reads)
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Config keys of the data of a lakehouse that were not given.
+
+    Attributes:
+        recalled: what the lakehouse remembers from an earlier run.
+        found: what was found in the files.
+        not_given: what was found in the files, by this run or by the one that is remembered.
+    """
+
+    recalled: Mapping[str, Any] = field(default_factory=dict)
+    found: Mapping[str, Any] = field(default_factory=dict)
+    not_given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {**self.recalled, **self.found}
+
+
+@dataclass(frozen=True)
 class Workflow:
     """One invocation.
 
@@ -52,14 +71,14 @@ class Workflow:
         lakehouse: the lakehouse to work on.
         dataset: the data set.
         sweep: the sweep; None for any other target.
-        recalled: config keys that the lakehouse remembers from an earlier run, and that were not given anew.
+        origin: config keys of the data that were not given.
     """
 
     config: Config
     lakehouse: Lakehouse
     dataset: datasets.Dataset
     sweep: sweeps.Sweep | None = None
-    recalled: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin = Origin()
 
     def params(self, name: str) -> str:
         """The canonical parameters of a step, its code included."""
@@ -88,6 +107,20 @@ class Workflow:
     def source_layout(self) -> str:
         """The config values of the layout, as the bronze step takes them."""
         return source_layout.given_values(self.config.model_dump())
+
+    @property
+    def memory(self) -> remembered.Memory:
+        """What the lakehouse is to remember of its data."""
+        return remembered.memory_of(self.config, self.origin.not_given)
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of values that they did not give."""
+        said = (
+            remembered.note(self.config, self.origin.recalled),
+            detected.note(self.config.dataset_path, self.origin.found),
+        )
+        return [text for text in said if text]
 
     def bronze(self, table: str) -> str:
         return self.lakehouse.receipt(self.lakehouse.bronze(table))
@@ -224,9 +257,9 @@ def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ, t
     """
     config = load_config(given, environ)
     remembered.require_name(config, given, environ, target)
-    recalled = remembered.recall(config, given)
-    resolved = load_config({**given, **recalled}, environ) if recalled else config
-    return workflow_for(resolved, source_of("lakehouse", given, environ), recalled=recalled)
+    origin = origin_of(config, given)
+    resolved = load_config({**given, **origin.values}, environ) if origin.values else config
+    return workflow_for(resolved, source_of("lakehouse", given, environ), origin=origin)
 
 
 def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Workflow:
@@ -237,14 +270,30 @@ def prepare_sweep(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
     """
     expanded = sweeps.expand(given, environ)
     remembered.require_name(expanded.base, given, environ, SWEEP)
-    recalled = remembered.recall(expanded.base, given)
+    origin = origin_of(expanded.base, given)
+    if origin.values:
+        expanded = sweeps.expand({**given, **origin.values}, environ)
+    return workflow_for(expanded.base, source_of("lakehouse", given, environ), expanded, origin)
+
+
+def origin_of(config: Config, given: Mapping[str, Any]) -> Origin:
+    """What the lakehouse remembers of its data, and what is found in the files themselves.
+
+    Args:
+        config: the configuration as given; of a sweep, that of its first trial.
+        given: its values by key.
+    """
+    memory = remembered.recall(config)
+    recalled = memory.recalled(given)
     if recalled:
-        expanded = sweeps.expand({**given, **recalled}, environ)
-    return workflow_for(expanded.base, source_of("lakehouse", given, environ), expanded, recalled)
+        config = config.model_copy(update={remembered.PATH: recalled.get(remembered.PATH, config.dataset_path)})
+    found = detected.layout_keys(config, given, memory)
+    kept = {key: value for key, value in memory.found.items() if key in recalled}
+    return Origin(recalled, found, {**kept, **found})
 
 
 def workflow_for(
-    resolved: Config, source: str, sweep: sweeps.Sweep | None = None, recalled: Mapping[str, Any] | None = None
+    resolved: Config, source: str, sweep: sweeps.Sweep | None = None, origin: Origin | None = None
 ) -> Workflow:
     """The workflow of a configuration; `source` names where `lakehouse` was set, for the error message."""
     values = resolved.model_dump()
@@ -256,7 +305,7 @@ def workflow_for(
     datasets.tables(dataset)
     if not is_remote(resolved.root):
         require_folder(Path(resolved.root), source)
-    return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep, recalled or {})
+    return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep, origin or Origin())
 
 
 def require_folder(root: Path, source: str) -> None:

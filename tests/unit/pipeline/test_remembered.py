@@ -26,15 +26,15 @@ def remember(**given: str) -> Lakehouse:
     config = load_config(given, {})
     lakehouse = Lakehouse(config.root, config.dataset)
     lakehouse.records.mkdir(parents=True, exist_ok=True)
-    remembered.write(lakehouse, config)
+    remembered.write(lakehouse, remembered.memory_of(config, {}))
     return lakehouse
 
 
 def test_after_one_run_the_name_is_enough(films: str) -> None:
     remember(dataset="mine", dataset_path=films)
     found = workflow.prepare({"dataset": "mine"}, {})
-    assert found.config.dataset_path == films and found.recalled == {"dataset_path": films}
-    assert "dataset=mine goes on with dataset_path=films" in remembered.note(found.config, found.recalled)
+    assert found.config.dataset_path == films and found.origin.recalled == {"dataset_path": films}
+    assert found.notes[0].startswith("[INFO] dataset=mine goes on with dataset_path=films, as remembered")
 
 
 @pytest.mark.parametrize("further", [{"storage_format": "parquet"}, {"lakehouse": "results/by-user"}])
@@ -46,8 +46,7 @@ def test_another_lakehouse_of_the_same_data_set_goes_on_too(further: dict[str, s
 def test_a_key_given_anew_goes_before(films: str, tmp_path: Path) -> None:
     remember(dataset="mine", dataset_path="gone")
     found = workflow.prepare({"dataset": "mine", "dataset_path": films}, {})
-    assert found.config.dataset_path == films and not found.recalled
-    assert remembered.note(found.config, found.recalled) == ""
+    assert found.config.dataset_path == films and not found.notes
 
 
 def test_a_sweep_goes_on_too(films: str) -> None:
@@ -63,13 +62,13 @@ def test_another_data_set_in_the_same_folder_remembers_nothing(films: str) -> No
 
 def test_a_relative_folder_is_absolute_where_the_lakehouse_is(films: str, tmp_path: Path) -> None:
     lakehouse = remember(dataset="mine", dataset_path=films, lakehouse=str(tmp_path / "lake"))
-    assert remembered.read(lakehouse) == {"dataset_path": str(tmp_path / films)}
+    assert remembered.read(lakehouse) == remembered.Memory({"dataset_path": str(tmp_path / films)})
 
 
 def test_an_entry_of_the_registry_is_not_remembered(films: str) -> None:
     lakehouse = remember(dataset="mine", dataset_path=films)
-    remembered.write(lakehouse, load_config({"dataset": "mine"}, {}))
-    assert remembered.read(lakehouse) == {}
+    remembered.write(lakehouse, remembered.memory_of(load_config({"dataset": "mine"}, {}), {}))
+    assert remembered.read(lakehouse) == remembered.Memory()
 
 
 def test_a_damaged_record_is_a_clear_error(films: str) -> None:
@@ -86,3 +85,26 @@ def test_a_folder_without_a_name_is_refused_with_the_command_that_was_meant(film
     assert caught.value.hint.endswith("silver --config dataset=films dataset_path=films rank=20")
     with pytest.raises(ConfigError, match="given without dataset"):
         workflow.prepare_sweep({"dataset_path": films, "rank": "20,30"}, {})
+
+
+# --- what is found in the files
+
+
+@pytest.mark.parametrize("rows", [["1,1,5.0,x"], ["a,b,c,d"], []])
+def test_files_with_movielens_columns_are_never_a_question(
+    rows: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    header = "userId,movieId,rating,timestamp"
+    layouts.write(tmp_path / "own", {"ratings.csv": [header, *rows], "movies.csv": ["movieId,title,genres", "1,A,B"]})
+    assert workflow.prepare({"dataset": "mine", "dataset_path": "own"}, {}).origin.values == {}
+
+
+def test_movielens_files_with_another_scale_or_unit_of_time_need_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, keys in (("ten-points", {"rating_scale": "1..10:1"}), ("milliseconds", {"time_unit": "ms"})):
+        layouts.USERS_LAYOUTS[name](tmp_path / name, layouts.some_ratings())
+        found = workflow.prepare({"dataset": "mine", "dataset_path": name}, {})
+        assert found.origin.found == keys

@@ -13,14 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reco_platform.core.errors import DataError
-from reco_platform.core.rating_scale import NO_RATINGS
+from reco_platform.core.rating_scale import NO_RATINGS, RatingScale, parse_rating_scale
 from reco_platform.datasets.inspection import files
 from reco_platform.datasets.inspection.dialect import MAX_ROWS, Table, as_text, table_of
 from reco_platform.datasets.inspection.files import DataFile
-from reco_platform.datasets.inspection.known import Known, data_set_name, is_item_first, recognise
+from reco_platform.datasets.inspection.known import Known, data_set_name, is_ascii, is_item_first, recognise
 from reco_platform.datasets.inspection.names import plain, points
-from reco_platform.datasets.inspection.roles import Choice, choose, id_fit, profiles_of
-from reco_platform.datasets.inspection.values import TRUE, Profile, scale_of
+from reco_platform.datasets.inspection.proposal import fewest_keys
+from reco_platform.datasets.inspection.roles import Choice, choose, id_fit, of_words, profiles_of
+from reco_platform.datasets.inspection.values import Profile, scale_of
 
 PARTS = re.compile(r"\d+|(?<![a-z])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-z])", re.IGNORECASE)
 """Files whose names differ only by numbers or months, and whose columns are the same, are parts of one table."""
@@ -91,6 +92,7 @@ class Inspection:
         name: of the data set, if its README says it.
         keys: config keys of the layout, as they differ from MovieLens's CSV.
         findings: what was found, in words.
+        names: of all files in the folder.
     """
 
     place: Path
@@ -102,15 +104,38 @@ class Inspection:
     name: str | None
     keys: Mapping[str, Any]
     findings: tuple[Finding, ...]
+    names: tuple[str, ...]
 
     @property
     def is_sure(self) -> bool:
         return all(finding.sure for finding in self.findings)
 
     @property
+    def layout_keys(self) -> dict[str, Any]:
+        """The config keys that must be given: what differs from MovieLens's layout, or from the known one."""
+        known = self.known.layout if self.known and self.known.layout != "movielens" else None
+        files = {"encoding": self.ratings, "items_encoding": self.titles}
+        plain = [
+            key for key, look in files.items() if look is not None and look.table is not None and is_ascii(look.table)
+        ]
+        columns = self.titles.table.names if self.titles is not None and self.titles.table is not None else ()
+        keys = fewest_keys(self.keys, known, self.names, columns=columns, ascii_files=plain)
+        if self.known and self.known.layout == "movielens" and within_default(str(keys.get("rating_scale", ""))):
+            del keys["rating_scale"]
+        return keys
+
+    @property
     def rows(self) -> int | None:
         """The number of ratings, estimated; None if the file's size is not known."""
         return estimated_rows(self.ratings)
+
+
+def within_default(scale: str) -> bool:
+    """Whether a scale is part of MovieLens's: its files need no key, whatever ratings they happen to have."""
+    if scale in {"", NO_RATINGS}:
+        return False
+    found, default = parse_rating_scale(scale), RatingScale()
+    return default.least <= found.least and found.greatest <= default.greatest
 
 
 def inspect(place: Path) -> Inspection:
@@ -129,20 +154,31 @@ def inspect(place: Path) -> Inspection:
     ratings = max(candidates, key=ratings_points)
     parts = tuple(look.file.name for look in candidates if is_part_of(look, ratings))
     ratings, titles = with_titles(ratings, [look for look in looks if look.file.name not in parts])
-    assert ratings.table is not None  # noqa: S101  # it has users and items
-    known = recognise(ratings.file.plain_name, ratings.table, titles.table if titles else None)
-    if known is not None and known.layout == "amazon-csv" and is_item_first(ratings.table):
-        ratings = swapped(ratings)
+    ratings, known = recognised(ratings, titles)
+    titles = titles or titles_among_ratings(ratings, parts)
     folder = place if place.is_dir() else place.parent
-    keys, findings = layout_keys(ratings, parts, titles, [look.file.name for look in looks])
+    names = sorted({*(look.file.name for look in looks), *(path.name for path in folder.iterdir())})
+    keys, findings = layout_keys(ratings, parts, titles, names)
     findings += similar_files(ratings, parts, candidates)
     if known is not None and known.layout == "movielens":
         findings.insert(0, Finding("layout", known.words))
     elif known is not None:
         findings = [Finding("layout", known.words), *(replace(one, sure=True, alternatives=()) for one in findings)]
     return Inspection(
-        place, looks, ratings, parts, titles, known, data_set_name(folder), keys, tuple(findings)
+        place, looks, ratings, parts, titles, known, data_set_name(folder), keys, tuple(findings), tuple(names)
     )  # fmt: skip
+
+
+def recognised(ratings: Look, titles: Look | None) -> tuple[Look, Known | None]:
+    """The known layout of the ratings, and the ratings with its columns; None if it is no known one."""
+    table = ratings.table
+    assert table is not None  # noqa: S101  # it has users and items
+    if table.format == "netflix":
+        ratings = with_netflix_columns(ratings)
+    known = recognise(ratings.file.plain_name, table, titles.table if titles else None)
+    if known is not None and known.layout == "amazon-csv" and is_item_first(table):
+        ratings = swapped(ratings)
+    return ratings, known
 
 
 def look_at(file: DataFile) -> Look:
@@ -154,11 +190,21 @@ def look_at(file: DataFile) -> Look:
     except DataError as error:
         return Look(file, None, problem=error.message)
     if table is None:
-        return Look(file, None, problem="not a table")
+        return Look(file, None, problem=no_table(file))
     if not table.rows:
         return Look(file, None, problem="a header but no rows")
     profiles = profiles_of(table)
     return Look(file, table, profiles, choose(table, profiles))
+
+
+def no_table(file: DataFile) -> str:
+    """Why a file of text is no table, in words."""
+    start = files.sample(file).head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if start.startswith("["):
+        return f"one JSON array: make it one object a line, with jq -c '.[]' {file.path.name} > lines.jsonl"
+    if start.startswith("{"):
+        return "not JSON lines: a line must be one object, with names and texts in double quotes"
+    return "not a table"
 
 
 def parquet_table(file: DataFile) -> Table:
@@ -217,9 +263,7 @@ def estimated_rows(look: Look) -> int | None:
     table = look.table
     if table is None or table.total_rows is not None:
         return table.total_rows if table else None
-    if look.file.kind == "text":
-        return round(look.file.path.stat().st_size / max(table.row_bytes, 1))
-    return None
+    return None if table.size is None else round(table.size / max(table.row_bytes, 1))
 
 
 def is_part_of(look: Look, ratings: Look) -> bool:
@@ -232,6 +276,13 @@ def is_part_of(look: Look, ratings: Look) -> bool:
     same = (one.names, one.format, one.delimiter, one.has_header) == (
         other.names, other.format, other.delimiter, other.has_header)  # fmt: skip
     return same and PARTS.sub("0", look.file.name) == PARTS.sub("0", ratings.file.name)
+
+
+def with_netflix_columns(look: Look) -> Look:
+    """The columns of the Netflix prize, whatever their values are."""
+    roles = {"item": "1", "user": "2", "rating": "3", "time": "4"}
+    found = {role: Choice(name, True, of_words(look.profiles[name])) for role, name in roles.items()}
+    return replace(look, choices=found)
 
 
 def similar_files(ratings: Look, parts: Sequence[str], candidates: Sequence[Look]) -> list[Finding]:
@@ -312,6 +363,16 @@ def titles_in(look: Look, wanted: set[str]) -> tuple[float, Look | None]:
     return best[1] + points("title", choices["title"].column) / 100, replace(look, choices={**choices, "item": item})
 
 
+def titles_among_ratings(ratings: Look, parts: Sequence[str]) -> Look | None:
+    """The file of the ratings as that of the titles, if each row names its item; None if it does not."""
+    title = ratings.choices.get("title")
+    if title is None or len(parts) > 1 or not title.sure:
+        return None
+    names = dict(zip(ratings.column("item"), ratings.column("title"), strict=True))
+    same = sum(names[item] == text for item, text in zip(ratings.column("item"), ratings.column("title"), strict=True))
+    return ratings if same >= 0.9 * len(ratings.column("item")) else None
+
+
 def first_text(look: Look, ids: str) -> str | None:
     assert look.table is not None  # noqa: S101  # asked of tables only
     fitting = [
@@ -331,7 +392,7 @@ def layout_keys(
     assert table is not None  # noqa: S101  # it has users and items
     keys: dict[str, Any] = {"ratings_file": files_value(parts, names)}
     findings = [Finding("file", f"{', '.join(parts[:4])}{' ...' if len(parts) > 4 else ''}: {format_words(table)}")]
-    keys |= format_keys(table)
+    keys |= format_keys(ratings)
     if not table.header_is_sure:
         findings.append(header_finding(table))
     for role in ("user", "item"):
@@ -354,9 +415,12 @@ def files_value(parts: Sequence[str], names: Sequence[str]) -> str:
 DELIMITER_NAMES = {"\t": "tab", "\x01": "\\x01"}
 
 
-def format_keys(table: Table) -> dict[str, Any]:
+def format_keys(ratings: Look) -> dict[str, Any]:
+    """The keys of the format of a file."""
+    table = ratings.table
+    assert table is not None  # noqa: S101  # it has users and items
     if table.format != "csv":
-        return {"file_format": table.format} if table.format != "netflix" else {}
+        return {} if ratings.file.has_telling_name else {"file_format": table.format}
     delimiter = DELIMITER_NAMES.get(table.delimiter, table.delimiter)
     return {
         "delimiter": delimiter, "header": table.has_header, "encoding": table.encoding, "quoting": table.quoting
@@ -403,8 +467,8 @@ def value_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
     if "count" in choices:
         column = choices["count"].column
         text = f"none; column {column} ({choices['count'].why}) counts, so it is a weight, and repeats are added up"
-        keys = {"rating_column": column, "rating_scale": NO_RATINGS, "repeats": "sum"}
-        return keys, [Finding("rating", text, choices["count"].sure, ("rating_column=none",))]
+        counted = {"rating_column": column, "rating_scale": NO_RATINGS, "repeats": "sum"}
+        return counted, [Finding("rating", text, choices["count"].sure, ("rating_column=none",))]
     return {"rating_column": "none", "rating_scale": NO_RATINGS}, [
         Finding("rating", "none: each row says only that a user had to do with an item")
     ]
@@ -414,9 +478,8 @@ def rating_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
     choice = ratings.choices["rating"]
     column, values = ratings.profiles[choice.column], ratings.column("rating")
     if column.kind == "boolean":
-        weights = " ".join(f"{value}={1 if value.strip().lower() in TRUE else -1}" for value, _ in column.counts)
-        keys = {"event_column": choice.column, "event_weights": weights, "rating_column": "none"}
-        return keys, [Finding("rating", f"column {choice.column}: {choice.why}")]
+        text = f"column {choice.column}: {choice.why}; yes counts as 1, no as -1"
+        return {"rating_column": choice.column, "rating_scale": "-1..1"}, [Finding("rating", text, choice.sure)]
     if column.is_constant:
         text = (
             f"none; all values of column {choice.column} are {column.example.strip()}: they only say that there is one"
@@ -426,16 +489,20 @@ def rating_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
     found = scale_of(values)
     assert found is not None  # noqa: S101  # otherwise it fits no rating
     scale = found.scale
-    keys = {"rating_column": choice.column, "rating_scale": str(scale)}
+    keys: dict[str, Any] = {"rating_column": choice.column, "rating_scale": str(scale)}
     sure = choice.sure and found.is_reached and not found.others
     notes, alternatives = [], [f"rating_column={other}" for other in choice.others]
     alternatives += [f"rating_scale={other}" for other in found.others]
     if not found.is_reached:
         alternatives.append(f"rating_scale={column.least:g}..{column.greatest:g}")
     zeros = sum(value.strip() in {"0", "0.0"} for value in values) / max(len(values), 1)
-    if zeros >= 0.2 and scale.least == 0 and scale.greatest > 1:
-        notes.append(f"{zeros:.0%} of the values are 0, which often means that there is no rating")
-    text = f"column {choice.column}: {choice.why}; scale {scale}" + "".join(f"; {note}" for note in notes)
+    if zeros >= 0.2 and scale.least == 0 and scale.greatest > 1 and scale.step == 1:
+        notes.append(f"{zeros:.0%} of the values are 0, which often means that there is no rating: they are rejected")
+        alternatives, sure = [*alternatives, f"rating_scale={scale}"], False
+        keys |= {"rating_scale": f"1..{scale.greatest:g}", "max_reject_share": 0.9}
+    text = f"column {choice.column}: {choice.why}; scale {keys['rating_scale']}" + "".join(
+        f"; {note}" for note in notes
+    )
     return keys, [Finding("rating", text, sure, tuple(alternatives))]
 
 
@@ -466,7 +533,7 @@ def time_keys(ratings: Look) -> tuple[dict[str, Any], list[Finding]]:
     choice = ratings.choices.get("time")
     if choice is None:
         text = "none: ratings are split at random, not by time"
-        return {"time_column": "none", "split": "random"}, [Finding("time", text)]
+        return {"time_column": "none"}, [Finding("time", text)]
     guess = ratings.profiles[choice.column].time
     assert guess is not None  # noqa: S101  # otherwise it fits no time
     units = tuple(f"time_unit={other}" for other in guess.others)
@@ -517,7 +584,7 @@ def title_keys(titles: Look | None) -> tuple[dict[str, Any], list[Finding]]:
         "genres_column": choices["genres"].column if "genres" in choices else "none",
     }
     if table.format == "csv":
-        own = format_keys(table)
+        own = format_keys(titles)
         keys |= {f"items_{name}": own[name] for name in ("delimiter", "header", "encoding")}
     if "genres" in choices:
         keys["genres_delimiter"] = genres_delimiter(table, choices["genres"].column)

@@ -19,6 +19,7 @@ DELIMITERS = ("::", "\t", ";", ",", "|", "^", "~", "\x01")
 
 MAX_ROWS = 20_000
 UNDEFINED_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
+JSON_ARRAY = re.compile(r"\s*\[\s*\{")
 NETFLIX_ITEM = re.compile(r"[0-9]+:")
 Row = tuple[str, ...]
 
@@ -44,6 +45,7 @@ class Table:
         crlf: whether lines end with a carriage return and a newline.
         has_bom: whether the file begins with a byte order mark.
         total_rows: of the whole file, if it is known.
+        size: bytes of the whole file, unpacked; None if that is not known.
     """
 
     format: str
@@ -62,6 +64,7 @@ class Table:
     crlf: bool = False
     has_bom: bool = False
     total_rows: int | None = None
+    size: int | None = None
 
     def column(self, name: str) -> list[str]:
         at = self.names.index(name)
@@ -72,7 +75,7 @@ def table_of(sample: Sample) -> Table | None:
     """The table in a sample of a text file; None if it is no table."""
     encoding = encoding_of(sample)
     head, *blocks = texts(sample, encoding)
-    if not head.strip():
+    if not head.strip() or JSON_ARRAY.match(head):
         return None
     found = (
         json_table(head, blocks)
@@ -84,7 +87,7 @@ def table_of(sample: Sample) -> Table | None:
     if found is None:
         return None
     crlf, has_bom = "\r\n" in head, sample.head.startswith(b"\xef\xbb\xbf")
-    return replace(found, encoding=encoding, crlf=crlf, has_bom=has_bom)
+    return replace(found, encoding=encoding, crlf=crlf, has_bom=has_bom, size=sample.size)
 
 
 # --- encoding
@@ -168,14 +171,12 @@ def netflix_table(head: str, blocks: Sequence[str]) -> Table | None:
             continue
         fields = line.split(",")
         if len(fields) == 3:
-            rows.append((fields[0], item, *fields[1:]))
+            rows.append((item, *fields))
         elif line.strip():
             malformed.append(line)
     if not rows:
         return None
-    found = Table(
-        "netflix", ("1", "item", "2", "3"), tuple(rows[:MAX_ROWS]), has_header=False, malformed=len(malformed)
-    )
+    found = Table("netflix", ("1", "2", "3", "4"), tuple(rows[:MAX_ROWS]), has_header=False, malformed=len(malformed))
     return replace(found, row_bytes=len(head) / max(lines, 1))
 
 

@@ -7,7 +7,7 @@ import gzip
 import shlex
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -69,8 +69,13 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        """Its name for people."""
-        return f"{self.path.name}: {self.member}" if self.member else self.path.name
+        """Its name as the config key ratings_file has it."""
+        return f"{self.path.name}/{self.member}" if self.member else self.path.name
+
+    @property
+    def has_telling_name(self) -> bool:
+        """Whether the ending of its name says that it is Parquet or JSON lines."""
+        return self.plain_name.lower().endswith((".parquet", ".pq", ".jsonl", ".ndjson", ".json"))
 
     @property
     def plain_name(self) -> str:
@@ -102,10 +107,10 @@ def data_files(place: Path) -> list[DataFile]:
     """
     try:
         if place.is_dir():
-            paths = sorted(path for path in place.iterdir() if not path.name.startswith((".", "_")))
-            paths = [path for path in paths if path.is_file()][:MAX_FILES]
+            entries = sorted(path for path in place.iterdir() if not path.name.startswith((".", "_")))
+            paths = [path for path in entries if not path.is_dir()][:MAX_FILES]
             if not paths:
-                raise DataError(f"{place} has no files", f"ls -la -- {shlex.quote(str(place))}")
+                raise no_files(place, [path.name for path in entries])
         elif place.exists():
             paths = [place]
         else:
@@ -113,6 +118,13 @@ def data_files(place: Path) -> list[DataFile]:
     except OSError as error:
         raise unreadable(place, error) from error
     return [found for path in paths for found in parts_of(path)]
+
+
+def no_files(place: Path, folders: Sequence[str]) -> DataError:
+    """The error for a folder without files; it names the folders in it."""
+    inside = f"; it has the folders {', '.join(folders[:5])}" if folders else ""
+    hint = f"name one of them: {place}/{folders[0]}" if folders else f"ls -la -- {shlex.quote(str(place))}"
+    return DataError(f"{place} has no files{inside}", hint)
 
 
 def unreadable(place: Path, error: OSError) -> DataError:

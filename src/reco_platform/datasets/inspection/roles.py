@@ -154,7 +154,8 @@ def by_order(
     for role, name in zip(missing, left, strict=False):
         others = tuple(other for other in left if other != name)
         text = f"{of_words(profiles[name])}, by its place alone"
-        found[role] = Choice(name, not others, text, others)
+        by_elimination = not others and len(missing) == 1 and taken.keys() & {"rating", "time", "event", "count"}
+        found[role] = Choice(name, bool(by_elimination), text, others)
     rest = [name for name in table.names if name not in {*used, *left} or name not in left[: len(missing)]]
     counts = [name for name in rest if name not in used and fit("count", profiles[name], ())]
     if not table.has_header and counts and not taken.keys() & {"rating", "event", "count"}:

@@ -11,31 +11,16 @@ import yaml
 from reco_platform.core import project
 from reco_platform.datasets.inspection.checks import Rejections, rejections
 from reco_platform.datasets.inspection.detect import Inspection, Look, estimated_rows, format_words
+from reco_platform.datasets.inspection.files import COMPRESSED_BYTES
 from reco_platform.datasets.inspection.names import dataset_name
 
 MOST_FILES = 20
-DEFAULTS: Mapping[str, Any] = {
-    "ratings_file": "ratings.csv", "items_file": "movies.csv", "delimiter": ",", "quoting": True, "header": True,
-    "encoding": "utf-8", "user_column": "userId", "item_column": "movieId", "rating_column": "rating",
-    "time_column": "timestamp", "items_id_column": "movieId", "title_column": "title", "genres_column": "genres",
-    "genres_delimiter": "|", "time_unit": "s", "rating_scale": "0.5..5", "id_type": "integer",
-}  # fmt: skip
 
 
 def config_of(found: Inspection) -> dict[str, Any]:
-    """The config with which a run reads the files: only what differs from MovieLens's layout."""
+    """The config with which a run reads the files: only what differs from MovieLens's layout, or from a known one."""
     folder = found.place if found.place.is_dir() else found.place.absolute().parent
-    own = {key: value for key, value in found.keys.items() if not is_default(key, value, found.keys)}
-    return {"dataset": found.name or dataset_name(folder), "dataset_path": str(folder), **own}
-
-
-def is_default(key: str, value: Any, keys: Mapping[str, Any]) -> bool:
-    """Whether a key need not be given."""
-    if key == "rating_scale":
-        return str(value).partition(":")[0] == DEFAULTS[key]
-    if key.startswith("items_") and key.removeprefix("items_") in keys:
-        return bool(value == keys[key.removeprefix("items_")])
-    return key in DEFAULTS and bool(value == DEFAULTS[key])
+    return {"dataset": found.name or dataset_name(folder), "dataset_path": str(folder), **found.layout_keys}
 
 
 def yaml_of(config: Mapping[str, Any]) -> str:
@@ -103,12 +88,9 @@ def file_words(look: Look) -> str:
         return look.problem
     rows = estimated_rows(look)
     about = "" if look.table.total_rows is not None else "about "
-    amount = (
-        f"{about}{rounded(rows) if about else rows:,} rows"
-        if rows is not None
-        else "size not known before it is unpacked"
-    )
-    return f"{format_words(look.table)}; {amount}"
+    if rows is None:
+        about, rows = "more than ", round(COMPRESSED_BYTES / max(look.table.row_bytes, 1))
+    return f"{format_words(look.table)}; {about}{rounded(rows) if about else rows:,} rows"
 
 
 def rounded(number: int) -> int:
