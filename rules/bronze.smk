@@ -7,7 +7,7 @@ rule bronze:
     input:
         ancient(FLOW.sources),  # changed files are detected by content before the first job
     output:
-        [FLOW.bronze(table) for table in pipeline.TABLES],
+        FLOW.bronze_receipts,
     log:
         f"{LOGS}/bronze.log",
     benchmark:

@@ -294,6 +294,8 @@ rule report:
         ratings=FLOW.receipt("ratings"),
         movies=FLOW.receipt("movies"),
         tags=FLOW.receipt("tags"),
+        users=FLOW.optional("users"),
+        items=FLOW.optional("items"),
         interactions=FLOW.receipt("interactions"),
         recommendations=FLOW.receipt("recommendations"),
         run_metrics=FLOW.receipt("run_metrics"),
@@ -321,6 +323,8 @@ rule report:
         " --ratings {input.ratings:q}"
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"
+        " --users {input.users:q}"
+        " --items {input.items:q}"
         " --interactions {input.interactions:q}"
         " --recommendations {input.recommendations:q}"
         " --run-metrics {input.run_metrics:q}"

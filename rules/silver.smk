@@ -65,6 +65,48 @@ rule silver_tags:
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
+rule silver_users:
+    """The source id of each user; only where ids are texts (id_type=text)."""
+    input:
+        bronze=FLOW.bronze("users"),
+    output:
+        FLOW.receipt("users"),
+    log:
+        f"{LOGS}/silver_users.log",
+    benchmark:
+        f"{LOGS}/silver_users.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        step=FLOW.params("silver_users"),
+    shell:
+        "python {SCRIPTS:q}/silver_users.py --threads {threads}"
+        " --bronze {input.bronze:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule silver_items:
+    """The source id of each movie; only where ids are texts (id_type=text)."""
+    input:
+        bronze=FLOW.bronze("items"),
+    output:
+        FLOW.receipt("items"),
+    log:
+        f"{LOGS}/silver_items.log",
+    benchmark:
+        f"{LOGS}/silver_items.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        step=FLOW.params("silver_items"),
+    shell:
+        "python {SCRIPTS:q}/silver_items.py --threads {threads}"
+        " --bronze {input.bronze:q}"
+        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+
+
 rule etl_report:
     """Counts of the rows that went into and came out of every silver table."""
     input:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from reco_platform.config.keys import Key, key
 from reco_platform.config.patterns import (
@@ -30,7 +30,7 @@ from reco_platform.config.patterns import (
 )  # fmt: skip
 from reco_platform.config.spark_conf import parse_settings, setting_text
 from reco_platform.core.hashing import sha256
-from reco_platform.core.rating_scale import RatingScale, parse_rating_scale
+from reco_platform.core.rating_scale import NO_RATINGS, RatingScale, parse_rating_scale
 from reco_platform.core.redaction import redact_uri
 
 MAX_LIST_LENGTH = 1000
@@ -44,8 +44,12 @@ LayoutName = Literal[
 
 DEFAULT_SCALE = str(RatingScale())
 
+SCALE_KEYS = ("liked_rating", "disliked_rating", "relevant_rating")
+"""Keys whose default follows from the rating scale."""
+
 # Groups of steps whose results depend on the same keys.
 SILVER = ("silver_ratings", "silver_movies", "silver_tags")
+IDS = ("silver_users", "silver_items")
 SPLIT = ("interactions", "track", "leaderboard")
 MODEL = ("train_als", "refit", "run_metrics", "track", "trial")
 TRAINING = (*MODEL, "train_plain")
@@ -57,7 +61,7 @@ RELEVANCE = ("evaluate", "track", "trial")
 BOOTSTRAP = (*RELEVANCE, "gate")
 SCORING = ("trial", "leaderboard")
 TRACKING = ("gate", "track", "track_sweep")
-TABLE_FORMAT = (*SILVER, *SPLIT, *LISTS, "etl_report", "run_metrics")
+TABLE_FORMAT = (*SILVER, *IDS, *SPLIT, *LISTS, "etl_report", "run_metrics")
 
 
 class Config(BaseModel):
@@ -347,19 +351,21 @@ class Config(BaseModel):
         shapes=POSITIVES,
         axis=True,
     )
-    liked_rating: float = key(
-        4.0,
-        ge=0,
-        le=100,
-        description="Rating from which a movie counts as liked, with positives=liked or graded",
+    liked_rating: float | None = key(
+        None,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="Rating from which a movie counts as liked, with positives=liked or graded; default 80% of the "
+        "way up the rating scale: 4 of 0.5..5, 8 of 1..10",
         shapes=POSITIVES,
         axis=True,
     )
-    disliked_rating: float = key(
-        2.5,
-        ge=0,
-        le=100,
-        description="Rating up to which a movie counts like an unrated one, with positives=graded",
+    disliked_rating: float | None = key(
+        None,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="Rating up to which a movie counts like an unrated one, with positives=graded; default half way up "
+        "the rating scale: 2.5 of 0.5..5, 5 of 1..10",
         shapes=POSITIVES,
         axis=True,
     )
@@ -452,11 +458,11 @@ class Config(BaseModel):
         description="Which test ratings count as relevant: from relevant_rating, or from the user's mean",
         shapes=RELEVANCE,
     )
-    relevant_rating: float = key(
-        4.0,
-        ge=0,
-        le=100,
-        description="Minimum rating that counts as relevant, with relevance=threshold",
+    relevant_rating: float | None = key(
+        None,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="Minimum rating that counts as relevant, with relevance=threshold; default as for liked_rating",
         shapes=RELEVANCE,
     )
     bootstrap_samples: int = key(
@@ -568,6 +574,17 @@ class Config(BaseModel):
         shapes=("gate",),
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _thresholds_of_the_scale(cls, values: Any) -> Any:
+        """Fills thresholds that are not given from the rating scale, so that steps always have their numbers."""
+        text = values.get("rating_scale") or (NO_RATINGS if values.get("rating_column") == NO_RATINGS else None)
+        try:
+            scale = parse_rating_scale(text) if text else RatingScale()
+        except (ValueError, TypeError):
+            scale = RatingScale()  # the key's own check reports it
+        return values | {name: getattr(scale, name) for name in SCALE_KEYS if values.get(name) is None}
+
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_bool_for_number(cls, value: Any, info: ValidationInfo) -> Any:
@@ -609,6 +626,11 @@ class Config(BaseModel):
         if self.lakehouse is not None:
             return self.lakehouse.rstrip("/") or "/"
         return f"results/{self.dataset}" + ("" if self.storage_format == "delta" else "-parquet")
+
+    @property
+    def has_text_ids(self) -> bool:
+        """Whether the ids of the source are texts, which silver/users and silver/items number."""
+        return self.id_type == "text"
 
     @property
     def has_ranking_model(self) -> bool:

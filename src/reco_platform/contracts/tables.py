@@ -62,8 +62,8 @@ class Contract:
 
 
 INT, FLOAT, TEXT, TIME = pa.int32(), pa.float32(), pa.string(), pa.timestamp("us", "UTC")
-USER = Field("user_id", INT, "User, as numbered in the source", minimum=0)
-MOVIE = Field("movie_id", INT, "Movie, as numbered in the source", minimum=0)
+USER = Field("user_id", INT, "User, as numbered in the source or in silver/users", minimum=0)
+MOVIE = Field("movie_id", INT, "Movie, as numbered in the source or in silver/items", minimum=0)
 YEAR = Field("year", INT, "Year of the event, UTC", minimum=1970, maximum=9999)
 MONTH = Field("month", INT, "Month of the event, UTC", minimum=1, maximum=12)
 
@@ -107,6 +107,25 @@ TAGS = Contract(
     ),
     ("year", "month"),
 )
+SOURCE_ID = Field("source_id", TEXT, "Id as the source writes it")
+USERS = Contract(
+    "users",
+    "one user; only for data whose ids are texts",
+    ("user_id",),
+    (
+        replace(USER, description="User, in the other tables; given in order of first appearance, never changed"),
+        SOURCE_ID,
+    ),
+)
+ITEMS = Contract(
+    "items",
+    "one movie; only for data whose ids are texts",
+    ("movie_id",),
+    (
+        replace(MOVIE, description="Movie, in the other tables; given in order of first appearance, never changed"),
+        SOURCE_ID,
+    ),
+)
 INTERACTIONS = Contract(
     "interactions",
     "the latest rating of a user for a movie",
@@ -138,7 +157,7 @@ RECOMMENDATIONS_FALLBACK = Contract(
     "the most popular movies for one user whom the model does not know, or for a visitor",
     RECOMMENDATIONS.key,
     (
-        replace(USER, description="User, as numbered in the source; null for a visitor, in one row", nullable=True),
+        replace(USER, description=f"{USER.description}; null for a visitor, in one row", nullable=True),
         Field(
             "recommendations",
             pa.list_(RECOMMENDATION),
@@ -150,7 +169,7 @@ RECOMMENDATIONS_FALLBACK = Contract(
 )
 CONTRACTS = {
     contract.name: contract
-    for contract in (RATINGS, MOVIES, TAGS, INTERACTIONS, RECOMMENDATIONS, RECOMMENDATIONS_FALLBACK)
+    for contract in (RATINGS, MOVIES, TAGS, USERS, ITEMS, INTERACTIONS, RECOMMENDATIONS, RECOMMENDATIONS_FALLBACK)
 }
 
 

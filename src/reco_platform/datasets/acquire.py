@@ -9,14 +9,16 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
+from types import MappingProxyType
 from typing import Any
 
 from reco_platform.core import project
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import synthetic
 from reco_platform.datasets.download import download_file
+from reco_platform.datasets.id_dictionary import IdDictionary, Name
 from reco_platform.datasets.registry import ArchiveDataset, Dataset, DirectoryDataset, GenerateDataset, tables
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.store.paths import sha256_file
@@ -24,7 +26,14 @@ from reco_platform.store.paths import sha256_file
 Report = Callable[[str], None]
 
 
-def acquire(dataset: Dataset, destination: Path, cache: Path, *, report: Report) -> None:
+def acquire(
+    dataset: Dataset,
+    destination: Path,
+    cache: Path,
+    *,
+    report: Report,
+    dictionaries: Mapping[Name, IdDictionary] = MappingProxyType({}),
+) -> None:
     """Puts `<table>.csv` of each table into a folder.
 
     All files are first created in `destination/.incoming`, and renamed when all are complete. A file that already has
@@ -35,6 +44,7 @@ def acquire(dataset: Dataset, destination: Path, cache: Path, *, report: Report)
         destination: the folder; created if missing.
         cache: where downloaded archives are kept.
         report: called with a line of text for each file and for progress.
+        dictionaries: of users and items if the ids are texts; new ids are saved before the CSV files are there.
 
     Raises:
         DataError: the source is missing, cannot be downloaded, or differs from the registry.
@@ -48,6 +58,8 @@ def acquire(dataset: Dataset, destination: Path, cache: Path, *, report: Report)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
         _stage(dataset, staging, cache, report)
+        for dictionary in dictionaries.values():
+            dictionary.save()
         for table in wanted:
             _place(staging / f"{table}.csv", destination / f"{table}.csv", report)
         _sync(destination)

@@ -8,6 +8,7 @@ not count. Numbers are given in order of first appearance, from 0.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -51,11 +52,13 @@ class IdDictionary:
         folder: where its files are.
         name: users or items.
         parts: the files that are written.
+        used: the greatest number that `encode` has given since the dictionary was loaded, and one more.
     """
 
     folder: StorePath
     name: Name
     parts: list[Part] = field(default_factory=list)
+    used: int = 0
     _texts: TextNumbers = field(default_factory=TextNumbers, repr=False)
 
     @classmethod
@@ -71,6 +74,7 @@ class IdDictionary:
                 first = len(loaded)
                 if not loaded.encode(texts).equals(pa.array(np.arange(first, first + len(texts), dtype=np.int32))):
                     raise damaged(folder, name, f"{folder / part.file} holds an id twice, or an empty one")
+        loaded.used = 0
         return loaded
 
     def __len__(self) -> int:
@@ -94,7 +98,13 @@ class IdDictionary:
             raise DataError(
                 f"there are more than {MAX_IDS:,} different ids of {self.name}", "choose another column for them"
             )
+        self.used = max(self.used, int(found.max(initial=-1)) + 1)
         return pa.array(found, mask=found < 0)
+
+    @property
+    def used_ids(self) -> UsedIds:
+        """The part of the dictionary that the files need that were encoded since it was loaded."""
+        return UsedIds(self.used, texts_sha256(self.texts(), self.used))
 
     def texts(self, first: int = 0) -> pa.Array:
         """The texts with the numbers from `first` on, in their order."""
@@ -111,7 +121,70 @@ class IdDictionary:
         with arrow_sink(self.folder / file) as sink:
             pq.write_table(table, sink, compression="zstd", row_group_size=PART_ROWS, use_dictionary=False)
         self.parts.append(Part(file, first, len(table), sha256_file(self.folder / file)))
-        write_text(list_path(self.folder, self.name), parts_text(self.parts))
+        write_text(list_path(self.folder, self.name), self.list_text)
+
+    @property
+    def list_text(self) -> str:
+        """The content of the file that lists the parts."""
+        return parts_text(self.parts)
+
+
+# --- the ids that the present files use
+
+
+@dataclass(frozen=True)
+class UsedIds:
+    """The first ids of a dictionary: those up to the greatest one in the present CSV files of bronze.
+
+    A dictionary only grows, so this does not change when the user goes back to earlier files and forward again.
+
+    Attributes:
+        ids: how many.
+        sha256: of their texts in order.
+    """
+
+    ids: int
+    sha256: str
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def read_used_ids(path: StorePath) -> UsedIds:
+    """The content of the file in bronze that says which ids the present CSV files use.
+
+    Raises:
+        DictionaryError: it was edited.
+    """
+    try:
+        return UsedIds(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DictionaryError(f"{path} was edited: {error}", f"restore {path.parent} from a backup") from error
+
+
+def read_texts(folder: StorePath, name: Name, used: UsedIds) -> pa.Array:
+    """The texts of the used ids in order, as large_string; the files are checked.
+
+    Raises:
+        DictionaryError: the dictionary is missing or was edited.
+    """
+    parts = read_parts(folder, name)
+    if not parts and used.ids:
+        raise damaged(folder, name, f"{list_path(folder, name)} is missing")
+    chunks = [texts.cast(pa.large_string()) for part in parts for texts in part_texts(folder, name, part)]
+    texts = pa.concat_arrays([pa.array([], pa.large_string()), *chunks])
+    if len(texts) < used.ids or texts_sha256(texts, used.ids) != used.sha256:
+        raise damaged(folder, name, f"{folder} holds other ids than the files in {folder.parent} were made with")
+    return texts.slice(0, used.ids)
+
+
+def texts_sha256(texts: pa.Array, count: int) -> str:
+    """The sha256 of the first texts of a large_string array without offset: their boundaries and their bytes."""
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int64, count + 1) if count else np.zeros(1, np.int64)
+    digest = hashlib.sha256(bounds.astype("<i8").tobytes())
+    digest.update(memoryview(data)[: bounds[-1]] if count else b"")
+    return digest.hexdigest()
 
 
 # --- files
@@ -153,14 +226,23 @@ def part_texts(folder: StorePath, name: Name, part: Part) -> Iterator[pa.Array]:
     Raises:
         DictionaryError: the file is missing or was changed.
     """
+    check_part(folder, name, part)
+    with pq.ParquetFile(arrow_source(folder / part.file)) as file:
+        for batch in file.iter_batches(batch_size=PART_ROWS, columns=[COLUMN]):
+            yield batch.column(0)
+
+
+def check_part(folder: StorePath, name: Name, part: Part) -> None:
+    """Checks the bytes of a part.
+
+    Raises:
+        DictionaryError: the file is missing or was changed.
+    """
     path = folder / part.file
     if not path.is_file():
         raise damaged(folder, name, f"{path} is missing")
     if sha256_file(path) != part.sha256:
         raise damaged(folder, name, f"{path} was edited or damaged: its checksum differs")
-    with pq.ParquetFile(arrow_source(path)) as file:
-        for batch in file.iter_batches(batch_size=PART_ROWS, columns=[COLUMN]):
-            yield batch.column(0)
 
 
 def damaged(folder: StorePath, name: Name, what: str) -> DictionaryError:

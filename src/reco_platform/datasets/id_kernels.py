@@ -11,6 +11,8 @@ from numba import int32, int64, njit, types, uint8, uint64, void
 from reco_platform.fingerprint.kernels import xxh64
 
 NO_ID = -1
+"""The number of a text of ASCII blanks and control characters alone."""
+
 SPACE, DELETE = 0x20, 0x7F
 
 _BYTES, _OFFSETS = types.Array(uint8, 1, "C", readonly=True), types.Array(int32, 1, "C", readonly=True)

@@ -160,6 +160,12 @@ def tables(dataset: Dataset) -> tuple[str, ...]:
             return tuple(table for table in TABLES if _has_csv_file(dataset.path, table))
 
 
+def dictionaries(dataset: Dataset) -> tuple[Literal["users", "items"], ...]:
+    """The dictionaries of a data set: those of users and items if its ids are texts, otherwise none."""
+    has_texts = isinstance(dataset, DirectoryDataset) and dataset.layout.id_type == "text"
+    return ("users", "items") if has_texts else ()
+
+
 def own_csv_file(dataset: Dataset, table: str) -> Path | None:
     """The user's own CSV file of a table; None if the data set is not a folder."""
     return dataset.path / f"{table}.csv" if isinstance(dataset, DirectoryDataset) else None

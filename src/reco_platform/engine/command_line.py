@@ -35,7 +35,11 @@ def parser(step: Step, description: str) -> argparse.ArgumentParser:
     options.add_argument("--log-level", default=level, help="Spark's log level")
     options.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)  # before spark-submit
     for name in step.reads:
-        options.add_argument(f"--{name.replace('_', '-')}", required=True, help=f"receipt of {name}")
+        optional = name in step.reads_if_made
+        options.add_argument(
+            f"--{name.replace('_', '-')}", required=not optional, nargs="?" if optional else None,
+            help=f"receipt of {name}",
+        )  # fmt: skip
     return options
 
 
@@ -64,7 +68,7 @@ def task_from(step: Step, arguments: argparse.Namespace) -> Task:
     params = {key: values[key] for key in step.keys} | own | {"code": code}
     receipt_path, artifact = Path(arguments.receipt), artifact_of(arguments)
     lakehouse = Lakehouse(arguments.lakehouse, arguments.dataset)
-    inputs = {name: receipts.read(getattr(arguments, name)) for name in step.reads}
+    inputs = {name: receipts.read(path) for name in step.reads if (path := getattr(arguments, name))}
     if step.reads_trials:
         inputs |= {name: receipts.read(lakehouse.receipt(layout.trial(name))) for name, _ in params["cells"]}
     threads = max(arguments.threads, 1)

@@ -96,6 +96,8 @@ COLUMNS = {
         {"tag": "tag"},
         PARSED_IDS | {"tag_ts": ("timestamp",), "year": ("timestamp",), "month": ("timestamp",)},
     ),
+    "users": ColumnSources("bronze", {"source_id": "source_id"}, {"user_id": ("source_id",)}),
+    "items": ColumnSources("bronze", {"source_id": "source_id"}, {"movie_id": ("source_id",)}),
     "interactions": ColumnSources(
         "ratings",
         COPIED_IDS | {"rating": "rating", "rating_ts": "rating_ts"},

@@ -39,6 +39,7 @@ class Step:
         artifact: path of its result in the lakehouse, without suffix or version; may contain {dataset}.
         content: path of the content: {artifact}, {dataset} and {version} (the model version) are filled in.
         reads: its inputs by name.
+        reads_if_made: those of its inputs that not every configuration has.
         keys: config keys that shape its result.
         files: files other than Python modules that shape its result, relative to the package.
         all_threads: whether it uses every core that the run has; otherwise one.
@@ -61,6 +62,7 @@ class Step:
     artifact: str
     content: str = "{artifact}"
     reads: tuple[str, ...] = ()
+    reads_if_made: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     all_threads: bool = False

@@ -21,6 +21,7 @@ from reco_platform.fingerprint.files import file_fingerprint
 from reco_platform.lakehouse import layout, manifests, publish, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.lakehouse.source_ids import AllSourceIds
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import StorePath
 
@@ -100,6 +101,10 @@ class Task:
         """An input table, at exactly the version in its receipt."""
         receipt = self.inputs[name]
         return tables.open_table(self.root, receipt, rebuild_command(self.root, receipt))
+
+    def source_ids(self) -> AllSourceIds:
+        """How the ids of users and movies are shown; the step must read `users` and `items` where they are made."""
+        return AllSourceIds.read(lambda name: self.open(name).read() if name in self.inputs else None)
 
     def path(self, name: str) -> Path:
         """An input file or folder on this machine, checked against its receipt."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
-from reco_platform.pipeline.steps_table import STEP_OF
+from reco_platform.pipeline.steps_table import IDS, STEP_OF
 from reco_platform.spark import jars, session, submit
 from reco_platform.store.paths import StorePath
 
 VIEWS = {
-    **{table: layout.silver(table) for table in layout.TABLES},
+    **{table: layout.silver(table) for table in (*layout.TABLES, *IDS)},
     "interactions": STEP_OF["interactions"].artifact,
     "recommendations_als": STEP_OF["recommendations"].artifact,
 }

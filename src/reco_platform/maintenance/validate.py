@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from reco_platform.config.model import Config
 from reco_platform.core.errors import RecoError
+from reco_platform.datasets import bronze, id_dictionary
+from reco_platform.datasets.registry import dictionaries
 from reco_platform.engine.step import Layer
 from reco_platform.engine.task import QUALITY_FINGERPRINT
 from reco_platform.fingerprint.files import file_has_fingerprint
@@ -62,9 +64,9 @@ def validate(workflow: Workflow, layers: Sequence[Layer] = LAYERS, *, deep: bool
         yield Finding("info", f"Checking {layer.capitalize()} layer...")
         match layer:
             case "bronze":
-                yield from check_bronze(lakehouse, repairs, deep)
+                yield from check_bronze(workflow, repairs, deep)
             case "silver":
-                yield from check_silver(lakehouse, repairs, deep)
+                yield from check_silver(workflow, repairs, deep)
             case "gold":
                 yield from check_gold(workflow, repairs, deep)
             case "sweeps":
@@ -74,8 +76,9 @@ def validate(workflow: Workflow, layers: Sequence[Layer] = LAYERS, *, deep: bool
 # --- layers
 
 
-def check_bronze(lakehouse: Lakehouse, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
-    for table in TABLES:
+def check_bronze(workflow: Workflow, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
+    lakehouse = workflow.lakehouse
+    for table in (*TABLES, *dictionaries(workflow.dataset)):
         artifact = lakehouse.bronze(table)
         receipt, finding = read_receipt(lakehouse, artifact, repairs)
         if receipt is None:
@@ -90,13 +93,27 @@ def check_bronze(lakehouse: Lakehouse, repairs: RepairCommands, deep: bool) -> I
             text = f"{path} differs from its receipt (the next run would use the file as it is)"
             yield Finding("error", text, repairs.fetch_again(artifact, path))
         else:
-            yield Finding("ok", f"{table}.csv ({path.stat().st_size:,} bytes)")
+            yield Finding("ok", f"{path.name} ({path.stat().st_size:,} bytes)")
+    for name in dictionaries(workflow.dataset):
+        yield check_dictionary(lakehouse, name)
 
 
-def check_silver(lakehouse: Lakehouse, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
+def check_dictionary(lakehouse: Lakehouse, name: id_dictionary.Name) -> Finding:
+    """Checks every file of a dictionary of source ids."""
+    try:
+        bronze.check_dictionary(lakehouse, name)
+    except RecoError as error:
+        return Finding("error", error.message, error.hint)
+    return Finding("ok", f"Dictionary of {name}")
+
+
+def check_silver(workflow: Workflow, repairs: RepairCommands, deep: bool) -> Iterator[Finding]:
+    lakehouse = workflow.lakehouse
     for table in TABLES:
         yield check_result(lakehouse, layout.silver(table), table, repairs, deep)
         yield from check_quarantine(lakehouse, table, repairs, deep)
+    for name in dictionaries(workflow.dataset):
+        yield check_result(lakehouse, layout.silver(name), name, repairs, deep)
     yield check_result(lakehouse, artifact_of("etl_report", lakehouse.dataset), "etl_report", repairs, deep)
     errors = [finding for table in TABLES for finding in check_quality_report(lakehouse, table, repairs)]
     yield from errors

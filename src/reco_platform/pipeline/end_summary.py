@@ -15,12 +15,13 @@ from reco_platform.core.errors import RecoError
 from reco_platform.datasets import bronze
 from reco_platform.engine import cleanup, journal, openlineage, provenance, run_summary
 from reco_platform.lakehouse import receipts, tables
+from reco_platform.lakehouse.source_ids import AllSourceIds
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.pipeline import remembered
 from reco_platform.pipeline.backdating import is_backdated
 from reco_platform.pipeline.run_display import RunDisplay
 from reco_platform.pipeline.steps_table import (
-    SILVER,
+    IDS,
     STEP_OF,
     STEPS,
     SWEEP_STEPS,
@@ -233,7 +234,7 @@ def leaderboard_lines(workflow: Workflow) -> list[str]:
 
 def results_of(workflow: Workflow, target: str) -> tuple[str, ...]:
     """Names of the results of a target, as configured."""
-    layers = (("bronze",), SILVER, workflow.gold)[: TARGETS.index(target) + 1]
+    layers = (("bronze",), workflow.silver, workflow.gold)[: TARGETS.index(target) + 1]
     return tuple(name for layer in layers for name in layer)
 
 
@@ -241,8 +242,9 @@ def gold_summary(workflow: Workflow) -> str:
     """A text summary of gold; empty if results are missing."""
     lakehouse = workflow.lakehouse
     try:
-        read = {name: receipts.read(workflow.receipt(name)) for name in (*workflow.gold, *SILVER)}
-        opened = {name: tables.open_table(lakehouse.path, read[name], "") for name in ("recommendations", "movies")}
+        read = {name: receipts.read(workflow.receipt(name)) for name in (*workflow.gold, *workflow.silver)}
+        shown = ("recommendations", "movies", *IDS)
+        opened = {name: tables.open_table(lakehouse.path, read[name], "") for name in shown if name in read}
     except RecoError:
         return ""
     files = {name: lakehouse.content(read[name].path) for name in ("run_metrics", "etl_report", "gate", "report")}
@@ -251,6 +253,7 @@ def gold_summary(workflow: Workflow) -> str:
         opened["movies"].read(["movie_id", "title"]),
         users=2,
         count=3,
+        ids=AllSourceIds.read(lambda name: opened[name].read() if name in opened else None),
     )
     root = project.as_typed_path(lakehouse.root)
     paths = {

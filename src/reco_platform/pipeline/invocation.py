@@ -138,6 +138,7 @@ def prepare_lakehouse(
     """
     cleanup.recover(workflow.lakehouse)  # first, because an incomplete table looks like a foreign one
     staleness.refuse_foreign_tables(workflow)
+    staleness.refuse_damaged_dictionaries(workflow)
     scratch = cleanup.begin(workflow.lakehouse, snakemake_folders)
     environ.update(
         {**script_environment(workflow, given, environ["PATH"]), parent_watch.SCRATCH_VARIABLE: str(scratch)}
@@ -193,6 +194,7 @@ def check_dry_run(workflow: Workflow) -> None:
     if not root.is_dir():
         return
     staleness.refuse_foreign_tables(workflow)
+    staleness.refuse_damaged_dictionaries(workflow)
     lock = acquire_lock(root)
     if lock is None:
         print(f"[INFO] process {lock_holder(root)} is running in this lakehouse: the list may change", file=sys.stderr)

@@ -20,7 +20,7 @@ from reco_platform.lakehouse import receipts
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline import staleness
-from reco_platform.pipeline.steps_table import SILVER, STEP_OF, STEPS, Step, artifact_of, input_artifacts, parameters
+from reco_platform.pipeline.steps_table import STEP_OF, STEPS, Step, artifact_of, input_artifacts, parameters
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.tracking import client as tracking
 
@@ -100,9 +100,10 @@ def status(workflow: Workflow) -> Status:
         TableError: the lakehouse holds foreign tables, so that a run would fail at its start.
     """
     staleness.refuse_foreign_tables(workflow)
+    staleness.refuse_damaged_dictionaries(workflow)
     expected = ExpectedResults()
     plans = [plan_bronze(workflow, expected)]
-    wanted = {STEP_OF[name].name for name in (*SILVER, *workflow.gold)}
+    wanted = {STEP_OF[name].name for name in (*workflow.silver, *workflow.gold)}
     plans += [plan_step(workflow, step, expected) for step in STEPS.values() if step.name in wanted]
     return Status(workflow.lakehouse.root, tuple(plans), tuple(warnings(workflow, expected)))
 
@@ -131,16 +132,17 @@ def current(workflow: Workflow, artifact: str) -> tuple[Receipt | None, str | No
 
 
 def plan_bronze(workflow: Workflow, expected: ExpectedResults) -> StepPlan:
-    artifacts = {table: workflow.lakehouse.bronze(table) for table in TABLES}
+    names = (*TABLES, *datasets.dictionaries(workflow.dataset))
+    artifacts = {name: workflow.lakehouse.bronze(name) for name in names}
     receipts_now = {table: current(workflow, artifact) for table, artifact in artifacts.items()}
-    recorded = {staleness.read_provenance(Path(workflow.bronze(table))).get("params") for table in TABLES}
+    recorded = {staleness.read_provenance(Path(workflow.bronze(table))).get("params") for table in names}
     problems = [problem for _, problem in receipts_now.values() if problem]
     if not problems and recorded == {workflow.bronze_params}:
         expected.results |= {artifacts[table]: receipt for table, (receipt, _) in receipts_now.items()}
         return StepPlan("bronze", "up to date")
     expected.reruns |= set(artifacts.values())
     must_acquire = not bronze.is_imported(workflow.dataset, workflow.lakehouse)
-    after = {table: expected_csv(workflow, table, must_acquire=must_acquire) for table in TABLES}
+    after = {table: expected_csv(workflow, table, must_acquire=must_acquire) for table in names}
     expected.results |= {artifacts[table]: receipt for table, receipt in after.items()}
     changed = [
         f"{table}.csv changed" for table, receipt in after.items() if differs_from_memo(workflow, table, receipt)

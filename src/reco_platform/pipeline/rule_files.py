@@ -50,7 +50,9 @@ def rule(step: Step) -> str:
 
 
 def input_of(step: Step, name: str) -> str:
-    return f'FLOW.bronze("{step.makes}")' if name == "bronze" else f'FLOW.receipt("{name}")'
+    if name == "bronze":
+        return f'FLOW.bronze("{step.makes}")'
+    return f'FLOW.optional("{name}")' if name in step.reads_if_made else f'FLOW.receipt("{name}")'
 
 
 def output_lines(step: Step) -> list[str]:

@@ -35,6 +35,16 @@ def refuse_foreign_tables(workflow: Workflow) -> None:
             raise TableError(problem, publish.OVERWRITE_HINT + command)
 
 
+def refuse_damaged_dictionaries(workflow: Workflow) -> None:
+    """Checks the dictionaries that give source ids their numbers, if the data set has any.
+
+    Raises:
+        DictionaryError: if one was deleted or edited.
+    """
+    for name in datasets.dictionaries(workflow.dataset):
+        bronze.check_dictionary(workflow.lakehouse, name)
+
+
 def foreign_content_problem(workflow: Workflow, artifact: str) -> str | None:
     """What foreign content is at the path of a table; None if there is none."""
     config = workflow.config

@@ -20,6 +20,9 @@ _TEMPLATES = "src/reco_platform/reports/templates"
 _PAGE = (f"{_TEMPLATES}/base.html.j2", f"{_TEMPLATES}/parts.html.j2")
 _VERSIONED_JSON = "{artifact}_{version}.json"
 
+IDS = ("users", "items")
+"""The tables of source ids."""
+
 _ENTRIES = (
     step(
         "bronze", "bronze", "bronze", kind="file", artifact="bronze/movielens/{dataset}",
@@ -40,6 +43,18 @@ _ENTRIES = (
         "silver_tags", "tags", "silver", kind="table", artifact=layout.silver("tags"), reads=("bronze",),
         description="Tags: typed and checked, partitioned by year and month; nothing if the data set has none.",
         memory_mb=3000,
+    ),
+    step(
+        "silver_users", "users", "silver", kind="table", artifact=layout.silver("users"), reads=("bronze",),
+        only_if="has_text_ids",
+        description="The source id of each user; only where ids are texts (id_type=text).",
+        memory_mb=2000,
+    ),
+    step(
+        "silver_items", "items", "silver", kind="table", artifact=layout.silver("items"), reads=("bronze",),
+        only_if="has_text_ids",
+        description="The source id of each movie; only where ids are texts (id_type=text).",
+        memory_mb=2000,
     ),
     step(
         "etl_report", "etl_report", "silver", kind="file", reads=TABLES, reads_facts=True,
@@ -121,7 +136,8 @@ _ENTRIES = (
     step(
         "report", "report", "gold", kind="file", artifact="reports/report", content="reports/{version}.html",
         version_of="run", files=(*_PAGE, f"{_TEMPLATES}/report.html.j2"),
-        reads=("etl_report", *TABLES, "interactions", "recommendations", "run_metrics", "gate"),
+        reads=("etl_report", *TABLES, *IDS, "interactions", "recommendations", "run_metrics", "gate"),
+        reads_if_made=IDS,
         description="One HTML file on the run: quality, data, training, evaluation, example users, provenance.",
         report_copy=ReportCopy("report.html", "report.rst", "Model", "report of the run"),
     ),
@@ -201,12 +217,13 @@ def step_making(artifact: str, dataset: str) -> Step:
 
 
 def input_artifacts(step: Step, lakehouse: Lakehouse, config: Config) -> dict[str, str]:
-    """The artifact of each input of a step, by input name."""
+    """The artifact of each input of a step, by input name; without those that this configuration does not have."""
     return {
         name: lakehouse.bronze(step.makes)
         if name == "bronze"
         else artifact_of(resolve_input(name, config), lakehouse.dataset)
         for name in step.reads
+        if name not in step.reads_if_made or STEP_OF[name].is_enabled(config)
     }
 
 

@@ -125,6 +125,15 @@ class Workflow:
     def bronze(self, table: str) -> str:
         return self.lakehouse.receipt(self.lakehouse.bronze(table))
 
+    @property
+    def bronze_receipts(self) -> list[str]:
+        """The receipts of the CSV files, and of the ids that they use where ids are texts."""
+        return [self.bronze(name) for name in (*TABLES, *datasets.dictionaries(self.dataset))]
+
+    def optional(self, name: str) -> list[str]:
+        """The receipt of a result that not every configuration has; none if this one does not."""
+        return [self.receipt(name)] if STEP_OF[name].is_enabled(self.config) else []
+
     def receipt(self, name: str) -> str:
         """The receipt of a step's result, by any name under which it is read."""
         return self.lakehouse.receipt(artifact_of(resolve_input(name, self.config), self.lakehouse.dataset))
@@ -134,13 +143,18 @@ class Workflow:
         return str(self.lakehouse.records / layout.latest(name))
 
     @property
+    def silver(self) -> tuple[str, ...]:
+        """The results that silver consists of, as configured."""
+        return tuple(name for name in SILVER if STEP_OF[name].is_enabled(self.config))
+
+    @property
     def gold(self) -> tuple[str, ...]:
         """The results that gold consists of, as configured."""
         return tuple(name for name in GOLD if STEP_OF[name].is_enabled(self.config))
 
     @property
     def silver_receipts(self) -> list[str]:
-        return [self.receipt(name) for name in SILVER]
+        return [self.receipt(name) for name in self.silver]
 
     @property
     def gold_receipts(self) -> list[str]:
@@ -155,12 +169,12 @@ class Workflow:
     @property
     def sweep_receipts(self) -> list[str]:
         """The inputs of the sweep target: the results that a sweep needs, and its own."""
-        needed = [*(self.bronze(table) for table in TABLES), *map(self.receipt, SWEEP_INPUTS)]
+        needed = [*self.bronze_receipts, *map(self.receipt, SWEEP_INPUTS)]
         return [*needed, *self.sweep_workflow.receipts] if self.sweep else []
 
     @property
     def all_receipts(self) -> list[str]:
-        return [*(self.bronze(table) for table in TABLES), *self.silver_receipts, *self.gold_receipts]
+        return [*self.bronze_receipts, *self.silver_receipts, *self.gold_receipts]
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,26 @@ import pyarrow as pa
 
 from reco_platform.config import commands
 from reco_platform.core import project
+from reco_platform.lakehouse.source_ids import NUMBERS, AllSourceIds
 
 
 @dataclass(frozen=True)
 class UserRecommendations:
     """A user's best recommendations: titles and scores."""
 
-    user_id: int
+    user_id: int | str
     movies: list[tuple[str, float]]
 
 
 def sample_recommendations(
-    recommendations: pa.Table, movies: pa.Table, users: int, count: int
+    recommendations: pa.Table, movies: pa.Table, users: int, count: int, ids: AllSourceIds = NUMBERS
 ) -> list[UserRecommendations]:
     """The first `count` recommendations of `users` users, evenly spread over the table.
 
     Args:
         recommendations: as its contract says.
         movies: movie_id and title.
+        ids: the source ids, as which users, and movies without a title, are shown.
     """
     titles = dict(zip(movies["movie_id"].to_pylist(), movies["title"].to_pylist(), strict=True))
     step = max(1, len(recommendations) // max(users, 1))
@@ -35,9 +37,10 @@ def sample_recommendations(
     for row in recommendations.take(list(range(0, len(recommendations), step))[:users]).to_pylist():
         best = row["recommendations"][:count]
         movies_and_scores = [
-            (titles.get(item["movie_id"], f"movie {item['movie_id']}"), item["score"]) for item in best
+            (titles.get(item["movie_id"], f"movie {ids.movies.shown(item['movie_id'])}"), item["score"])
+            for item in best
         ]
-        samples.append(UserRecommendations(row["user_id"], movies_and_scores))
+        samples.append(UserRecommendations(ids.users.shown(row["user_id"]), movies_and_scores))
     return samples
 
 

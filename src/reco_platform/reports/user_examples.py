@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reco_platform.lakehouse.source_ids import NUMBERS, AllSourceIds
 from reco_platform.lakehouse.tables import OpenTable
 
 COLUMNS = ("user_id", "movie_id", "rating", "rating_ts", "fold")
@@ -34,14 +35,21 @@ class ExampleMovie:
 class UserExample:
     """A user with the best rated movies among the ratings that the model knows, and the best recommendations."""
 
-    user_id: int
+    user_id: int | str
     known_ratings: int
     liked: list[ExampleMovie]
     recommended: list[ExampleMovie]
 
 
 def user_examples(
-    lists: pa.Table, interactions: OpenTable, movies: pa.Table, folds: Collection[str], *, users: int, count: int
+    lists: pa.Table,
+    interactions: OpenTable,
+    movies: pa.Table,
+    folds: Collection[str],
+    *,
+    ids: AllSourceIds = NUMBERS,
+    users: int,
+    count: int,
 ) -> list[UserExample]:
     """Examples of users, evenly spread over the recommendations.
 
@@ -50,6 +58,7 @@ def user_examples(
         interactions: gold/interactions.
         movies: movie_id, title and genres.
         folds: the folds that the served model was trained on.
+        ids: the source ids, as which users, and movies without a title, are shown.
         users: number of users.
         count: greatest number of movies of each kind.
     """
@@ -67,7 +76,7 @@ def user_examples(
 
     def movie(movie_id: int, score: float, later_rating: float | None = None) -> ExampleMovie:
         row: Mapping[str, list[str]] = by_id.get(movie_id, {})
-        title, genres = str(row.get("title", f"movie {movie_id}")), list(row.get("genres") or [])
+        title, genres = str(row.get("title", f"movie {ids.movies.shown(movie_id)}")), list(row.get("genres") or [])
         return ExampleMovie(title, genres, score, later_rating)
 
     examples = []
@@ -78,7 +87,7 @@ def user_examples(
         known.sort(key=lambda rating: (-rating["rating"], -rating["rating_ts"].timestamp(), rating["movie_id"]))
         examples.append(
             UserExample(
-                row["user_id"],
+                ids.users.shown(row["user_id"]),
                 len(known),
                 [movie(rating["movie_id"], rating["rating"]) for rating in known[:count]],
                 [

@@ -38,7 +38,9 @@ def main() -> int:
         layout = source_layout.from_text(arguments.layout)
         dataset = datasets.resolve(registry, arguments.dataset, arguments.dataset_path or None, layout)
         imported = bronze.import_csv_files(dataset, lakehouse, partial(report, attempt))
-        csv_receipts = {table: bronze.csv_receipt(dataset, lakehouse, table) for table in TABLES}
+        csv_receipts = {
+            table: bronze.csv_receipt(dataset, lakehouse, table) for table in (*TABLES, *datasets.dictionaries(dataset))
+        }
         changed = write_receipts(csv_receipts, dataset, lakehouse, {**provenance(started), "params": arguments.params})
     except BaseException as error:
         return report_failure("bronze", attempt, error)

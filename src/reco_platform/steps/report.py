@@ -21,6 +21,7 @@ def work(task: Task) -> Receipt:
             task.open("interactions"),
             task.open("movies").read(["movie_id", "title", "genres"]),
             interactions.FOLDS if metrics["refit"] else interactions.TRAINING,
+            ids=task.source_ids(),
             users=USERS,
             count=COUNT,
         ),
