@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reco_platform.config.load import load_config
-from reco_platform.config.model import Config
+from reco_platform.config.model import SCALE_KEYS, Config
 from reco_platform.config.secrets import redact_value, redact_word
 from reco_platform.config.spark_conf import as_argument
 from reco_platform.core import project
@@ -63,7 +63,8 @@ def non_default_values(config: Config) -> dict[str, Any]:
 
     Secrets are redacted: a command that needs one fails rather than reveal it.
     """
-    defaults = load_config({"layout": config.layout}, {}).model_copy(update={"layout": None})
+    thresholds = {key: getattr(config.scale, key) for key in SCALE_KEYS}
+    defaults = load_config({"layout": config.layout}, {}).model_copy(update={"layout": None, **thresholds})
     values = {key: getattr(config, key) for key in Config.model_fields if key != FORCE}
     return {key: redact_value(key, value) for key, value in values.items() if value != getattr(defaults, key)}
 
