@@ -81,9 +81,9 @@ rule silver_users:
     params:
         step=FLOW.params("silver_users"),
     shell:
-        "python {SCRIPTS:q}/silver_users.py --threads {threads}"
+        "exec python {SCRIPTS:q}/silver_users.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule silver_items:
@@ -102,9 +102,9 @@ rule silver_items:
     params:
         step=FLOW.params("silver_items"),
     shell:
-        "python {SCRIPTS:q}/silver_items.py --threads {threads}"
+        "exec python {SCRIPTS:q}/silver_items.py --threads {threads}"
         " --bronze {input.bronze:q}"
-        " --params {params.step:q} --receipt {output:q} 2>&1 | tee -i {log:q}"
+        " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 
 rule etl_report:

@@ -16,7 +16,6 @@ from reco_platform.datasets import bronze
 from reco_platform.engine import cleanup, journal, openlineage, provenance, run_summary
 from reco_platform.lakehouse import receipts, tables
 from reco_platform.lakehouse.source_ids import AllSourceIds
-from reco_platform.lakehouse.layout import TABLES
 from reco_platform.pipeline import remembered
 from reco_platform.pipeline.backdating import is_backdated
 from reco_platform.pipeline.run_display import RunDisplay
@@ -180,11 +179,8 @@ def maker(artifact: str, dataset: str) -> str:
 
 def has_current_receipts(workflow: Workflow, step: Step) -> bool:
     """Whether the receipts of a step are there and not backdated."""
-    if step.name == "bronze":
-        paths = [Path(workflow.bronze(table)) for table in TABLES]
-    else:
-        paths = [Path(workflow.receipt(step.makes))]
-    return all(map(is_current, paths))
+    paths = workflow.bronze_receipts if step.name == "bronze" else [workflow.receipt(step.makes)]
+    return all(map(is_current, map(Path, paths)))
 
 
 def target_steps(workflow: Workflow, argv: Sequence[str]) -> set[str]:
