@@ -101,7 +101,7 @@ def chosen_half_life(train: pa.Table) -> int:
     """That of the popularity of late, by the validation fold among the training rows."""
     names = np.array(train["fold"].to_pylist())
     known, validation = (rating_arrays(train.filter(pa.array(names == fold))) for fold in interactions.TRAINING)
-    return choose_half_life(known, validation, DEFAULTS.liked_rating)
+    return choose_half_life(known, validation, DEFAULTS.scale.liked_rating)
 
 
 def best_plain(train: pa.Table, test: pa.Table, threads: int) -> float:
