@@ -295,7 +295,7 @@ rule report:
         movies=FLOW.receipt("movies"),
         tags=FLOW.receipt("tags"),
         users=FLOW.optional("users"),
-        items=FLOW.optional("items"),
+        items_table=FLOW.optional("items"),
         interactions=FLOW.receipt("interactions"),
         recommendations=FLOW.receipt("recommendations"),
         run_metrics=FLOW.receipt("run_metrics"),
@@ -324,7 +324,7 @@ rule report:
         " --movies {input.movies:q}"
         " --tags {input.tags:q}"
         " --users {input.users:q}"
-        " --items {input.items:q}"
+        " --items {input.items_table:q}"
         " --interactions {input.interactions:q}"
         " --recommendations {input.recommendations:q}"
         " --run-metrics {input.run_metrics:q}"

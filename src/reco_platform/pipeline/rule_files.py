@@ -26,7 +26,7 @@ def rule(step: Step) -> str:
         f"rule {step.name}:",
         f'    """{step.description}"""',
         "    input:",
-        *(f"        {name}={input_of(step, name)}," for name in step.reads),
+        *(f"        {keyword(name)}={input_of(step, name)}," for name in step.reads),
         "    output:",
         *output_lines(step),
         "    log:",
@@ -41,12 +41,17 @@ def rule(step: Step) -> str:
         "    shell:",
         # exec: bash would print a message of its own on the terminal where the step is killed
         f'        "{"" if step.report_copy else "exec "}python {{SCRIPTS:q}}/{step.name}.py --threads {{threads}}"',
-        *(f'        " --{name.replace("_", "-")} {{input.{name}:q}}"' for name in step.reads),
+        *(f'        " --{name.replace("_", "-")} {{input.{keyword(name)}:q}}"' for name in step.reads),
         f'        " --params {{params.step:q}} --receipt {receipt} > {{log:q}} 2>&1"',
     ]
     if step.report_copy:
         lines.append('        " && python {SCRIPTS:q}/latest.py {output.receipt:q} {output.latest:q} >> {log:q} 2>&1"')
     return "\n".join(lines) + "\n"
+
+
+def keyword(name: str) -> str:
+    """An input's name in its rule: Snakemake keeps the names of a dict's methods, such as items, for itself."""
+    return f"{name}_table" if hasattr(dict, name) else name
 
 
 def input_of(step: Step, name: str) -> str:
