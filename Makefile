@@ -117,7 +117,7 @@ docs: setup ## write the generated files: defaults, schemas, pages of docs
 evaluate-docs: setup ## the tables of docs/evaluation.md anew: make evaluate-docs DATA=folder/of/ml-latest-small
 	@$(BIN)/python tools/evaluate_docs.py --data $(DATA)
 
-sql: setup ## Spark SQL over the Delta tables: make sql ARGS='"SELECT count(*) FROM ratings"'
+sql: setup ## SQL over the tables, by DuckDB; without a query a prompt: make sql ARGS='"SELECT count(*) FROM ratings"'
 	@$(BIN)/reco sql $(ARGS)
 
 bench: setup ## beside plain PySpark, LensKit and implicit: make bench SIZE=1m|5m|25m, or DATASET=ml-25m

@@ -11,7 +11,8 @@ from reco_platform.pipeline import (
     workflow as pipeline,
 )
 
-FLOW = pipeline.prepare_or_exit(config, sys.argv)
+GIVEN = pipeline.given_or_exit(workflow.config_settings)
+FLOW = pipeline.prepare_or_exit(GIVEN, sys.argv)
 if workflow.is_main_process:
     TEMPORARY = (
         str(workflow.snakemake_tmp_dir),
@@ -20,13 +21,13 @@ if workflow.is_main_process:
     LOG_HANDLERS = workflow.logger_manager.plugin_handlers
     RUN = invocation.start(
         FLOW,
-        config,
+        GIVEN,
         sys.argv,
         TEMPORARY,
         lambda: any(getattr(one, "is_idle", False) for one in LOG_HANDLERS),
     )
 else:
-    invocation.join(FLOW, config)
+    invocation.join(FLOW, GIVEN)
 
 LOGS = FLOW.lakehouse.logs
 SCRIPTS = project.shown(project.file("scripts"))

@@ -90,7 +90,11 @@ def test_validate_one_layer_as_json(built: Project) -> None:
 
 def test_spark_with_deltas_own_jars_reads_the_tables_and_their_history(built: Project) -> None:
     run = built.reco(
-        "sql", "DESCRIBE HISTORY {ratings}", "SELECT count(*) AS n, 'rows' AS what FROM recommendations_als"
+        "sql",
+        "--engine",
+        "spark",
+        "DESCRIBE HISTORY {ratings}",
+        "SELECT count(*) AS n, 'rows' AS what FROM recommendations_als",
     )
     assert run.code == 0, run.output
     assert "delta-rs" in run.output

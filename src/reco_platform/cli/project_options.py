@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reco_platform.cli.verbs import complete_keys
-from reco_platform.core import project
+from reco_platform.core import config_words, project
 from reco_platform.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ class Invocation:
 
     @classmethod
     def parse(cls, config: Sequence[str], configfile: Sequence[str], folder: str | None) -> Invocation:
-        """The invocation with a data set's path as seen from the folder to work in."""
+        """The invocation with a data set's path as seen from the folder to work in.
+
+        Raises:
+            ConfigError: for a word that `config_words.split_words` refuses.
+        """
+        config_words.split_words(config)
         typed_in = Path.cwd()
         default = project.ROOT if project.IS_CHECKOUT else typed_in
         found = cls(tuple(config), tuple(configfile), Path(os.path.abspath(folder or default)), typed_in)  # noqa: PTH100

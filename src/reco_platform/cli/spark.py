@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from reco_platform.cli.project_options import Invocation, on_a_project
 from reco_platform.cli.verbs import verb
-
-
-@verb("sql", '''sql "SELECT year, count(*) FROM ratings GROUP BY year"''', '''sql "DESCRIBE HISTORY {ratings}"''')
-@on_a_project
-@click.argument("queries", nargs=-1, required=True)
-def sql(invocation: Invocation, queries: Sequence[str]) -> None:
-    """Each table is a view under its own name: ratings, movies, tags, interactions, recommendations_als. {ratings}
-    stands for the table's path."""
-    from reco_platform.maintenance import sql as views
-
-    views.show(invocation.prepare().lakehouse, queries)
 
 
 @verb("history", "history", "history --port 18081 --config dataset=ml-25m", "history --config lakehouse=/data/lake")

@@ -51,7 +51,7 @@ VERBS = {
     "validate": Entry("Inspect", "checks", "check every layer against its receipts, without a JVM"),
     "explain": Entry("Inspect", "checks", "show what a result was made from, and what differs now"),
     "reproduce": Entry("Inspect", "checks", "rebuild an earlier run in a scratch folder and compare it"),
-    "sql": Entry("Inspect", "spark", "run Spark SQL over the Delta tables"),
+    "sql": Entry("Inspect", "query", "run SQL over the tables, by DuckDB; Spark on request"),
     "history": Entry("Inspect", "spark", "show Spark's pages on finished jobs"),
     "promote": Entry("Maintain", "maintain", "make a registered model the champion"),
     "clean": Entry("Maintain", "maintain", "remove what the pipeline made: list it with sizes, ask, remove"),

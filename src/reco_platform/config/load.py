@@ -19,7 +19,7 @@ from reco_platform.config.model import AXES, ENVIRONMENT, Config
 from reco_platform.config.secrets import redact_value
 from reco_platform.config.spark_conf import SETTING_NAME
 from reco_platform.contracts.spark_settings import ORDER_SETTINGS, RESULT_SETTINGS
-from reco_platform.core import project
+from reco_platform.core import plain_yaml, project
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.redaction import redact_uri
 
@@ -80,7 +80,7 @@ def read_defaults(path: Path) -> dict[str, Any]:
 
 
 def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
-    """The keys and values of a YAML file.
+    """The keys and values of a YAML file; values are text as typed, see `plain_yaml`.
 
     Args:
         path: the file.
@@ -91,7 +91,7 @@ def read_keys(path: Path, if_missing: str, if_damaged: str) -> dict[str, Any]:
         ConfigError: if it is missing, is not YAML, or is not a mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = plain_yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"config file {project.shown(path)} cannot be read: {error.strerror}", if_missing) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from typing import Any
 
 from reco_platform.config.model import MAX_LIST_LENGTH, Config
@@ -27,17 +28,24 @@ def describe(kind: str, key: str, value: Any, source: str) -> str:
     return f"{key}={value!r} (from {source}) is not allowed: {allowed(key)}{guess}"
 
 
+@cache
+def schemas() -> dict[str, Any]:
+    """The JSON schema of each key."""
+    found: dict[str, Any] = Config.model_json_schema()["properties"]
+    return found
+
+
 def allowed_values(key: str, given: str) -> list[str]:
     """The allowed words of a key, if it is an enumeration; ranking metrics get the list length of the given value."""
     if key == "sweep_metric":
         k = given.partition("@")[2]
         return [*RATING_METRICS, *(f"{name}@{k if k.isdigit() else 10}" for name in RANKING_METRICS)]
-    return [str(value) for value in Config.model_json_schema()["properties"][key].get("enum", [])]
+    return [str(value) for value in schemas()[key].get("enum", [])]
 
 
 def allowed(key: str) -> str:
     """The allowed values of a key, as text."""
-    schema = Config.model_json_schema()["properties"][key]
+    schema = schemas()[key]
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     option = options[0]
     if "enum" in option:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +22,7 @@ from pydantic import (
     field_validator,
 )
 
-from reco_platform.core import project
+from reco_platform.core import plain_yaml, project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.datasets import synthetic
 from reco_platform.datasets.source_layout import SourceLayout
@@ -95,7 +96,7 @@ def load_registry(path: Path) -> dict[str, Dataset]:
     """
     shown = project.shown(path)
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = plain_yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{shown}: cannot be read ({error.strerror})", project.restore_command("config/datasets.yaml")
@@ -190,7 +191,7 @@ def source_identity(dataset: Dataset) -> str:
 
 def _entry(path: str, name: str, entry: Any) -> Dataset:
     if not isinstance(entry, dict):
-        raise ConfigError(f"{path}: {name}: expected keys and values, got {entry!r}", f"correct {path}")
+        raise ConfigError(f"{path}: {name}: expected keys and values, got {_as_written(entry)}", f"correct {path}")
     try:
         return _ENTRY.validate_python({**entry, "name": name})
     except ValidationError as error:
@@ -210,8 +211,13 @@ def _problem(entry: dict[str, Any], details: Any) -> str:
         own = set(_KINDS[kind].model_fields) - ({"name", "layout"} if kind == "directory" else {"name"})
         allowed = sorted(own if len(keys) == 1 else _spec_keys(keys))
         return f"{where}: unknown key, allowed: {', '.join(allowed)}"
-    value = "" if isinstance(details["input"], dict) else f"got {details['input']!r}; "
+    value = "" if isinstance(details["input"], dict) else f"got {_as_written(details['input'])}; "
     return f"{where}: {value}{details['msg']}"
+
+
+def _as_written(value: Any) -> str:
+    """A value as in the file: numbers, which are read as text, without quotes."""
+    return value if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?", value) else repr(value)
 
 
 def _spec_keys(keys: list[Any]) -> set[str]:

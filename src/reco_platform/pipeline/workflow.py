@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from reco_platform.config import commands
 from reco_platform.config.load import load_config, read_keys, source_of
 from reco_platform.config.model import Config
-from reco_platform.core import project
+from reco_platform.core import config_words, project
 from reco_platform.core.errors import ConfigError, RecoError
 from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.datasets import registry as datasets
@@ -244,18 +244,30 @@ class SweepWorkflow:
 
 
 def overrides(pairs: Sequence[str], files: Sequence[str] = ()) -> dict[str, Any]:
-    """Keys and values from `--config` and `--configfile`; the former takes precedence.
+    """Keys and values from `--config` and `--configfile`, as typed; the former takes precedence.
 
     Raises:
-        ConfigError: for a word without `=`, or a file that cannot be read.
+        ConfigError: for a word that `split_words` refuses, or a file that cannot be read.
     """
-    for pair in pairs:
-        if "=" not in pair:
-            raise ConfigError(f"--config {pair!r}: expected KEY=VALUE", "for example --config rank=20")
     found: dict[str, Any] = {}
     for file in files:
         found |= read_keys(Path(file), "name a YAML file of config keys", f"correct {file}: one line per key")
-    return found | dict(pair.split("=", 1) for pair in pairs)
+    return found | config_words.split_words(pairs)
+
+
+def given_or_exit(settings: Any) -> dict[str, Any]:
+    """The keys and values of a Snakemake command line as they were typed; a user error ends the process.
+
+    Snakemake's own `config` is not used: it reads each value as a number, as true or false, or as YAML, so that
+    dataset=77_0193 would become 770193, and a folder would end before ` #`.
+
+    Args:
+        settings: Snakemake's `workflow.config_settings`.
+    """
+    try:
+        return overrides(settings.config_args or (), [str(file) for file in settings.configfiles])
+    except RecoError as error:
+        exit_with_error(error)
 
 
 def prepare(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ, target: str = "gold") -> Workflow:
