@@ -55,7 +55,7 @@ promote: setup ## make a registered model the champion: make promote MODEL_VERSI
 
 mlflow: setup ## open the runs in MLflow's own pages, at http://127.0.0.1:5000
 	@mkdir -p results/mlflow
-	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI="sqlite:///$(CURDIR)/results/mlflow/mlflow.db" \
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI="sqlite:///results/mlflow/mlflow.db" \
 	  MLFLOW_DEFAULT_ARTIFACT_ROOT="$(CURDIR)/results/mlflow/artifacts" \
 	  $(BIN)/mlflow server --host 127.0.0.1 --port 5000
 

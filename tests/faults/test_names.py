@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.lakehouse.receipts import Receipt, parse, read, seal
 from reco_platform.pipeline import workflow
+from reco_platform.tracking import client as tracking
 from support.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,7 @@ NAMES = ("dataset", "sweep_name", "chosen_by")
 FOLDERS = ("lakehouse", "dataset_path")
 WELCOME = 'it\'s $(touch pwned1) `touch pwned2` "q";touch pwned3;&|>pwned4 *[a]? ünï b#c --x'
 DATASET = "ünï +.-_x"
+PROJECT = 'it\'s a "project" of 5 ?a=b#c *[a] $HOME & ünï'
 
 
 @pytest.mark.parametrize("key", NAMES)
@@ -56,6 +59,36 @@ def test_a_folder_that_snakemake_or_a_program_would_misread_is_refused_with_its_
     with pytest.raises(ConfigError) as caught:
         workflow.prepare({key: value}, {})
     assert f"{key}={value!r} (from --config or --configfile) is not allowed: a folder whose name" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["reco_feature%2Fals", "My%20Films", "a{b}", "a\\b", "a\nb", "a\x1bb"])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_project_in_a_folder_that_delta_or_snakemake_misreads_is_refused_before_any_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_linked: bool
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    if is_linked:
+        (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(tmp_path / "link" if is_linked else folder)
+    with pytest.raises(ConfigError) as caught:
+        workflow.prepare({}, {})
+    found = re.search(r"[^\w.]", name)
+    assert found is not None
+    assert f"{str(folder)!r} has {found[0]!r} in its name" in caught.value.message
+    assert "lakehouse=" in (caught.value.hint or "")
+
+
+def test_the_database_of_mlflow_lies_in_the_project_whatever_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("plain", "a?b", "a#b", "a%2Fb", 'it\'s a "b"', "[a] ünï"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        database = make_url(tracking.tracking_uri({})).database
+        assert database is not None
+        assert Path(database).absolute() == tmp_path / name / "results" / "mlflow" / "mlflow.db"
+        assert tracking.artifact_folder(tracking.tracking_uri({})) == str(tmp_path / name / "results/mlflow/artifacts")
 
 
 def test_a_lakehouse_of_the_environment_is_held_to_the_same() -> None:
@@ -117,7 +150,7 @@ def test_make_hands_names_on_as_they_are(tmp_path: Path, target: str, variable: 
 
 @pytest.mark.pipeline
 def test_a_run_with_hostile_names_works_and_runs_nothing_of_them(tmp_path: Path) -> None:
-    project = Project.create(tmp_path / "project")
+    project = Project.create(tmp_path / PROJECT)
     shutil.move(project.path("data"), project.path(f"in {WELCOME}"))
     values: dict[str, Any] = {"dataset": DATASET, "dataset_path": f"in {WELCOME}", "lakehouse": f"results/{WELCOME}"}
     run = project.gold("silver", folder=WELCOME, **values)

@@ -13,6 +13,7 @@ RANKING_METRICS = (
 )  # fmt: skip
 
 DATASET_NAME = r"^[\w][\w .+-]*$"
+NOT_IN_FOLDERS = r"[{}\\%\x00-\x1f\x7f]"
 FOLDER = r"^[^{}\\%\x00-\x1f\x7f-][^{}\\%\x00-\x1f\x7f]*$"
 """Braces are Snakemake wildcards, delta-rs reads \\ as / and %41 as A, programs read a leading - as an option."""
 SOURCE_FILES = r"^[^\x00-\x1f\x7f]+$"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TextIO
 
 from reco_platform.core import project
-from reco_platform.core.errors import EnvironmentProblemError
+from reco_platform.core.errors import ConfigError, EnvironmentProblemError
 
 AIRFLOW = project.ROOT / ".venv-airflow" / "bin" / "airflow"
 HOME = project.ROOT / "results" / "airflow"
@@ -67,7 +67,14 @@ def new_secrets() -> dict[str, dict[str, str]]:
 
 
 def configure(home: Path, port: int) -> None:
-    """Writes airflow.cfg; other keys in it are kept."""
+    """Writes airflow.cfg; other keys in it are kept.
+
+    Raises:
+        ConfigError: the address of the database would not end where the folder does, or Airflow would replace a part.
+    """
+    wrong = next((letter for letter in "?%" if letter in str(home)), None)
+    if wrong:
+        raise ConfigError(f"Airflow cannot work in {str(home)!r}: its name has {wrong!r}", "rename that folder")
     path = home / "airflow.cfg"
     config = configparser.ConfigParser(interpolation=None)
     config.read_dict(new_secrets())

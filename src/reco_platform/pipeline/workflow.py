@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 from reco_platform.config import commands
 from reco_platform.config.load import load_config, read_keys, source_of
 from reco_platform.config.model import Config
+from reco_platform.config.patterns import NOT_IN_FOLDERS
 from reco_platform.core import config_words, project
 from reco_platform.core.errors import ConfigError, RecoError
 from reco_platform.core.hashing import canonical_json, sha256
@@ -331,6 +333,7 @@ def workflow_for(
     datasets.tables(dataset)
     if not is_remote(resolved.root):
         require_folder(Path(resolved.root), source)
+        require_addressable(Path(resolved.root))
     return Workflow(resolved, Lakehouse(resolved.root, resolved.dataset), dataset, sweep, origin or Origin())
 
 
@@ -343,6 +346,23 @@ def require_folder(root: Path, source: str) -> None:
     existing = next((path for path in (root, *root.parents) if path.exists()), root)
     if existing.exists() and not existing.is_dir():
         raise ConfigError(f"lakehouse={root} (from {source}): {existing} is not a folder", "set lakehouse to a folder")
+
+
+def require_addressable(root: Path) -> None:
+    """Checks the whole path of a lakehouse, of which the configuration has only the last part.
+
+    Raises:
+        ConfigError: it has a character that is not allowed in `lakehouse` either: delta-rs and Snakemake misread it.
+    """
+    for path in (root.absolute(), root.resolve()):
+        found = re.search(NOT_IN_FOLDERS, str(path))
+        if found:
+            holder = next(one for one in (*reversed(path.parents), path) if found[0] in one.name)
+            raise ConfigError(
+                f"the lakehouse {str(path)!r} is not allowed: {str(holder)!r} has {found[0]!r} in its name, "
+                "which delta-rs or Snakemake would misread",
+                "rename that folder, or set lakehouse to a folder elsewhere: --config lakehouse=/any/folder",
+            )
 
 
 def prepare_or_exit(given: Mapping[str, Any], argv: Sequence[str] = ()) -> Workflow:

@@ -82,7 +82,17 @@ def log_or_warn(log: Callable[[], None], warn: Callable[[str], None]) -> dict[st
 
 def tracking_uri(environ: Mapping[str, str] = os.environ) -> str:
     """The store's address, with secrets."""
-    return environ.get(URI_VARIABLE) or f"sqlite:///{DATABASE.resolve()}"
+    return environ.get(URI_VARIABLE) or database_uri(DATABASE.resolve())
+
+
+def database_uri(database: Path) -> str:
+    """The address of a SQLite file; relative to the working directory where its folder would end the path.
+
+    SQLAlchemy takes what stands behind `?` for options, and has no way to escape it.
+    """
+    if "?" in str(database) and database.is_relative_to(Path.cwd()):
+        database = database.relative_to(Path.cwd())
+    return f"sqlite:///{database}"
 
 
 def artifact_folder(uri: str) -> str | None:
