@@ -6,7 +6,7 @@ In the root of a checkout the command is `snakemake`; elsewhere, and for an inst
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reco_platform.config.load import load_config
@@ -36,6 +36,27 @@ def options(values: Mapping[str, Any]) -> str:
     """Config values as words of a command; empty if there are none."""
     pairs = [f"{key}={as_config_value(value)}" for key, value in values.items()]
     return shlex.join(["--config", *pairs]) if pairs else ""
+
+
+ACCEPTED_WITH = "accepted with"
+"""The words before the config with which data would be accepted, in a hint; `instead` finds it there."""
+
+
+def instead(command: str, hints: Iterable[str]) -> str:
+    """A command that failed, with the config with which it would not, if a hint names one."""
+    for hint in hints:
+        _, found, rest = hint.partition(f"{ACCEPTED_WITH} --config ")
+        if found:
+            command = with_values(command, shlex.split(rest.partition(";")[0]))
+    return command
+
+
+def with_values(command: str, pairs: Sequence[str]) -> str:
+    """A command with further config values, which replace those of the same keys."""
+    keys = tuple(f"{pair.partition('=')[0]}=" for pair in pairs)
+    words = [word for word in shlex.split(command) if not word.startswith(keys)]
+    at = words.index("--config") + 1 if "--config" in words else len(words)
+    return shlex.join([*words[:at], *([] if "--config" in words else ["--config"]), *pairs, *words[at:]])
 
 
 def run_command(target: str, rule: str, options: str) -> str:

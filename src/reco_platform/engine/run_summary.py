@@ -154,7 +154,8 @@ def failure_lines(summary: Summary, most: int = 5) -> list[str]:
         lines = [line for failure in summary.failures[:most] for line in failure_text(failure)]
     more = len(summary.failures) - most
     lines += [f"  and {more} more, in the summary of the run"] if more > 0 else []
-    return [*lines, f"Then run again   {summary.command}"]
+    command = commands.instead(summary.command, [failure.hint for failure in summary.failures])
+    return [*lines, f"Then run again   {command}"]
 
 
 def failure_text(failure: Failure) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +16,14 @@ from reco_platform.cleaning import native, quality, rejections
 from reco_platform.cleaning.movies import genre_spellings
 from reco_platform.cleaning.quality import CleaningResult
 from reco_platform.cleaning.rules import CleaningRules, rejected_schema
+from reco_platform.config import commands
 from reco_platform.contracts.spark_settings import RESULT_SETTINGS
+from reco_platform.contracts.tables import RATINGS
 from reco_platform.core import environment
 from reco_platform.core.errors import DataError
 from reco_platform.core.progress import reported
 from reco_platform.datasets import csv_reader
+from reco_platform.datasets.inspection.remedy import remedy
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.fingerprint.files import file_fingerprint
@@ -83,8 +87,22 @@ def not_clean(
     write_report(report, found)
     kept = keep_rejected_rows(task, rules, rejected)
     why = "; ".join(found["problems"]) + (f": {rejections.summary(counts, examples)}" if counts else "")
-    advice = [rejections.remedy(counts), f"the rejected rows: {kept}" if kept else "", f"the quality report: {report}"]
+    accepted = accepted_with(task, source, found) if rules.contract.name == RATINGS.name else ""
+    advice = [
+        rejections.remedy(counts),
+        accepted,
+        f"the rejected rows: {kept}" if kept else "",
+        f"the quality report: {report}",
+    ]
     return DataError(f"{source}: {why}", "; ".join(filter(None, advice)))
+
+
+def accepted_with(task: Task, source: Path, found: Mapping[str, Any]) -> str:
+    """The config with which rejected ratings would be accepted, in words; empty if none is known."""
+    limit = max(task.params["max_reject_share"], 0.01) * found["rows_in"]
+    broken = [rule for rule, rows in found["rejected_by_reason"].items() if rows >= limit]
+    text, keys = remedy(source, broken, task.params)
+    return f"{text}: {commands.ACCEPTED_WITH} {commands.options(keys)}" if keys else ""
 
 
 def keep_rejected_rows(task: Task, rules: CleaningRules, rejected: StorePath) -> StorePath | None:

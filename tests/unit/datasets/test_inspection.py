@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from reco_platform.config import commands
 from reco_platform.config.load import load_config
 from reco_platform.core.errors import DataError
 from reco_platform.datasets.inspection import words
@@ -21,6 +22,7 @@ from reco_platform.datasets.inspection.checks import rejections
 from reco_platform.datasets.inspection.detect import Inspection, inspect
 from reco_platform.datasets.inspection.files import BLOCK_BYTES, BLOCKS, HEAD_BYTES, DataFile, sample
 from reco_platform.datasets.inspection.names import dataset_name, known_name
+from reco_platform.datasets.inspection.remedy import remedy
 from reco_platform.datasets.source_layout import refuse_contradictions
 from support import layouts
 from support.layouts import Rating, quoted, write
@@ -351,3 +353,40 @@ def test_names_of_columns_say_their_role(name: str, role: str | None) -> None:
 )
 def test_a_data_set_is_named_after_its_folder(folder: str, name: str) -> None:
     assert dataset_name(Path(folder)) == name
+
+
+# --- the config that would accept rejected rows
+
+
+@pytest.mark.parametrize(
+    ("row", "broken", "text", "keys"),
+    [
+        (lambda r: f"{r.user},{r.item},{r.stars * 2:.0f},{r.time}", "rating_out_of_range", "ratings run from 1 to 10",
+         {"rating_scale": "1..10:1"}),
+        (lambda r: f"{r.user},{r.item},{r.whole - 3},{r.time}", "rating_out_of_range", "ratings run from -2 to 2",
+         {"rating_scale": "-2..2"}),
+        (lambda r: f"{r.user},{r.item},{r.stars},{r.iso}", "timestamp_not_a_number", "are in iso8601",
+         {"time_unit": "iso8601"}),
+        (lambda r: f"u{r.user},{r.item},{r.stars},{r.time}", "user_not_a_number", "ids such as 'u1'",
+         {"id_type": "text"}),
+        (lambda r: f"{r.user},{r.item},{r.stars},{r.time}", "rating_out_of_range", "", {}),
+        (lambda r: f"{r.user},{r.item},bad,{r.time}", "rating_not_a_number", "", {}),
+    ],
+)  # fmt: skip
+def test_the_config_that_would_accept_rejected_ratings_is_told(
+    row: Any, broken: str, text: str, keys: dict[str, str], tmp_path: Path
+) -> None:
+    lines = ["userId,movieId,rating,timestamp", *map(row, RATINGS)]
+    write(tmp_path, {"ratings.csv": lines})
+    said, found = remedy(tmp_path / "ratings.csv", [broken], {"rating_scale": "0.5..5:0.5"})
+    assert (text in said, found) == (True, keys)
+
+
+def test_a_command_that_failed_is_repeated_with_the_config_that_would_be_accepted() -> None:
+    hint = "ratings run from 1 to 10: accepted with --config rating_scale=1..10; the rejected rows: x"
+    command = "snakemake --cores 2 gold --config rating_scale=1..5 dataset=mine"
+    assert commands.instead(command, ["", hint]) == (
+        "snakemake --cores 2 gold --config rating_scale=1..10 dataset=mine"
+    )
+    assert commands.instead("reco gold", [hint]) == "reco gold --config rating_scale=1..10"
+    assert commands.instead(command, ["df -h"]) == command
