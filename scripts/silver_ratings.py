@@ -2,10 +2,9 @@
 
 import sys
 
-from reco_platform.cleaning.ratings import CLEANING
 from reco_platform.engine.runner import run
 from reco_platform.pipeline.steps_table import STEPS
-from reco_platform.steps.silver import needs_spark, silver_table
+from reco_platform.steps.silver import needs_spark, ratings_table
 
 if __name__ == "__main__":
-    sys.exit(run(STEPS["silver_ratings"], __doc__, lambda task: silver_table(task, CLEANING), needs_spark))
+    sys.exit(run(STEPS["silver_ratings"], __doc__, ratings_table, needs_spark))

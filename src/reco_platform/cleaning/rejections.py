@@ -36,7 +36,7 @@ EXPECTED: Mapping[str, tuple[str, str]] = {
     "negative_movie": ("movieId", ID),
     "null_rating": ("rating", "a number"),
     "rating_not_a_number": ("rating", "a number with a decimal point, such as 3.5"),
-    "rating_out_of_range": ("rating", "a number from 0.5 to 5"),
+    "rating_out_of_range": ("rating", "a number on the rating scale"),
     "null_timestamp": ("timestamp", TIME),
     "timestamp_not_a_number": ("timestamp", TIME),
     "timestamp_out_of_range": ("timestamp", TIME),
@@ -122,10 +122,13 @@ def summary(rejected_by_reason: Mapping[str, int], examples: Mapping[str, Exampl
     return ", ".join(parts) + (f", and {more} more rules" if more > 0 else "")
 
 
-def remedy(rejected_by_reason: Mapping[str, int]) -> str:
+def remedy(rejected_by_reason: Mapping[str, int], rules: CleaningRules) -> str:
     """What the rule that rejected most rows accepts; empty if there is none."""
     if not rejected_by_reason:
         return ""
     rule = max(rejected_by_reason, key=lambda name: rejected_by_reason[name])
     column, expected = EXPECTED[rule]
+    if rule == "rating_out_of_range":
+        bounds = next(field for field in rules.contract.fields if field.name == "rating")
+        expected = f"a number from {bounds.minimum:g} to {bounds.maximum:g}"
     return f"{'a line needs' if column == csv_reader.LINE else f'{column} must be'} {expected}"

@@ -648,6 +648,7 @@ class Config(BaseModel):
     def shaping(self) -> dict[str, Any]:
         """All values by key, as steps record them; a digest replaces the address of the MLflow store."""
         values = self.model_dump(mode="json")
+        values["rating_scale"] = None if self.scale == RatingScale() else str(self.scale)  # none follows from no column
         if self.mlflow_tracking_uri is not None:
             values["mlflow_tracking_uri"] = f"sha256:{sha256(redact_uri(self.mlflow_tracking_uri))[:12]}"
         return values

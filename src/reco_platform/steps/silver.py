@@ -12,7 +12,7 @@ import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reco_platform.cleaning import native, quality, rejections
+from reco_platform.cleaning import native, quality, ratings, rejections
 from reco_platform.cleaning.movies import genre_spellings
 from reco_platform.cleaning.quality import CleaningResult
 from reco_platform.cleaning.rules import CleaningRules, rejected_schema
@@ -22,6 +22,7 @@ from reco_platform.contracts.tables import RATINGS
 from reco_platform.core import environment
 from reco_platform.core.errors import DataError
 from reco_platform.core.progress import reported
+from reco_platform.core.rating_scale import RatingScale, parse_rating_scale
 from reco_platform.datasets import csv_reader
 from reco_platform.datasets.inspection.remedy import remedy
 from reco_platform.engine.task import QUALITY_FINGERPRINT, Task
@@ -36,6 +37,11 @@ from reco_platform.store.atomic_write import write_text
 from reco_platform.store.paths import StorePath, arrow_sink, arrow_source, move_file, remove_tree
 
 SAMPLED_BYTES = 1 << 18
+
+
+def ratings_table(task: Task) -> Receipt:
+    """Makes the ratings on the scale of the data set; see `silver_table`."""
+    return silver_table(task, ratings.cleaning(parse_rating_scale(task.params["rating_scale"] or str(RatingScale()))))
 
 
 def silver_table(task: Task, rules: CleaningRules) -> Receipt:
@@ -89,7 +95,7 @@ def not_clean(
     why = "; ".join(found["problems"]) + (f": {rejections.summary(counts, examples)}" if counts else "")
     accepted = accepted_with(task, source, found) if rules.contract.name == RATINGS.name else ""
     advice = [
-        rejections.remedy(counts),
+        rejections.remedy(counts, rules),
         accepted,
         f"the rejected rows: {kept}" if kept else "",
         f"the quality report: {report}",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,6 +15,7 @@ from reco_platform.cleaning import quality, ratings, rejections, tags
 from reco_platform.cleaning.movies import split_genres
 from reco_platform.contracts.tables import MOVIES, RATINGS
 from reco_platform.core.errors import DataError
+from reco_platform.core.rating_scale import parse_rating_scale
 from reco_platform.fingerprint.arrow import arrow_sums
 from reco_platform.lakehouse import layout
 from reco_platform.pipeline.steps_table import folders_of
@@ -370,3 +372,24 @@ def test_rejected_rows_of_a_failed_run_can_be_seen_and_go_when_the_step_succeeds
 @pytest.mark.parametrize("table", CLEANINGS)
 def test_every_rule_says_what_it_accepts(table: str) -> None:
     assert set(CLEANINGS[table].rule_names) <= set(rejections.EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("scale", "accepted"),
+    [
+        ("0.5..5", ["0.5", "1", "5"]),
+        ("1..10", ["1", "5", "10"]),
+        ("-1..1", ["-1", "0.5", "1"]),
+        ("0..0.7", ["0.5", "0.7"]),  # 0.7 as a float32 is below 0.7
+        ("none", ["0.5", "0.7", "1", "5", "10", "1000"]),
+    ],
+)
+def test_ratings_are_accepted_on_the_scale_of_the_data_set(scale: str, accepted: list[str]) -> None:
+    values = ["-1", "0.5", "0.7", "1", "5", "10", "1000"]
+    if scale not in {"0..0.7", "none"}:
+        values.remove("0.7")
+    columns = [["1"] * len(values), ["2"] * len(values), values, ["1200000000"] * len(values)]
+    names = ratings.CLEANING.source_columns
+    records = pa.record_batch([pa.array(column, pa.string()) for column in columns], names=names)
+    broken = ratings.cleaning(parse_rating_scale(scale)).apply(records).violations["rating_out_of_range"]
+    assert [value for value, bad in zip(values, broken, strict=True) if not bad] == accepted
