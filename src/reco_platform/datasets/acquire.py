@@ -9,17 +9,26 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
-from typing import Any
 
 from reco_platform.core import project
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import synthetic
 from reco_platform.datasets.download import download_file
 from reco_platform.datasets.id_dictionary import IdDictionary, Name
-from reco_platform.datasets.registry import ArchiveDataset, Dataset, DirectoryDataset, GenerateDataset, tables
+from reco_platform.datasets.registry import (
+    ArchiveDataset,
+    Dataset,
+    DirectoryDataset,
+    GenerateDataset,
+    archive_layout,
+    own_csv_file,
+    tables,
+)
+from reco_platform.datasets.source_files import SourceFile, items_files, ratings_files
+from reco_platform.datasets.translate import Translation, translate
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.store.paths import sha256_file
 
@@ -57,7 +66,7 @@ def acquire(
         destination.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
-        _stage(dataset, staging, cache, report)
+        _stage(dataset, staging, cache, report, dictionaries)
         for dictionary in dictionaries.values():
             dictionary.save()
         for table in wanted:
@@ -77,7 +86,7 @@ def _is_complete(dataset: Dataset, destination: Path) -> bool:
     """Whether the destination is known to have the right files, without creating them."""
     match dataset:
         case DirectoryDataset():
-            return destination.exists() and destination.samefile(dataset.path)
+            return dataset.layout.is_movielens and destination.exists() and destination.samefile(dataset.path)
         case GenerateDataset():
             files = {table: destination / f"{table}.csv" for table in TABLES}
             return set(dataset.sha256) == set(TABLES) and all(
@@ -88,7 +97,9 @@ def _is_complete(dataset: Dataset, destination: Path) -> bool:
             return False
 
 
-def _stage(dataset: Dataset, staging: Path, cache: Path, report: Report) -> None:
+def _stage(
+    dataset: Dataset, staging: Path, cache: Path, report: Report, dictionaries: Mapping[Name, IdDictionary]
+) -> None:
     match dataset:
         case GenerateDataset():
             report(f"{dataset.name}: generating {dataset.spec.ratings:,} ratings")
@@ -96,8 +107,12 @@ def _stage(dataset: Dataset, staging: Path, cache: Path, report: Report) -> None
             _check_generated(dataset, staging)
         case DirectoryDataset():
             for table in tables(dataset):
-                report(f"{dataset.name}: copying {table}.csv from {dataset.path}")
-                shutil.copyfile(dataset.path / f"{table}.csv", staging / f"{table}.csv")
+                if (own := own_csv_file(dataset, table)) is not None:
+                    report(f"{dataset.name}: copying {table}.csv from {dataset.path}")
+                    shutil.copyfile(own, staging / f"{table}.csv")
+            if not dataset.layout.is_movielens:
+                ratings, items = (files(dataset.path, dataset.layout) for files in (ratings_files, items_files))
+                translate(Translation(dataset.layout, staging, report, dictionaries), ratings, items)
         case ArchiveDataset():
             report(f"{dataset.name}: licence: {dataset.licence}")
             archive = download_file(dataset.urls, cache, sha256=dataset.sha256, size=dataset.bytes, report=report)
@@ -140,13 +155,14 @@ def _unpack(dataset: ArchiveDataset, archive: Path, staging: Path, report: Repor
     try:
         with zipfile.ZipFile(archive) as bundle:
             members = _safe_members(dataset, bundle)
-            for table, member in members.items():
-                report(f"{dataset.name}: unpacking {member.filename}")
-                with bundle.open(member) as source, (staging / f"{table}.csv").open("wb") as out:
-                    if dataset.layout == "ml-1m":
-                        out.writelines(_ml_1m_lines(table, member.filename, source))
-                    else:
+            if dataset.layout == "csv":
+                for table, member in members.items():
+                    report(f"{dataset.name}: unpacking {member.filename}")
+                    with bundle.open(member) as source, (staging / f"{table}.csv").open("wb") as out:
                         shutil.copyfileobj(source, out, 2**20)
+                return
+        ratings, items = (SourceFile(archive, members[table].filename) for table in ("ratings", "movies"))
+        translate(Translation(archive_layout(dataset), staging, report, {}), [ratings], [items])
     except _ZIP_ERRORS as error:
         raise _bad_archive(dataset, f"{archive} is not a complete zip file ({error})") from error
 
@@ -188,27 +204,3 @@ def _bad_archive(dataset: ArchiveDataset, what: str) -> DataError:
         f"correct the entry {dataset.name} of config/datasets.yaml, "
         "or unpack the archive by hand and set dataset_path to the folder with its CSV files",
     )
-
-
-_ML_1M_HEADERS = {"ratings": "userId,movieId,rating,timestamp", "movies": "movieId,title,genres"}
-
-
-def _ml_1m_lines(table: str, member: str, source: Any) -> Iterator[bytes]:
-    """Lines `a::b::c` in Latin-1 without a header as CSV lines in UTF-8 with one; whole stars get a decimal."""
-    columns = _ML_1M_HEADERS[table].split(",")
-    yield f"{_ML_1M_HEADERS[table]}\n".encode()
-    for number, raw in enumerate(source, start=1):
-        fields = raw.decode("latin-1").rstrip("\r\n").split("::")
-        if len(fields) != len(columns):
-            raise DataError(
-                f"{member} line {number}: {len(fields)} fields, but {len(columns)} are expected",
-                "compare the members and the layout in config/datasets.yaml with the archive",
-            )
-        if table == "ratings":
-            fields[2] += ".0"
-        yield _csv_line(fields)
-
-
-def _csv_line(fields: list[str]) -> bytes:
-    quoted = ['"' + field.replace('"', '""') + '"' if set(field) & set('",') else field for field in fields]
-    return (",".join(quoted) + "\n").encode()

@@ -160,7 +160,9 @@ def read_records(path: Path, required: Sequence[str], dialect: Dialect = CSV) ->
     try:
         with path.open("rb") as file:
             reader = pc.open_csv(
-                path if csv_format.is_safe_for_arrow else ArrowInput(file, csv_format),
+                pa.OSFile(str(path))
+                if csv_format.is_safe_for_arrow
+                else ArrowInput(file, csv_format),  # whatever its name
                 read_options=pc.ReadOptions(block_size=BLOCK_BYTES, column_names=None if dialect.header else names),
                 parse_options=pc.ParseOptions(
                     delimiter=dialect.delimiter,

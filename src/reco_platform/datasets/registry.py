@@ -22,9 +22,10 @@ from pydantic import (
     field_validator,
 )
 
+from reco_platform.config.known_layouts import KNOWN_LAYOUTS
 from reco_platform.core import plain_yaml, project
 from reco_platform.core.errors import ConfigError, DataError
-from reco_platform.datasets import synthetic
+from reco_platform.datasets import source_files, source_layout, synthetic
 from reco_platform.datasets.source_layout import SourceLayout
 from reco_platform.lakehouse.layout import TABLES
 from reco_platform.store.paths import sha256_file
@@ -56,7 +57,7 @@ class ArchiveDataset(_Entry):
     sha256: Sha256
     bytes: PositiveInt | None = None
     licence: str
-    layout: Literal["csv", "ml-1m"] = "csv"
+    layout: Literal["csv", "ml-1m", "ml-10m", "ml-100k"] = "csv"
     members: dict[Table, str]
     max_unpacked_bytes: PositiveInt
 
@@ -66,8 +67,8 @@ class ArchiveDataset(_Entry):
         missing = [table for table in ("ratings", "movies") if table not in members]
         if missing:
             raise ValueError(f"a member is needed for {' and '.join(missing)}")
-        if "tags" in members and info.data.get("layout") == "ml-1m":
-            raise ValueError("the layout ml-1m has no tags")
+        if "tags" in members and info.data.get("layout") != "csv":
+            raise ValueError(f"the layout {info.data.get('layout')} has no tags")
         return members
 
 
@@ -157,8 +158,12 @@ def tables(dataset: Dataset) -> tuple[str, ...]:
             return TABLES
         case ArchiveDataset():
             return tuple(table for table in TABLES if table in dataset.members)
-        case DirectoryDataset():
+        case DirectoryDataset() if dataset.layout.is_movielens:
             return tuple(table for table in TABLES if _has_csv_file(dataset.path, table))
+        case DirectoryDataset():
+            source_files.ratings_files(dataset.path, dataset.layout)
+            source_files.items_files(dataset.path, dataset.layout)
+            return TABLES if has_usable_tags(dataset) else ("ratings", "movies")
 
 
 def dictionaries(dataset: Dataset) -> tuple[Literal["users", "items"], ...]:
@@ -167,9 +172,43 @@ def dictionaries(dataset: Dataset) -> tuple[Literal["users", "items"], ...]:
     return ("users", "items") if has_texts else ()
 
 
+def has_usable_tags(dataset: DirectoryDataset) -> bool:
+    """Whether a folder with another layout has a tags.csv that is in MovieLens's and has the same ids."""
+    path = dataset.path / "tags.csv"
+    if dataset.layout.id_type != "integer" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline(200).strip() == b"userId,movieId,tag,timestamp"
+
+
 def own_csv_file(dataset: Dataset, table: str) -> Path | None:
-    """The user's own CSV file of a table; None if the data set is not a folder."""
-    return dataset.path / f"{table}.csv" if isinstance(dataset, DirectoryDataset) else None
+    """The user's own CSV file that becomes a table's as it is; None if there is none."""
+    if not isinstance(dataset, DirectoryDataset):
+        return None
+    is_copied = dataset.layout.is_movielens or (table == "tags" and has_usable_tags(dataset))
+    return dataset.path / f"{table}.csv" if is_copied else None
+
+
+def own_files(dataset: Dataset, table: str) -> list[Path]:
+    """The user's own files that a table's CSV file is made from; none if the data set is not a folder.
+
+    Raises:
+        DataError: as for `tables`.
+    """
+    copied = own_csv_file(dataset, table)
+    if copied is not None:
+        return [copied]
+    if not isinstance(dataset, DirectoryDataset) or table not in {"ratings", "movies"}:
+        return []
+    files = source_files.ratings_files(dataset.path, dataset.layout)
+    if table == "movies":  # without a file of items, they are those of the ratings
+        files = files + source_files.items_files(dataset.path, dataset.layout)
+    return list(dict.fromkeys(file.path for file in files))
+
+
+def archive_layout(dataset: ArchiveDataset) -> SourceLayout:
+    """The layout of the files in an archive that is not in MovieLens's present one."""
+    return source_layout.from_values(KNOWN_LAYOUTS[dataset.layout])
 
 
 def source_identity(dataset: Dataset) -> str:
@@ -184,6 +223,13 @@ def source_identity(dataset: Dataset) -> str:
             identity |= {"format": synthetic.FORMAT, "spec": dataset.spec.model_dump()}
         case ArchiveDataset():
             identity |= {"sha256": dataset.sha256, "layout": dataset.layout, "members": dataset.members}
+        case DirectoryDataset() if not dataset.layout.is_movielens:
+            identity["layout"] = dataset.layout.identity()
+            for role in (source_files.ratings_files, source_files.items_files):
+                files = role(dataset.path, dataset.layout)
+                identity[role.__name__] = [[sha256_file(file.path), file.member] for file in files]
+            if "tags" in tables(dataset):
+                identity["tags"] = sha256_file(dataset.path / "tags.csv")
         case DirectoryDataset():
             identity["sha256"] = {table: sha256_file(dataset.path / f"{table}.csv") for table in tables(dataset)}
     return json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

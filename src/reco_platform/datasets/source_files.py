@@ -8,17 +8,16 @@ import lzma
 import shlex
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import pyarrow as pa
 
 from reco_platform.core.errors import DataError
 from reco_platform.datasets.source_layout import SourceLayout
-from reco_platform.store.paths import sha256_file
 
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 """First bytes of compressed files."""
@@ -188,8 +187,3 @@ def missing(folder: Path, key: str, name: str) -> DataError:
     else:
         what = f"{folder} is not a folder"
     return DataError(what, f"python tools/run_pipeline.py inspect {shlex.quote(str(folder))}")
-
-
-def identity(files: Sequence[SourceFile]) -> list[Any]:
-    """The content of files, in their order; without paths."""
-    return [[sha256_file(file.path), file.member] if file.member else sha256_file(file.path) for file in files]

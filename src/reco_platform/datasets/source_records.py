@@ -19,6 +19,7 @@ from reco_platform.datasets import csv_reader, source_text
 from reco_platform.datasets.csv_reader import Dialect
 from reco_platform.datasets.source_files import SourceFile
 from reco_platform.datasets.source_layout import INSPECT
+from reco_platform.datasets.text_columns import json_text, text_array
 
 BATCH_ROWS = 1 << 18
 JSON_LINES = 1 << 16
@@ -88,7 +89,7 @@ class plain_file:  # noqa: N801  # a context manager, used like a function
         delimiter = "," if kind == "jsonl" else self.fmt.delimiter
         if source_text.is_plain(self.file, delimiter, self.fmt.encoding, kind):
             return self.file.path
-        self.made = self.scratch / f"plain-{Path(self.file.member or self.file.path.name).name}"
+        self.made = self.scratch / "plain-text"
         source_text.write_plain(self.file, self.made, delimiter, self.fmt.encoding, kind)
         return self.made
 
@@ -129,7 +130,7 @@ def text_records(file: SourceFile, path: Path, fmt: FileFormat, required: Sequen
 def parquet_records(file: SourceFile, required: Sequence[str], scratch: Path) -> Iterator[Records]:
     path = file.path
     if file.packing is not None:
-        path = scratch / "plain.parquet"
+        path = scratch / "plain-parquet"
         with file.open() as source, path.open("wb") as out:
             while block := source.read(source_text.BLOCK):
                 out.write(block)
@@ -183,7 +184,7 @@ def json_records(file: SourceFile, path: Path, required: Sequence[str], list_del
                 found |= record.keys()
                 for name, column in values.items():
                     column.append(json_text(record.get(name), list_delimiter))
-            if rows == 0 and malformed and malformed[0].lstrip("\ufeff").lstrip().startswith("["):
+            if rows == 0 and lines[0].removeprefix(csv_reader.BOM).lstrip().startswith(b"["):
                 raise DataError(
                     f"{file.path} is one JSON array, not a JSON object in each line",
                     f"convert it: jq -c '.[]' {file.path.name} > lines.jsonl",
@@ -202,46 +203,3 @@ def json_object(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
-
-
-def json_text(value: Any, list_delimiter: str) -> str:
-    """A value as text: a list is joined, with the lists in it."""
-    match value:
-        case str():
-            return value
-        case None:
-            return ""
-        case bool():
-            return str(value).lower()
-        case list():
-            return list_delimiter.join(filter(None, (json_text(one, list_delimiter) for one in value)))
-        case dict():
-            return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def text_array(values: Sequence[str]) -> pa.Array:
-    """Texts as an array; half a surrogate pair, which JSON can hold, becomes bytes that are not UTF-8."""
-    try:
-        return pa.array(values, pa.string())
-    except UnicodeEncodeError:
-        return pa.array([value.encode("utf-8", "surrogatepass") for value in values], pa.binary()).view(pa.string())
-
-
-# --- columns as text
-
-
-def as_text(column: pa.Array, list_delimiter: str = "|") -> pa.Array:
-    """A column as strings; nulls are empty."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return as_text(column.cast(kind.value_type), list_delimiter)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return text_array([json_text(value, list_delimiter) for value in column.to_pylist()])
-    if pa.types.is_struct(kind):
-        return text_array([json_text(value, list_delimiter) for value in column.to_pylist()])
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        column = column.cast(pa.binary()).view(pa.string())
-    elif not pa.types.is_string(kind):
-        column = column.cast(pa.string())
-    return pc.fill_null(column, "") if column.null_count else column

@@ -56,7 +56,7 @@ def write_plain(file: SourceFile, target: Path, delimiter: str, encoding: str, k
         blocks = whole_lines(decoded(file, source, encoding))
         for block in netflix_lines(blocks) if kind == NETFLIX else blocks:
             if kind == NETFLIX_TITLES:
-                out.write(re.sub(rb"(?m)^([^,\n]*),([^,\n]*),", rb"\1\x1f\2\x1f", block))
+                out.write(re.sub(rb"(?m)^([^,\n]*),([^,\n]*),", b"\\1\x1f\\2\x1f", block))
                 continue
             if is_single(delimiter):
                 out.write(block)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from reco_platform.core.arrays import Int64Array
 from reco_platform.datasets.source_layout import zone_of
-from reco_platform.datasets.source_records import as_text, text_array
+from reco_platform.datasets.text_columns import as_text, text_array
 
 UNITS: Mapping[str, int] = MappingProxyType({"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9})
 """Units by name: how many are a second."""
@@ -92,15 +92,15 @@ class TimeTranslation:
         known = values if whole is None else values[whole]
         for unit, per_second in UNITS.items():
             self.fits[unit] += int(((known >= EARLIEST * per_second) & (known < LATEST * per_second)).sum())
-        self.unreadable += len(values) - len(known)
-        if self.example is None:
-            per_second = UNITS[self.unit]
-            bad = (values < EARLIEST * per_second) | (values >= LATEST * per_second)
-            if whole is not None:
-                bad |= ~whole
-            if bad.any():
-                at = int(np.argmax(bad))
-                self.example = (self.rows + at, str(texts[at]))
+        per_second = UNITS[self.unit]
+        bad = (values < EARLIEST * per_second) | (values >= LATEST * per_second)
+        if whole is not None:
+            filled = ~is_blank(texts)
+            self.unreadable += int((filled & ~whole).sum())
+            bad = (bad | ~whole) & filled
+        if self.example is None and bad.any():
+            at = int(np.argmax(bad))
+            self.example = (self.rows + at, shown(texts, at))
 
     def _from_dates(self, texts: pa.Array) -> pa.Array:
         parse = iso_seconds if self.unit == "iso8601" else pattern_seconds
@@ -108,9 +108,10 @@ class TimeTranslation:
         if not seconds.null_count:
             return pc.cast(seconds, pa.string())
         missing = np.flatnonzero(pc.is_null(seconds).to_numpy(zero_copy_only=False))
-        self.unreadable += len(missing)
-        if self.example is None:
-            self.example = (self.rows + int(missing[0]), str(texts[int(missing[0])]))
+        wrong = missing[~is_blank(texts.take(pa.array(missing)))]
+        self.unreadable += len(wrong)
+        if self.example is None and len(wrong):
+            self.example = (self.rows + int(wrong[0]), shown(texts, int(wrong[0])))
         kept = text_array([marked(text) for text in decodable(texts.take(pa.array(missing)))])
         mask = np.zeros(len(texts), bool)
         mask[missing] = True
@@ -176,6 +177,16 @@ def floor_seconds(times: pa.Array) -> pa.Array:
     micros = times.cast(pa.int64())
     values = micros.fill_null(0).to_numpy(zero_copy_only=False) // 10**6
     return pa.array(values, mask=np.asarray(pc.is_null(micros).to_numpy(zero_copy_only=False)))
+
+
+def shown(texts: pa.Array, row: int) -> str:
+    """A text for a message, shortened; what is not UTF-8 is U+FFFD."""
+    return texts.slice(row, 1).cast(pa.binary())[0].as_py()[:80].decode("utf-8", "replace")
+
+
+def is_blank(texts: pa.Array) -> np.ndarray:
+    """Rows without a value, shape (rows,): a missing time says nothing about the unit."""
+    return np.asarray(pc.equal(pc.binary_length(pc.ascii_trim(texts, " ")), 0).to_numpy(zero_copy_only=False))
 
 
 def whole_numbers(texts: pa.Array) -> tuple[Int64Array, np.ndarray]:

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,9 @@ from reco_platform.core.errors import DataError
 from reco_platform.datasets import source_text
 from reco_platform.datasets.source_files import SourceFile
 from reco_platform.datasets.source_layout import INSPECT, SourceLayout
-from reco_platform.datasets.source_records import FileFormat, Records, as_text, read_records, text_array
+from reco_platform.datasets.source_records import FileFormat, Records, read_records
 from reco_platform.datasets.source_times import TimeTranslation
+from reco_platform.datasets.text_columns import as_text, text_array
 
 Report = Callable[[str], None]
 RATINGS_HEADER = ("userId", "movieId", "rating", "timestamp")
@@ -70,7 +71,7 @@ class Translation:
     layout: SourceLayout
     target: Path
     report: Report
-    encoders: Mapping[str, Encoder]
+    encoders: Mapping[Any, Encoder]
 
 
 def translate(work: Translation, ratings: Sequence[SourceFile], items: Sequence[SourceFile]) -> None:

@@ -155,10 +155,9 @@ def plan_bronze(workflow: Workflow, expected: ExpectedResults) -> StepPlan:
 def expected_csv(workflow: Workflow, table: str, *, must_acquire: bool) -> Receipt | None:
     """The expected receipt of a CSV file; None if the file is still to be generated or downloaded."""
     dataset, lakehouse = workflow.dataset, workflow.lakehouse
-    if not must_acquire or isinstance(dataset, datasets.DirectoryDataset):
-        return bronze.csv_receipt(
-            dataset, lakehouse, table, datasets.own_csv_file(dataset, table) if must_acquire else None
-        )
+    own = datasets.own_csv_file(dataset, table)
+    if not must_acquire or own is not None:
+        return bronze.csv_receipt(dataset, lakehouse, table, own if must_acquire else None)
     registered = bronze.registered_sha256(dataset, table)
     if table not in datasets.tables(dataset) or registered is None:
         return None

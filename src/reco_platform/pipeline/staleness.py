@@ -80,25 +80,43 @@ def stale_reason(workflow: Workflow, receipt: Receipt, path: Path) -> str | None
 
 
 def csv_change(workflow: Workflow, receipt: Receipt, path: Path) -> str | None:
-    """Which CSV file, in bronze or of the user, has changed; only files with a new size or time are read."""
+    """Which file, in bronze or of the user, has changed; only files with a new size or time are read."""
     seen = read_provenance(path).get("seen", {})
-    for name, stats in file_stats(workflow, receipt).items():
+    copies, sources = source_stats(workflow, receipt)
+    for name, stats in copies.items():
         if seen.get(name) == stats or (stats is None and receipt.kind == "absent"):
             continue
         if stats is None:
             return f"{name} is missing"
         if file_fingerprint(store_path(name)) != receipt.fingerprint:
             return f"{name} has changed"
+    changed = [name for name, stats in sources.items() if seen.get(name) != stats]
+    gone = [name for name in seen if sources and name not in {**copies, **sources}]
+    if (changed or gone) and not bronze.is_imported(workflow.dataset, workflow.lakehouse):
+        return f"{[*changed, *gone][0]} {'has changed' if changed else 'is gone'}"
     return None
 
 
-def file_stats(workflow: Workflow, receipt: Receipt) -> dict[str, list[int] | None]:
-    """Size and modification time of a CSV file and of the user's file that it was copied from, by path."""
-    files = [
-        workflow.lakehouse.content(receipt.path),
-        datasets.own_csv_file(workflow.dataset, Path(receipt.artifact).name),
-    ]
-    return {str(file): bronze.file_stat(file) for file in files if file}
+def file_stats(workflow: Workflow, receipt: Receipt) -> FileStats:
+    """Size and modification time of a CSV file and of the user's files that it was made from, by path."""
+    copies, sources = source_stats(workflow, receipt)
+    return copies | sources
+
+
+FileStats = dict[str, list[int] | None]
+
+
+def source_stats(workflow: Workflow, receipt: Receipt) -> tuple[FileStats, FileStats]:
+    """Size and modification time by path: of a CSV file and the user's file that it is a copy of, and of the files that
+    it was translated from."""
+    table = Path(receipt.artifact).name
+    content, copied = workflow.lakehouse.content(receipt.path), datasets.own_csv_file(workflow.dataset, table)
+    own = [] if copied else datasets.own_files(workflow.dataset, table)
+    stats = bronze.file_stat
+    return (
+        {str(file): stats(file) for file in (content, copied) if file},
+        {str(file): stats(file) for file in own},
+    )
 
 
 def read_provenance(receipt: Path) -> dict[str, Any]:

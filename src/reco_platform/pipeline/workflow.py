@@ -91,19 +91,15 @@ class Workflow:
         """The parameters of the bronze step; for a folder, its files are inputs of the rule instead."""
         code = parameters(STEPS["bronze"], self.config)["code"]
         if isinstance(self.dataset, datasets.DirectoryDataset):
-            files = self.dataset.layout.identity() if not self.dataset.layout.is_movielens else {}
-            layout_of_files = {"layout": files} if files else {}
-            return canonical_json(
-                {"code": code, "kind": "directory", "path": str(self.dataset.path), **layout_of_files}
-            )
+            own = {} if self.dataset.layout.is_movielens else {"layout": self.dataset.layout.identity()}
+            return canonical_json({"code": code, "kind": "directory", "path": str(self.dataset.path), **own})
         return canonical_json({"code": code, "source": sha256(datasets.source_identity(self.dataset))[:16]})
 
     @property
     def sources(self) -> list[str]:
-        """The user's own CSV files, if the data set is a folder."""
-        return [
-            str(path) for table in datasets.tables(self.dataset) if (path := datasets.own_csv_file(self.dataset, table))
-        ]
+        """The user's own files, if the data set is a folder."""
+        files = (path for table in datasets.tables(self.dataset) for path in datasets.own_files(self.dataset, table))
+        return list(dict.fromkeys(map(str, files)))
 
     @property
     def source_layout(self) -> str:

@@ -71,8 +71,8 @@ def write_receipts(
                 flush=True,
             )
         path = Path(lakehouse.receipt(receipt.artifact))
-        files = [lakehouse.content(receipt.path), datasets.own_csv_file(dataset, table)]
-        stats = {str(file): bronze.file_stat(file) for file in files if file}
+        files = [lakehouse.content(receipt.path), *datasets.own_files(dataset, table)]
+        stats = {str(file): bronze.file_stat(file) for file in files}
         write_text(provenance_path(path), json.dumps({**record, "seen": stats}, indent=1) + "\n")
         write_text(path, receipt.text())
     return changed

@@ -69,7 +69,7 @@ WHOLE = f"{ARCHIVE}, sha256: {'0' * 64}"
         (f"{{{ARCHIVE}}}", ["sha256: missing"]),
         (f"{{{ARCHIVE}, sha256: abc}}", ["sha256: got 'abc'", "^[0-9a-f]{64}$"]),
         (f"{{{WHOLE}, bytes: 0}}", ["bytes: got 0", "greater than 0"]),
-        (f"{{{WHOLE}, layout: ml-9m}}", ["layout: got 'ml-9m'", "'csv' or 'ml-1m'"]),
+        (f"{{{WHOLE}, layout: ml-9m}}", ["layout: got 'ml-9m'", "'csv', 'ml-1m'"]),
         (f"{{{WHOLE}}}".replace("https", "ftp"), ["urls.0: got 'ftp://x'", "^https?://"]),
         (f"{{{WHOLE}}}".replace("'https://x'", ""), ["urls: got []", "at least 1 item"]),
         (f"{{{WHOLE}}}".replace(", movies: m", ""), ["members", "a member is needed for movies"]),
@@ -389,17 +389,37 @@ def test_the_layout_of_ml_1m_becomes_csv(acquire_zip: Acquire) -> None:
     members = {"ratings": "ml/ratings.dat", "movies": "ml/movies.dat"}
     folder = acquire_zip(archive, layout="ml-1m", members=members)
     ratings = (folder / "ratings.csv").read_text(encoding="utf-8")
-    assert ratings == "userId,movieId,rating,timestamp\n1,1193,5.0,978300760\n6040,1097,4.0,956715569\n"
+    assert ratings == "userId,movieId,rating,timestamp\n1,1193,5,978300760\n6040,1097,4,956715569\n"
     assert [row[:2] for row in oracle.movies(folder / "movies.csv").good] == [
         (1, "Toy Story (1995)"),
         (2, 'Amélie, "the" film (2001)'),
     ]
 
 
-def test_a_line_that_is_not_of_the_layout_is_named(acquire_zip: Acquire) -> None:
-    archive = zip_of({"ml/ratings.csv": b"1::2::3::4\n1,2,3,4\n", "ml/movies.csv": b""})
-    with pytest.raises(DataError, match=r"ml/ratings\.csv line 2: 1 fields, but 4 are expected"):
-        acquire_zip(archive, layout="ml-1m")
+def test_a_line_that_is_not_of_the_layout_stays_a_malformed_line(acquire_zip: Acquire) -> None:
+    archive = zip_of({"ml/ratings.csv": b"1::2::3::4\n1,2,3,4\n", "ml/movies.csv": b"2::Film::Drama\n"})
+    folder = acquire_zip(archive, layout="ml-1m")
+    assert (folder / "ratings.csv").read_text("utf-8").splitlines()[1:] == ["1,2,3,4", '"1,2,3,4"']
+    found = oracle.ratings(folder / "ratings.csv")
+    assert (len(found.good), found.rows_in) == (1, 2)
+
+
+UTF_8_ARCHIVE = {
+    "ml/ratings.csv": b"1::1::3.5::978300760\n2::1::5::956715569\n",
+    "ml/movies.csv": "1::Café One (1995)::Drama\n".encode(),
+}
+
+
+def test_an_archive_in_utf_8_is_not_read_as_latin_1(acquire_zip: Acquire) -> None:
+    with pytest.raises(DataError, match=r"movies\.csv is UTF-8, but its layout says latin-1") as caught:
+        acquire_zip(zip_of(UTF_8_ARCHIVE), layout="ml-1m")
+    assert "layout: ml-10m" in str(caught.value.hint)
+
+
+def test_the_layout_of_ml_10m_keeps_half_stars_and_letters(acquire_zip: Acquire) -> None:
+    folder = acquire_zip(zip_of(UTF_8_ARCHIVE), layout="ml-10m")
+    assert (folder / "ratings.csv").read_text("utf-8").splitlines()[1:] == ["1,1,3.5,978300760", "2,1,5,956715569"]
+    assert (folder / "movies.csv").read_text("utf-8").splitlines()[1:] == ["1,Café One (1995),Drama"]
 
 
 def test_a_folder_of_the_registry_is_relative_to_the_project(
