@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from reco_platform.config.known_layouts import NONE
 from reco_platform.core.errors import ConfigError
 
-DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "\\x01": "\x01"}
 """Delimiters by name: several are awkward to type in a shell."""
 
 POSITIONS = {"user_column": "1", "item_column": "2", "rating_column": "3", "time_column": "4"}

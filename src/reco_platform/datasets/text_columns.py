@@ -9,6 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+TRUE = (
+    "true", "yes", "like", "liked", "up", "thumbs_up", "thumbsup", "positive", "recommended", "ja", "y", "t",
+)  # fmt: skip
+FALSE = (
+    "false", "no", "dislike", "disliked", "down", "thumbs_down", "thumbsdown", "negative", "not recommended", "nein",
+    "n", "f",
+)  # fmt: skip
+"""Words for liked and not liked."""
+
+THUMBS = {**dict.fromkeys(TRUE, "1"), **dict.fromkeys(FALSE, "-1")}
+
 
 def json_text(value: Any, list_delimiter: str) -> str:
     """A value as text: a list is joined, with the lists in it."""
@@ -48,3 +59,14 @@ def as_text(column: pa.Array, list_delimiter: str = "|") -> pa.Array:
     elif not pa.types.is_string(kind):
         column = column.cast(pa.string())
     return pc.fill_null(column, "") if column.null_count else column
+
+
+def rating_text(column: pa.Array) -> pa.Array:
+    """Ratings as text: words for liked and not liked become 1 and -1, other values stay."""
+    texts = as_text(column)
+    different = pc.unique(texts)
+    values = different.cast(pa.binary()).to_pylist()
+    numbers = [THUMBS.get(value.decode("utf-8", "replace").strip().lower(), "").encode() or value for value in values]
+    if numbers == values:
+        return texts
+    return pa.array(numbers, pa.binary()).view(pa.string()).take(pc.index_in(texts, different))

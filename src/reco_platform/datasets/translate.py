@@ -23,7 +23,7 @@ from reco_platform.datasets.source_files import SourceFile
 from reco_platform.datasets.source_layout import INSPECT, SourceLayout
 from reco_platform.datasets.source_records import FileFormat, Records, read_records
 from reco_platform.datasets.source_times import TimeTranslation
-from reco_platform.datasets.text_columns import as_text, text_array
+from reco_platform.datasets.text_columns import as_text, rating_text, text_array
 
 Report = Callable[[str], None]
 RATINGS_HEADER = ("userId", "movieId", "rating", "timestamp")
@@ -134,7 +134,7 @@ def rating_columns(
     shown.add(items, source_items)
     rows = len(users)
     if layout.rating_column is not None:
-        ratings = as_text(columns[layout.rating_column])
+        ratings = rating_text(columns[layout.rating_column])
     elif layout.event_column is not None and layout.event_weights:
         ratings = event_weights(as_text(columns[layout.event_column]), dict(layout.event_weights))
     else:

@@ -248,6 +248,14 @@ def test_events_without_a_weight_are_left_for_cleaning_to_reject(tmp_path: Path)
     assert oracle.ratings(tmp_path / "bronze" / "ratings.csv").reasons == {"rating_not_a_number": 1}
 
 
+def test_thumbs_become_1_and_minus_1_and_other_words_are_rejected(tmp_path: Path) -> None:
+    words = ["true", "FALSE", " Like ", "dislike", "1", "perhaps", ""]
+    lines = ["userId,movieId,rating,timestamp", *(f"1,{n},{word},1200000000" for n, word in enumerate(words))]
+    assert [row[2] for row in translate_one(tmp_path, lines, rating_scale="-1..1")] == [
+        "1", "-1", "1", "-1", "1", "perhaps", "",
+    ]  # fmt: skip
+
+
 def test_without_ratings_times_or_events_a_row_counts_once(tmp_path: Path) -> None:
     keys = {"rating_column": "none", "time_column": "none"}
     assert translate_one(tmp_path, ["userId,movieId", "1,2"], **keys) == [("1", "2", "1", "0")]

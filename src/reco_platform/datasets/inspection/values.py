@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reco_platform.core.rating_scale import RatingScale
+from reco_platform.datasets.text_columns import FALSE, TRUE
 
 INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 DECIMAL = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
@@ -37,13 +38,6 @@ PLAUSIBLE = (datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp(), datetime(LAST_Y
 EXCEL_DAYS = (25_569.0, 51_501.0)
 """Days since 1899-12-30, as Excel counts, from 1970 to 2040."""
 
-TRUE = (
-    "true", "yes", "like", "liked", "up", "thumbs_up", "thumbsup", "positive", "recommended", "ja", "y", "t",
-)  # fmt: skip
-FALSE = (
-    "false", "no", "dislike", "disliked", "down", "thumbs_down", "thumbsdown", "negative", "not recommended", "nein",
-    "n", "f",
-)  # fmt: skip
 EVENTS = frozenset((
     "view", "views", "cart", "purchase", "click", "buy", "pv", "fav", "play", "addtocart", "add_to_cart", "transaction",
     "remove_from_cart", "wishlist", "like", "share", "impression", "order", "bought", "viewed", "purchased", "clicked",
