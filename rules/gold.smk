@@ -263,11 +263,12 @@ rule metrics_table:
 
 
 rule gate:
-    """Registers the model in MLflow and compares it with the present champion."""
+    """Registers the models in MLflow and compares them with the present champion."""
     input:
         interactions=FLOW.receipt("interactions"),
         model=FLOW.receipt("model"),
         ranking=FLOW.receipt("ranking"),
+        served_model=FLOW.receipt("served_model"),
     output:
         FLOW.receipt("gate"),
     log:
@@ -284,6 +285,7 @@ rule gate:
         " --interactions {input.interactions:q}"
         " --model {input.model:q}"
         " --ranking {input.ranking:q}"
+        " --served-model {input.served_model:q}"
         " --params {params.step:q} --receipt {output:q} > {log:q} 2>&1"
 
 

@@ -143,7 +143,7 @@ def test_the_first_model_becomes_champion_and_is_said_to_be(whole: tuple[Project
     project, run = whole
     assert "gate     became champion: there was no champion before it" in run.output
     assert gate(project)["state"] == "first"
-    champion = default_store(project).get_model_version_by_alias("reco-als", "champion")
+    champion = default_store(project).get_model_version_by_alias("reco-small", "champion")
     assert champion.tags["model_version"] == version(project)
     assert "there was no champion" in champion.description
     page = (project.lakehouse() / f"reports/{version(project)}.html").read_text("utf-8")
@@ -168,7 +168,7 @@ def test_receipts_hold_no_run_id_address_or_time(whole: tuple[Project, Run]) -> 
 
 SCORE = """
 import json, sys, mlflow, pandas as pd
-model = mlflow.pyfunc.load_model("models:/reco-als@champion")
+model = mlflow.pyfunc.load_model("models:/reco-small@champion")
 frame = pd.read_json(sys.stdin)
 assert "reco_platform" not in sys.modules
 print(json.dumps([None if x != x else x for x in model.predict(frame)]))
@@ -252,7 +252,7 @@ def test_a_worse_model_stays_challenger_a_better_one_replaces_the_champion_and_p
     worse = built.gold(env=env, **asked, **WORSE)
     challenger = version(built)
     assert champion() == first
-    assert f"gate     stays challenger: not significantly better than champion {first} by rmse_all" in worse.output
+    assert f"gate     stays challenger: significantly worse than champion {first} by rmse_all" in worse.output
     assert gate(built)["champion_version"] == first and gate(built)["difference"]["high"] > 0
     registered = store.get_model_version_by_alias(name, "challenger")
     assert registered.tags["model_version"] == challenger
@@ -277,7 +277,7 @@ def test_a_model_whose_factors_were_changed_in_the_store_is_not_promoted_until_t
 ) -> None:
     assert run_step(built, "gate", "").code == 0
     store, first = default_store(built), version(built)
-    store.delete_registered_model_alias("reco-als", "champion")
+    store.delete_registered_model_alias("reco-small", "champion")
     (side,) = built.path("results/mlflow/artifacts").rglob("userFactors")
     good = [(path, path.read_bytes()) for path in side.iterdir()]
     users = read_model(side.parent).users
@@ -286,7 +286,7 @@ def test_a_model_whose_factors_were_changed_in_the_store_is_not_promoted_until_t
     refused = built.reco("promote", first, env={URI: ""})
     said = f"[ERROR] the factors of {first} in MLflow differ from those that were registered: it was not promoted"
     assert refused.code == 1 and said in refused.output and "Traceback" not in refused.output
-    assert "champion" not in store.get_registered_model("reco-als").aliases
+    assert "champion" not in store.get_registered_model("reco-small").aliases
     command = shlex.split(refused.output[refused.output.index(".venv/bin/mlflow") :])
     environment = built.environment({URI: f"sqlite:///{built.path('results/mlflow/mlflow.db')}"})
     mlflow = str(Path(sys.executable).with_name("mlflow"))

@@ -55,10 +55,9 @@ MODEL = ("train_als", "refit", "run_metrics", "track", "trial")
 TRAINING = (*MODEL, "train_plain")
 RANKING_MODEL = ("train_ranking", "refit_ranking", "trial")
 RANKING = (*RANKING_MODEL, "evaluate", "run_metrics", "track")
-POSITIVES = (*RANKING, "recommend", "fallback")
+POSITIVES = (*RANKING, "recommend", "fallback", "gate")
 LISTS = ("recommend", "fallback", "track")
-RELEVANCE = ("evaluate", "track", "trial")
-BOOTSTRAP = (*RELEVANCE, "gate")
+RELEVANCE = ("evaluate", "track", "trial", "gate")
 SCORING = ("trial", "leaderboard")
 TRACKING = ("gate", "track", "track_sweep")
 TABLE_FORMAT = (*SILVER, *IDS, *SPLIT, *LISTS, "etl_report", "run_metrics")
@@ -470,9 +469,9 @@ class Config(BaseModel):
         ge=100,
         le=100_000,
         description="Number of bootstrap resamples of users for each interval",
-        shapes=BOOTSTRAP,
+        shapes=RELEVANCE,
     )
-    bootstrap_seed: int = key(42, ge=0, lt=2**31, description="Seed of the bootstrap", shapes=BOOTSTRAP)
+    bootstrap_seed: int = key(42, ge=0, lt=2**31, description="Seed of the bootstrap", shapes=RELEVANCE)
 
     sweep_metric: str | None = key(
         None,
@@ -561,16 +560,16 @@ class Config(BaseModel):
         env="MLFLOW_TRACKING_URI",
         secret=True,
     )
-    registered_model: str = key(
-        "reco-als",
+    registered_model: str | None = key(
+        None,
         pattern=MODEL_NAME,
         max_length=80,
-        description="Name of the registered model in MLflow; it has one champion",
+        description="Name of the registered model in MLflow; it has one champion; default reco-<dataset>",
         shapes=TRACKING,
     )
     gate_metric: Literal["rmse_all", "rmse_warm"] = key(
         "rmse_all",
-        description="Metric by which a new model must beat the champion significantly to replace it",
+        description="RMSE by which the gate compares rating models; lists are compared by NDCG@10",
         shapes=("gate",),
     )
 

@@ -1,12 +1,29 @@
-"""The champion gate: a model becomes champion if there is none, or if it is significantly better on the test fold."""
+"""The champion gate: a model becomes champion if there is none, or if it is significantly better on the test fold.
+
+Lists are compared by NDCG, predictions by RMSE. A model is better if it is significantly better by one of the two and
+not significantly worse by the other. Where no ranking model takes part, RMSE decides alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from reco_platform.evaluation.verdict import verdict
+
 State = Literal["first", "champion", "challenger", "untracked"]
+
+COMPARISONS = {
+    "better": "better than",
+    "worse": "significantly worse than",
+    "undecided": "not significantly better than",
+}
+VERDICTS = {
+    "better": "significantly better",
+    "worse": "significantly worse",
+    "undecided": "no significant difference",
+}
 
 
 @dataclass(frozen=True)
@@ -18,8 +35,9 @@ class Decision:
         state: first (there was no champion), champion, challenger, or untracked (MLflow was not used or not reachable).
         reason: for users.
         champion_version: the champion at that time.
-        metric: by which the two were compared; None if they were not.
+        metric: the metric that decided; None if the two were not compared.
         difference: the model's metric minus the champion's, with its interval; see bootstrap.Difference.
+        differences: the same for every metric by which they were compared.
     """
 
     model_version: str
@@ -28,9 +46,14 @@ class Decision:
     champion_version: str | None = None
     metric: str | None = None
     difference: dict[str, Any] | None = None
+    differences: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def is_valid_for(self, gate_metric: str) -> bool:
+        """Whether the decision would be the same with this gate_metric: no comparison, or one by this metric."""
+        return self.metric is None or gate_metric in {self.metric, *self.differences}
 
 
 def decide_without_comparison(model: Mapping[str, str], champion: Mapping[str, str] | None) -> Decision | None:
@@ -64,17 +87,30 @@ def decide_without_factors(model: Mapping[str, str], champion: Mapping[str, str]
     return Decision(version, "challenger", reason, before)
 
 
-def decide_by_difference(
-    model: Mapping[str, str], champion: Mapping[str, str], metric: str, difference: dict[str, Any]
+def decide_by_differences(
+    model: Mapping[str, str], champion: Mapping[str, str], differences: Mapping[str, dict[str, Any]]
 ) -> Decision:
-    """The decision from the difference in an error metric: champion only if the whole interval is below 0."""
+    """Champion if significantly better by one metric and significantly worse by none.
+
+    Args:
+        model: as for `decide_without_comparison`.
+        champion: the same of the present champion.
+        differences: the model minus the champion by each metric, the most important first; see bootstrap.Difference.
+    """
     before = champion["model_version"]
-    better = difference["high"] is not None and difference["high"] < 0
-    comparison = "better than" if better else "not significantly better than"
-    reason = f"{comparison} champion {before} by {metric} on the same test fold: {difference_text(difference)}"
+    verdicts = {metric: verdict(metric, difference) for metric, difference in differences.items()}
+    found = next((each for each in ("worse", "better") if each in verdicts.values()), "undecided")
+    deciding = next(metric for metric, each in verdicts.items() if each == found)
+    reason = f"{COMPARISONS[found]} champion {before} by {deciding} on the same test fold: " + difference_text(
+        differences[deciding]
+    )
+    for metric, each in verdicts.items():
+        if metric != deciding:
+            reason += f"; {metric}: {VERDICTS[each]}, {difference_text(differences[metric])}"
     if champion["interactions"] != model["interactions"]:
         reason += "; the champion was trained on other data and may have seen some of these test ratings"
-    return Decision(model["model_version"], "champion" if better else "challenger", reason, before, metric, difference)
+    state: State = "champion" if found == "better" else "challenger"
+    return Decision(model["model_version"], state, reason, before, deciding, differences[deciding], dict(differences))
 
 
 def difference_text(difference: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ from reco_platform.evaluation.systems import (
     recommendation_lists,
 )
 from reco_platform.evaluation.user_sums import UserSums, concatenate, to_json, with_suffix
+from reco_platform.evaluation.verdict import verdict
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model
 from reco_platform.models.ranking.models import RankingModel
@@ -292,11 +293,3 @@ def verdicts(differences: Mapping[str, Mapping[str, Any]], settings: Settings) -
         for baseline in baselines
         if (difference := differences.get(baseline, {}).get(metric))
     ]
-
-
-def verdict(metric: str, difference: Mapping[str, Any]) -> str:
-    """`better` or `worse` if the interval of the difference excludes 0, otherwise `undecided`."""
-    low, high = difference["low"], difference["high"]
-    if low is None or low <= 0 <= high:
-        return "undecided"
-    return "better" if (high < 0) == metric.startswith("rmse") else "worse"

@@ -1,19 +1,45 @@
-"""The difference in RMSE between two models, on the same rows, users and resamples."""
+"""The differences between two models in RMSE and in NDCG, on the same rows, users and resamples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from reco_platform.core.arrays import BoolArray, Float64Array
+from reco_platform.core.arrays import BoolArray, Float64Array, Int32Array
 from reco_platform.evaluation import bootstrap
-from reco_platform.evaluation.dataset import RatingArrays, distinct_users
+from reco_platform.evaluation.dataset import (
+    EvaluationDataset,
+    RatingArrays,
+    distinct_users,
+    evaluation_dataset,
+    relevant_by_user,
+    relevant_rows,
+)
+from reco_platform.evaluation.ranking_metrics import ranking_sums
 from reco_platform.evaluation.rating_metrics import rating_sums
+from reco_platform.evaluation.systems import padded_lists, seen_in_training
 from reco_platform.evaluation.user_sums import UserSums, to_json
-from reco_platform.models import biases
-from reco_platform.models.als.model import Model
+from reco_platform.models import biases, popularity
+from reco_platform.models.als.model import Model, Side
+from reco_platform.models.ranking import models as ranking_models
+from reco_platform.models.ranking.models import RankingModel
+
+LIST_LENGTH = 10
+"""Length of the lists that are compared; shorter where the catalogue is."""
+
+NO_GENRES = pa.table({"movie_id": pa.array([], pa.int32()), "genres": pa.array([], pa.list_(pa.string()))})
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """A model that orders lists, with the parameters of the positives that it was trained on."""
+
+    model: RankingModel
+    params: Mapping[str, Any]
 
 
 def rmse_difference(
@@ -53,3 +79,49 @@ def known_rows(model: Model, rows: RatingArrays) -> BoolArray:
 def errors(predicted: Float64Array, test: RatingArrays) -> UserSums:
     users, user_of_row = distinct_users(test)
     return rating_sums(test.ratings, predicted, user_of_row, len(users))
+
+
+def ndcg_difference(
+    ours: Ranker, theirs: Ranker, train: RatingArrays, test: RatingArrays, params: Mapping[str, Any], *, threads: int
+) -> dict[str, Any]:
+    """The NDCG of one model's lists minus that of another's, with its interval; see bootstrap.Difference.
+
+    The lists are of the test users with training ratings, without the movies of those ratings. A user whom a model has
+    no list for gets the most popular movies.
+
+    Args:
+        ours: trained on `train`.
+        theirs: the model to compare with.
+        train: rows that lists leave out.
+        test: rows to evaluate on.
+        params: relevance, relevant_rating, bootstrap_samples, bootstrap_seed.
+        threads: never changes the result.
+    """
+    known = [one.model.movies.ids for one in (ours, theirs)]
+    movies = np.unique(np.concatenate([train.movies, *known]))
+    everybody = Model(Side.without_factors(np.unique(train.users)), Side.without_factors(movies))
+    dataset = evaluation_dataset(everybody, train, test, NO_GENRES)
+    relevant = relevant_by_user(dataset, relevant_rows(dataset, params["relevance"], params["relevant_rating"]))
+    length = min(LIST_LENGTH, len(movies))
+    systems = {
+        name: ranking_sums(lists_of(one, dataset, length, threads), relevant, (length,))
+        for name, one in (("ours", ours), ("theirs", theirs))
+    }
+    resamples = bootstrap.resample(systems, params["bootstrap_samples"], params["bootstrap_seed"])
+    return to_json(bootstrap.differences(resamples["ours"], resamples["theirs"])[f"ndcg@{length}"])
+
+
+def lists_of(ranker: Ranker, dataset: EvaluationDataset, length: int, threads: int) -> Int32Array:
+    """The list of each test user as positions in the catalogue, shape (users, length), -1 after the last."""
+    warm = dataset.users[dataset.warm_users]
+    found = ranking_models.lists(ranker.model, warm, dataset.train, ranker.params, n=length, threads=threads)
+    lists = np.full((len(dataset.users), length), -1, np.int32)
+    lists[dataset.warm_users] = padded_lists(found, dataset.movies, length)
+    without = np.flatnonzero(np.diff(found.offsets) == 0)
+    if len(without):
+        seen = seen_in_training(dataset).select(without)
+        order = popularity.best_first(dataset.movie_counts)
+        lists[np.flatnonzero(dataset.warm_users)[without]] = popularity.first_unseen(
+            order, seen.bounds, seen.movies, length
+        )
+    return lists

@@ -16,8 +16,9 @@ from reco_platform.pipeline.steps_table import STEP_OF
 from reco_platform.pipeline.workflow import Workflow
 from reco_platform.tracking import client as tracking
 from reco_platform.tracking import mlflow_worker
+from reco_platform.tracking.registered_models import registered_name
 
-FACTOR_FILES = 8  # at most, of a model
+FACTOR_FILES = 24  # at most, of the three parts of a model
 
 
 def promote(workflow: Workflow, version: str) -> str:
@@ -35,7 +36,8 @@ def promote(workflow: Workflow, version: str) -> str:
     folder = f"{workflow.lakehouse.root}/{STEP_OF['model'].artifact}/{version}"
     try:
         with tracking.Session(environ) as store:
-            return promote_in_store(store, workflow.config.registered_model, version, folder)
+            name = registered_name(workflow.config.registered_model, workflow.lakehouse.dataset)
+            return promote_in_store(store, name, version, folder)
     except tracking.TrackingError as problem:
         where = redact_uri(tracking.tracking_uri(environ))
         raise EnvironmentProblemError(
@@ -77,10 +79,14 @@ def promote_in_store(store: tracking.Session, name: str, version: str, folder: s
 
 
 def stored_factors_problem(store: tracking.Session, name: str, found: dict[str, Any]) -> str | None:
-    """Why the factors in the store cannot be used; None if they are those that were registered."""
+    """Why the models in the store cannot be used; None if they are those that were registered."""
     transfer = found["size"] + FACTOR_FILES * tracking.FILE_BYTES
     with tempfile.TemporaryDirectory(prefix="promote-") as scratch:
-        folder = store.call("download_factors", transfer=transfer, name=name, number=found["number"], into=scratch)[
-            "folder"
+        folders = store.call("download_models", transfer=transfer, name=name, number=found["number"], into=scratch)[
+            "folders"
         ]
-        return factors_problem(Path(folder) if folder else None, found["fingerprint"])
+        problems = (
+            factors_problem(Path(folders[part]) if folders[part] else None, expected)
+            for part, expected in found["fingerprints"].items()
+        )
+        return next(filter(None, problems), None)

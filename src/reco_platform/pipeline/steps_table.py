@@ -130,8 +130,8 @@ _ENTRIES = (
     ),
     step(
         "gate", "gate", "gold", kind="file", artifact="gold/metrics/_gate/gate", content=_VERSIONED_JSON,
-        reads=("interactions", "model", "ranking"), version_of="run",
-        description="Registers the model in MLflow and compares it with the present champion.",
+        reads=("interactions", "model", "ranking", "served_model"), version_of="run",
+        description="Registers the models in MLflow and compares them with the present champion.",
     ),
     step(
         "report", "report", "gold", kind="file", artifact="reports/report", content="reports/{version}.html",

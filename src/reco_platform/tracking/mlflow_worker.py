@@ -21,6 +21,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from reco_platform.tracking.registered_models import RANKING, RATING
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
     from reco_platform.tracking import pyfunc_model  # noqa: F401  # its code changes what is logged
 
 EXPERIMENT = "reco-platform"
+EVALUATED = (RATING, RANKING)
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER = Path(__file__).with_name("pyfunc_model.py")
 MODEL = "model"
-FACTORS = f"{MODEL}/artifacts/als"
+ARTIFACTS = f"{MODEL}/artifacts"
+FACTORS = f"{ARTIFACTS}/{RATING}"
 DECISION = "gate"
 UNKNOWN_CHAMPION = {"model_version": "that others registered", "dataset": "unknown", "model": "", "interactions": ""}
 """Values for the tags of a champion that another program registered."""
@@ -156,26 +160,32 @@ def version_of(client: MlflowClient, name: str, model_version: str, fingerprint:
     return max(found, key=lambda one: int(one.version), default=None)
 
 
-def download_factors(client: MlflowClient, name: str, number: str, into: str) -> dict[str, Any]:
-    """Downloads the factors of a registered version into a folder.
+def download_models(client: MlflowClient, name: str, number: str, into: str) -> dict[str, Any]:
+    """Downloads the evaluated models of a registered version into a folder.
 
     Returns:
-        folder: the factors in Spark's format; None if the store no longer has them.
+        folders: the folder of each part; None if the store does not have it.
     """
     run_id = client.get_model_version(name, number).run_id
+    return {"folders": {part: download_folder(client, run_id, f"{ARTIFACTS}/{part}", into) for part in EVALUATED}}
+
+
+def download_folder(client: MlflowClient, run_id: str, path: str, into: str) -> str | None:
+    """Downloads a folder of a run's artifacts; None if the store does not have it."""
     try:
-        return {"folder": client.download_artifacts(run_id, FACTORS, into)}
+        found: str = client.download_artifacts(run_id, path, into)
     except Exception as error:
         if isinstance(error, FileNotFoundError) or is_not_found(error) or "No such file" in str(error):
-            return {"folder": None}
+            return None
         raise
+    return found if any(Path(found).rglob("*.*")) else None
 
 
 def register_model(
     client: MlflowClient,
     *,
     name: str,
-    factors: str,
+    models: dict[str, str],
     tags: dict[str, str],
     decision: dict[str, Any],
     champion: str | None,
@@ -185,7 +195,7 @@ def register_model(
     Args:
         client: of the store.
         name: of the registered model.
-        factors: a folder in Spark's format.
+        models: the folder of each part, see `registered_models.PARTS`; the rating model in Spark's format.
         tags: of run and version: model_version, model (the fingerprint of its factors) and others.
         decision: of the champion gate.
         champion: the number of the version that was champion at the time of the decision.
@@ -196,7 +206,7 @@ def register_model(
     run = run_of(client, tags["model_version"])
     version = version_of(client, name, tags["model_version"], tags["model"])
     if version is None:
-        upload_model(client, run.info.run_id, factors)
+        upload_model(client, run.info.run_id, models)
         version = create_version(client, name, run.info.run_id, tags)
     update_run(client, run, params={}, metrics={}, tags=tags)
     client.update_model_version(name, version.version, description(decision))
@@ -212,7 +222,7 @@ def description(decision: Mapping[str, Any]) -> str:
     return f"{decision['model_version']}, {decision['state']}: {decision['reason']}"
 
 
-def upload_model(client: MlflowClient, run_id: str, factors: str) -> None:
+def upload_model(client: MlflowClient, run_id: str, models: Mapping[str, str]) -> None:
     """Uploads the model to the run's artifacts, in a form that MLflow and Spark can load."""
     import mlflow.pyfunc  # noqa: PLC0415
     from mlflow.models import ModelSignature  # noqa: PLC0415
@@ -220,12 +230,13 @@ def upload_model(client: MlflowClient, run_id: str, factors: str) -> None:
 
     inputs = Schema([ColSpec("long", "user_id"), ColSpec("long", "movie_id")])
     with tempfile.TemporaryDirectory(prefix="mlflow-model-") as scratch:
-        als, model = Path(scratch) / "als", Path(scratch) / MODEL
-        shutil.copytree(factors, als, ignore=shutil.ignore_patterns("_*"))
+        model = Path(scratch) / MODEL
+        for part, folder in models.items():
+            shutil.copytree(folder, Path(scratch) / part, ignore=shutil.ignore_patterns("_*"))
         mlflow.pyfunc.save_model(
             str(model),
             python_model=str(SCORER),
-            artifacts={"als": str(als)},
+            artifacts={part: str(Path(scratch) / part) for part in models},
             signature=ModelSignature(inputs, Schema([ColSpec("double", "prediction")])),
             pip_requirements=[
                 f"{package}=={package_version(package)}" for package in ("mlflow", "numpy", "pandas", "pyarrow")
@@ -267,9 +278,9 @@ def find_model(client: MlflowClient, name: str, model_version: str) -> dict[str,
 
     Returns:
         number: of the version; None if there is none.
-        fingerprint: of its factors, as registered.
+        fingerprints: of its evaluated models by part, as registered.
         run_id: of the run with the factors.
-        size: of the factors, in bytes.
+        size: of all its models, in bytes.
         known: all registered model versions.
     """
     version = version_of(client, name, model_version)
@@ -277,11 +288,18 @@ def find_model(client: MlflowClient, name: str, model_version: str) -> dict[str,
         return {"number": None, "known": known_versions(client, name)}
     return {
         "number": str(version.version),
-        "fingerprint": version.tags.get("model", ""),
+        "fingerprints": fingerprints(version.tags),
         "run_id": version.run_id,
-        "size": artifact_bytes(client, version.run_id, FACTORS),
+        "size": artifact_bytes(client, version.run_id, ARTIFACTS),
         "known": known_versions(client, name),
     }
+
+
+def fingerprints(tags: Mapping[str, str]) -> dict[str, str]:
+    """The fingerprint of each evaluated model; the ranking model has one of its own only if it is another model."""
+    rating = tags.get("model", "")
+    ranking = tags.get("ranking", rating)
+    return {RATING: rating} | ({RANKING: ranking} if ranking != rating else {})
 
 
 def artifact_bytes(client: MlflowClient, run_id: str, path: str) -> int:
@@ -453,7 +471,7 @@ def log_sweep(
 
 
 COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
-    "gate_state": gate_state, "download_factors": download_factors, "register_model": register_model,
+    "gate_state": gate_state, "download_models": download_models, "register_model": register_model,
     "log_run": log_run, "find_model": find_model, "promote": promote, "log_sweep": log_sweep,
 }  # fmt: skip
 

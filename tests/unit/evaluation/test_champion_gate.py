@@ -1,4 +1,4 @@
-"""The champion gate, and the difference in RMSE between two models."""
+"""The champion gate, and the differences in RMSE and NDCG between two models."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from reco_platform.evaluation import model_difference
-from reco_platform.evaluation.champion_gate import decide_by_difference, decide_without_comparison
-from reco_platform.evaluation.dataset import RatingArrays
+from reco_platform.evaluation.champion_gate import Decision, decide_by_differences, decide_without_comparison
+from reco_platform.evaluation.dataset import RatingArrays, evaluation_dataset
+from reco_platform.evaluation.model_difference import Ranker
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model, Side
 from reco_platform.tracking.mlflow_worker import reason_of
+from reco_platform.tracking.registered_models import registered_name
 
 OURS = {"model_version": "new", "model": "f1", "dataset": "small", "interactions": "i1"}
 CHAMPION = {"model_version": "old", "model": "f0", "dataset": "small", "interactions": "i1"}
@@ -34,18 +36,47 @@ def found(value: float, low: float | None, high: float | None, **more: Any) -> d
     ],
 )
 def test_only_an_interval_below_zero_makes_a_champion(difference: dict[str, Any], state: str) -> None:
-    decision = decide_by_difference(OURS, CHAMPION, "rmse_all", difference)
+    decision = decide_by_differences(OURS, CHAMPION, {"rmse_all": difference})
     assert decision.state == state
     assert "champion old by rmse_all" in decision.reason
     assert decision.champion_version == "old"
 
 
 def test_other_training_data_are_named_as_a_caveat() -> None:
-    assert (
-        "other data"
-        in decide_by_difference(OURS, {**CHAMPION, "interactions": "i2"}, "rmse_all", found(0.1, 0, 0.2)).reason
-    )
-    assert "other data" not in decide_by_difference(OURS, CHAMPION, "rmse_all", found(0.1, 0, 0.2)).reason
+    tied = {"rmse_all": found(0.1, 0, 0.2)}
+    assert "other data" in decide_by_differences(OURS, {**CHAMPION, "interactions": "i2"}, tied).reason
+    assert "other data" not in decide_by_differences(OURS, CHAMPION, tied).reason
+
+
+UP, DOWN, TIED = found(0.1, 0.05, 0.2), found(-0.1, -0.2, -0.05), found(0.1, -0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("ndcg", "rmse", "state", "decided_by"),
+    [
+        (UP, TIED, "champion", "ndcg@10"),
+        (UP, DOWN, "champion", "ndcg@10"),
+        (TIED, DOWN, "champion", "rmse_all"),
+        (TIED, TIED, "challenger", "ndcg@10"),
+        (UP, UP, "challenger", "rmse_all"),
+        (DOWN, DOWN, "challenger", "ndcg@10"),
+        (DOWN, UP, "challenger", "ndcg@10"),
+    ],
+)
+def test_a_champion_is_better_by_lists_or_by_predictions_and_worse_by_neither(
+    ndcg: dict[str, Any], rmse: dict[str, Any], state: str, decided_by: str
+) -> None:
+    decision = decide_by_differences(OURS, CHAMPION, {"ndcg@10": ndcg, "rmse_all": rmse})
+    assert (decision.state, decision.metric) == (state, decided_by)
+    assert decision.difference == decision.differences[decided_by]
+    assert "; ndcg@10: " in decision.reason or "; rmse_all: " in decision.reason, "both verdicts are given"
+
+
+def test_an_earlier_decision_holds_until_it_would_compare_by_another_rmse() -> None:
+    both = decide_by_differences(OURS, CHAMPION, {"ndcg@10": UP, "rmse_all": TIED})
+    assert both.is_valid_for("rmse_all") and not both.is_valid_for("rmse_warm")
+    assert Decision("new", "first", "there was no champion before it").is_valid_for("rmse_warm")
+    assert Decision("new", "challenger", "", "old", "rmse_all", UP).is_valid_for("rmse_all"), "of an earlier version"
 
 
 def test_without_a_champion_with_itself_and_with_another_data_set_nothing_is_compared() -> None:
@@ -96,6 +127,43 @@ def test_a_model_is_no_better_than_itself() -> None:
     rng = np.random.default_rng(4)
     one, train, test = model(12, 9, rng), rows(12, 9, 300, rng), rows(12, 9, 100, rng)
     assert model_difference.rmse_difference(one, one, train, test, PARAMS)["high"] == 0
+
+
+def test_the_difference_in_ndcg_is_that_of_the_definition() -> None:
+    """Two users, three unseen movies: one model ranks what each liked first, the other last."""
+    train = RatingArrays(*np.array([[0, 1], [0, 0], [0, 1], [0, 0]], np.int32), np.full(2, 4, np.float32), np.arange(2))
+    liked = RatingArrays(*np.array([[0, 1], [1, 3], [0, 1], [1, 3]], np.int32), np.full(2, 5, np.float32), np.arange(2))
+    scores = np.array([[0, 3, 2, 1], [0, 1, 2, 3]], np.float32)
+    movies = Side(np.arange(4, dtype=np.int32), np.eye(4, dtype=np.float32))
+    good, bad = (Ranker(Model(Side(np.arange(2, dtype=np.int32), one), movies), {}) for one in (scores, -scores))
+    params = {**PARAMS, "relevance": "threshold", "relevant_rating": 4.0}
+    result = model_difference.ndcg_difference(good, bad, train, liked, params, threads=1)
+    assert result["value"] == pytest.approx(1 - 1 / np.log2(4))
+    assert result["low"] == pytest.approx(result["value"])
+
+
+def test_users_without_a_list_of_their_own_get_popular_movies_in_the_comparison() -> None:
+    rng = np.random.default_rng(5)
+    train, test = rows(12, 9, 60, rng), rows(12, 9, 60, rng)
+    one, few = model(12, 9, rng), model(1, 9, rng)
+    everybody = Model(Side.without_factors(np.arange(12, dtype=np.int32)), one.movies)
+    dataset = evaluation_dataset(everybody, train, test, model_difference.NO_GENRES)
+    lists = model_difference.lists_of(Ranker(few, {}), dataset, 3, 1)
+    assert (lists[:, 0] >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "expected"),
+    [
+        (None, "demo", "reco-demo"),
+        ("mine", "demo", "mine"),
+        (None, "my films+", "reco-my-films--"),
+        (None, "my films-", "reco-my-films--"),
+    ],
+)
+def test_each_data_set_has_a_registered_model_of_its_own(name: str | None, dataset: str, expected: str) -> None:
+    assert registered_name(name, dataset).startswith(expected)
+    assert registered_name(None, "my films+") != registered_name(None, "my films-")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from reco_platform.config.load import load_config
 from reco_platform.core.errors import DataError
 from reco_platform.evaluation import metrics_file
 from reco_platform.evaluation.dataset import RatingArrays
-from reco_platform.evaluation.evaluate import evaluate, verdict
+from reco_platform.evaluation.evaluate import evaluate
 from reco_platform.evaluation.settings import Settings
+from reco_platform.evaluation.verdict import verdict
 from reco_platform.models.als.model import Model, Side
 
 SETTINGS = Settings(
