@@ -16,8 +16,9 @@ from reco_platform.core.errors import ConfigError, TableError
 from reco_platform.lakehouse import receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.lakehouse.source_ids import AllSourceIds
 from reco_platform.lakehouse.tables import content_problem, local_path, open_table
-from reco_platform.pipeline.steps_table import STEP_OF, TABLE_RESULTS, artifact_of
+from reco_platform.pipeline.steps_table import IDS, STEP_OF, TABLE_RESULTS, artifact_of
 from reco_platform.store.paths import is_remote, store_path
 
 RESULTS = tuple(name for name in STEP_OF if name != "bronze")
@@ -61,6 +62,7 @@ class OpenLakehouse:
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
+        self._ids: AllSourceIds | None = None
 
     def __repr__(self) -> str:
         return f"OpenLakehouse({self.root!r}, dataset={self.dataset!r})"
@@ -89,12 +91,28 @@ class OpenLakehouse:
         paths = {name: Path(self._receipt_path(name)) for name in TABLE_RESULTS}
         return [name for name, path in paths.items() if path.is_file() and receipts.read(path).kind == "table"]
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def source_ids(self) -> AllSourceIds:
+        """How the ids of users and movies are written in the source: `users` and `movies`, each with the methods
+        `shown(number)`, `shown_all(numbers)`, `number(source_id)` and `numbers(source_ids)`.
+
+        Where the ids of the source are whole numbers, these return them as they are.
+
+        Raises:
+            TableError: silver/users or silver/items is damaged.
+        """
+        if self._ids is None:
+            present = set(self.tables())
+            self._ids = AllSourceIds.read(lambda name: self.table(name) if name in present else None)
+        return self._ids
+
+    def table(self, name: str, columns: Sequence[str] | None = None, *, source_ids: bool = True) -> pa.Table:
         """A table as an Arrow table; `.to_pandas()` converts it to a data frame.
 
         Args:
             name: one of `tables()`.
             columns: only these columns, in this order.
+            source_ids: whether to show users and movies by the ids of the source where these are texts; otherwise by
+                the numbers that the table holds, as `users` and `items` list them.
 
         Returns:
             All rows of the table. Their order is not defined.
@@ -107,7 +125,8 @@ class OpenLakehouse:
         if receipt.kind != "table":
             known = ", ".join(self.tables()) or "none"
             raise ConfigError(f"{name} is not a table of {self.root}", f"the tables are: {known}")
-        return open_table(self._lakehouse.path, receipt, project.run_command("gold")).read(columns)
+        content = open_table(self._lakehouse.path, receipt, project.run_command("gold")).read(columns)
+        return self.source_ids().shown_table(content) if source_ids and name not in IDS else content
 
     def receipt(self, name: str) -> Receipt:
         """The receipt of a result: its path, version, rows and fingerprint, and what it was made from.
