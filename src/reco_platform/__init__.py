@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reco_platform.config.load import load_config
     from reco_platform.core.errors import RecoError
-    from reco_platform.pipeline.reader import OpenLakehouse
-    from reco_platform.pipeline.reader import open_lakehouse as open
+    from reco_platform.serving.lakehouse import OpenLakehouse
+    from reco_platform.serving.lakehouse import open_lakehouse as open
 
 __version__ = "0.1.0"
 __all__ = ["OpenLakehouse", "RecoError", "__version__", "load_config", "open"]
 
 EXPORTS = {
-    "open": ("reco_platform.pipeline.reader", "open_lakehouse"),
-    "OpenLakehouse": ("reco_platform.pipeline.reader", "OpenLakehouse"),
+    "open": ("reco_platform.serving.lakehouse", "open_lakehouse"),
+    "OpenLakehouse": ("reco_platform.serving.lakehouse", "OpenLakehouse"),
     "RecoError": ("reco_platform.core.errors", "RecoError"),
     "load_config": ("reco_platform.config.load", "load_config"),
 }
