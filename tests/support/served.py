@@ -9,22 +9,23 @@ import numpy as np
 import pyarrow as pa
 
 from reco_platform.contracts.tables import MOVIES
+from reco_platform.core.rating_scale import RatingScale
 from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als import training
 from reco_platform.models.als.model import Model
-from reco_platform.models.ranking import implicit, models
+from reco_platform.models.ranking import implicit, models, popular
 from reco_platform.models.ranking.item_weights import ItemWeights
 from reco_platform.models.ranking.positives import rating_range
-from reco_platform.models.scorers import ImplicitScorer, RatingScorer, Scorer, WeightScorer
+from reco_platform.models.scorers import ImplicitScorer, PopularScorer, RatingScorer, Scorer, WeightScorer
 from reco_platform.models.topn import exact
 from reco_platform.serving import version as versions
 from reco_platform.serving.catalogue import catalogue
 from reco_platform.serving.version import ServedVersion, StoredLists
 from reco_platform.splits.interactions import FOLDS, MICROSECONDS_OF_A_DAY
 
-Kind = Literal["implicit", "explicit", "plain", "ease", "item_knn"]
-KINDS: tuple[Kind, ...] = ("implicit", "explicit", "plain", "ease", "item_knn")
+Kind = Literal["implicit", "explicit", "plain", "ease", "item_knn", "popular"]
+KINDS: tuple[Kind, ...] = ("implicit", "explicit", "plain", "ease", "item_knn", "popular")
 PARAMS: dict[str, Any] = {
     "positives": "graded", "liked_rating": 4.0, "disliked_rating": 2.5, "positive_strength": 4.0,
     "positive_half_life": 300, "min_user_ratings": 1, "min_item_ratings": 1, "ranking_rank": 4, "ranking_max_iter": 6,
@@ -60,6 +61,8 @@ def ratings_table(seed: int = 0) -> pa.Table:
 def trained(kind: Kind, rows: pa.Table, params: dict[str, Any]) -> Model | ItemWeights:
     if kind == "implicit":
         return implicit.train(rows, params, threads=1, log=lambda _: None).model
+    if kind == "popular":
+        return popular.train(rating_arrays(rows), params)
     if kind in {"explicit", "plain"}:
         return training.train(rows, params, threads=1, log=lambda _: None).model
     return models.train_item_weights(kind, rating_arrays(rows), params, 1)
@@ -72,6 +75,8 @@ def scorer(kind: Kind, rows: pa.Table, params: dict[str, Any]) -> Scorer:
         profiles = models.profiles_of(np.unique(arrays.users), model.movies, arrays, params)
         strengths = np.bincount(profiles.movies, profiles.strengths, minlength=len(model.movies.ids))
         return WeightScorer(model, params, known, strengths / len(profiles))
+    if kind == "popular":
+        return PopularScorer(model)
     if kind == "implicit":
         return ImplicitScorer(model, params, known)
     return RatingScorer(model, params, float(np.mean(arrays.ratings, dtype=np.float64)))
@@ -95,17 +100,16 @@ def served(kind: Kind, seed: int = 0, **changed: Any) -> ServedVersion:
     """A version whose stored lists are those of the function that makes gold's."""
     params, rows = params_of(kind, **changed), ratings_table(seed)
     own = scorer(kind, rows, params)
-    ratings, rated = versions.user_ratings(rows)
-    counts = np.bincount(ratings.movies, minlength=len(rated))
-    stars = np.bincount(ratings.movies, ratings.stars) / counts
-    movies = catalogue(movies_table(rows), rated, counts, stars.tolist())
-    ratings = versions.with_positions(ratings, rated, movies)
-    facts = {"model_version": f"{kind}-1", "users": len(ratings.users), "movies": len(rated), "ratings": RATINGS}
+    listed = movies_table(rows)
+    ratings = versions.user_ratings(rows, listed["movie_id"].to_numpy())
+    movies = catalogue(listed, *versions.rated_movies(ratings, listed["movie_id"].to_numpy(), FOLDS))
+    facts = {"model_version": f"{kind}-1", "users": len(ratings.users), "movies": len(own.movies), "ratings": RATINGS}
     receipt = Receipt("gold/models/x", "model", "gold/models/x/1", facts=facts, made_from={"params": params})
     part = versions.part_of(own, receipt, FOLDS, movies)
     return ServedVersion(
         "small", part, stored_lists(own, rows, params), ratings, movies, part if part.is_of_ratings else None, params,
-        90, {"interactions": Receipt("gold/interactions", "table", "gold/interactions", fingerprint="f")}, {},
+        90, RatingScale(),
+        {"interactions": Receipt("gold/interactions", "table", "gold/interactions", fingerprint="f")}, {},
         datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 

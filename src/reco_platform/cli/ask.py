@@ -54,7 +54,7 @@ def number_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., 
     'recommend --rated "Toy Story=5" --rated 3114=4.5', "recommend --user 1 --json",
 )  # fmt: skip
 @asking
-@click.option("--user", type=int, metavar="ID", help="A user of the data. Default: a visitor.")
+@click.option("--user", metavar="ID", help="A user of the data. Default: a visitor.")
 @rated_option
 @number_option(10)
 @click.option("--genre", multiple=True, help="Only movies of this genre; of all, if repeated.")
@@ -63,7 +63,7 @@ def number_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., 
 @click.option("--seen/--unseen", default=None, help="With or without what was rated. Default: as in the run.")
 @click.option("--why", type=int, default=0, metavar="K", help="Give K reasons for each movie.")
 def recommend(
-    invocation: Invocation, *, lakehouse: str | None, as_json: bool, as_csv: bool, user: int | None,
+    invocation: Invocation, *, lakehouse: str | None, as_json: bool, as_csv: bool, user: str | None,
     rated: Sequence[str], first: int | None, last: int | None, seen: bool | None, genre: Sequence[str], **options: Any,
 ) -> None:  # fmt: skip
     """A user whom the model does not know, and a visitor, get the most popular movies."""
@@ -103,13 +103,13 @@ def search(
 @verb("why", "why --user 1 Casablanca", 'why --rated "Toy Story=5" Aladdin', "why --user 1 260 --of rating --csv")
 @asking
 @click.argument("movie")
-@click.option("--user", type=int, metavar="ID", help="A user of the data.")
+@click.option("--user", metavar="ID", help="A user of the data.")
 @rated_option
 @click.option("--of", type=click.Choice(("list", "rating")), default="list", show_default=True,
               help="Explain the score in the list, or the predicted rating.")  # fmt: skip
 @click.option("-n", type=int, default=5, show_default=True, help="Reasons to show for and against it.")
 def why(
-    invocation: Invocation, *, lakehouse: str | None, as_json: bool, as_csv: bool, movie: str, user: int | None,
+    invocation: Invocation, *, lakehouse: str | None, as_json: bool, as_csv: bool, movie: str, user: str | None,
     rated: Sequence[str], of: Any, n: int,
 ) -> None:  # fmt: skip
     """MOVIE is an id or a title. The parts add up to the score; --json and --csv have all of them."""
@@ -169,7 +169,7 @@ def show(found: Movies[Any], data: dict[str, Any], as_json: bool, as_csv: bool) 
     rows = []
     for movie in found:
         row = [str(movie.movie_id), movie.title, ", ".join(movie.genres), f"{movie.ratings:,}"]
-        digits = 0 if found.source == "popular" else 3
+        digits = 1 if found.source == "popular" else 3
         rows.append([str(movie.rank), *row, f"{movie.score:.{digits}f}"] if ranked else row)
         rows += [["", "", f"  {one.adds:+.3f} {one.words}"] for one in getattr(movie, "why", ())]
     print_table(["rank", *names, "score"] if ranked else names, rows)

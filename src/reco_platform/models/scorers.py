@@ -334,6 +334,30 @@ class RatingScorer(FactorScorer):
         return side.factors[position[0]] if known[0] else None
 
 
+class PopularScorer(FactorScorer):
+    """Scores by popularity: the level of each movie, the same for everybody.
+
+    Args:
+        model: with one factor, which is 1 for every user.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model, reg_param=0.0)
+
+    def terms(self, rated: Rated, level: float | None) -> Terms:
+        return Terms(rated.where(np.zeros(len(rated), bool)), np.zeros(0), np.zeros(0), 0.0)
+
+    def folded_in(self, rated: Rated) -> Taste:
+        terms = self.terms(rated, None)
+        return Taste(terms.rated.movies, terms.rated.stars, terms.values, terms.weights, np.ones(1, np.float32))
+
+    def explainer(self, taste: Taste) -> Callable[[int], Parts]:
+        return lambda movie: Parts(0.0, 0.0, float(self.model.movies.factors[movie, 0]), np.zeros(0), 0.0)
+
+    def similar(self, movie: int, counts: Int64Array) -> Float32Array:
+        return np.zeros(len(self.movies), np.float32)  # it knows nothing of likeness
+
+
 class WeightScorer:
     """Scores by weights between movies.
 

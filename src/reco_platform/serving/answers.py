@@ -183,6 +183,8 @@ class Explanation:
             found.append(f"{self.mean:+.3f} is the mean of all ratings.")
             found.append(f"{self.movie_level:+.3f} because everybody rates it {above(self.movie_level)} the mean.")
             found.append(f"{self.user_level:+.3f} because you rate {above(self.user_level)} others.")
+        elif self.movie_level:
+            found.append(f"{self.movie_level:+.3f} is the movie's own level, the same for everybody.")
         speaks_for = [reason for reason in self.reasons if reason.adds > 0]
         against = [reason for reason in self.reasons if reason.adds < 0]
         shown = {reason.movie_id for reason in [*speaks_for[:n], *against[:n]]}
@@ -194,7 +196,7 @@ class Explanation:
             found.append(f"{sum(others):+.3f} from {len(others)} other ratings together.")
         if abs(self.remainder) >= 0.0005:
             found.append(f"{self.remainder:+.3f} is what the training's solver left.")
-        if not self.reasons:
+        if not self.reasons and not self.movie_level:
             found.append("None of your ratings counts for this model.")
         found.append(f"For comparison: the average user has the score {self.typical:.3f} for this movie.")
         return found
@@ -281,7 +283,7 @@ class ModelCard:
 
     Attributes:
         model_version: of the model that makes the lists.
-        kind: `implicit`, `ease`, `item_knn` or `explicit`.
+        kind: `implicit`, `ease`, `item_knn`, `popular` or `explicit`.
         hyperparameters: of its training.
         users, movies, ratings: that it was trained on.
         rating_model_version: of the model that predicts ratings.

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from reco_platform.core.arrays import BoolArray, Int32Array, Int64Array, IntArray
+from reco_platform.core.arrays import BoolArray, Float64Array, Int32Array, Int64Array, IntArray
 from reco_platform.serving.errors import AmbiguousTitleError, QuestionError, UnknownMovieError
 
 NO_YEAR = -1
@@ -45,7 +45,7 @@ class Catalogue:
     years: Int32Array
     genres: Sequence[tuple[str, ...]]
     counts: Int64Array
-    stars: Sequence[float]
+    stars: Float64Array
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -210,26 +210,21 @@ def title_key(title: str) -> tuple[str, int | None]:
     return " ".join(re.findall(r"\w+", plain.replace("'", ""))), int(year[1]) if year else None
 
 
-def catalogue(movies: pa.Table, rated: Int32Array, counts: Int64Array, stars: Sequence[float]) -> Catalogue:
+def catalogue(listed: pa.Table, ids: Int32Array, counts: Int64Array, stars: Float64Array) -> Catalogue:
     """The movies of a table and those that are rated.
 
     Args:
-        movies: movie_id, title, genres, release_year.
-        rated: ids of the rated movies, rising.
-        counts: ratings of each of `rated` that the served model knows.
-        stars: mean rating of each of `rated`.
+        listed: movie_id, title, genres, release_year.
+        ids: of the listed and the rated movies, rising.
+        counts: ratings of each that the served model knows.
+        stars: mean rating of each; NaN without ratings.
     """
-    movies = movies.sort_by("movie_id")
-    listed = movies["movie_id"].to_numpy()
-    ids = np.union1d(listed, rated).astype(np.int32)
-    titles, genres = [f"movie {movie}" for movie in ids.tolist()], [()] * len(ids)
-    years, every, means = np.full(len(ids), NO_YEAR, np.int32), np.zeros(len(ids), np.int64), np.full(len(ids), np.nan)
-    at = np.searchsorted(ids, listed)
-    years[at] = movies["release_year"].fill_null(NO_YEAR).to_numpy()
-    for position, title, own in zip(
-        at.tolist(), movies["title"].to_pylist(), movies["genres"].to_pylist(), strict=True
-    ):
+    titles = [f"movie {movie}" for movie in ids.tolist()]
+    genres: list[tuple[str, ...]] = [()] * len(ids)
+    years = np.full(len(ids), NO_YEAR, np.int32)
+    at = np.searchsorted(ids, listed["movie_id"].to_numpy())
+    years[at] = listed["release_year"].fill_null(NO_YEAR).to_numpy()
+    rows = zip(at.tolist(), listed["title"].to_pylist(), listed["genres"].to_pylist(), strict=True)
+    for position, title, own in rows:
         titles[position], genres[position] = title, tuple(own or ())
-    at = np.searchsorted(ids, rated)
-    every[at], means[at] = counts, stars
-    return Catalogue(ids, titles, years, genres, every, means.tolist())
+    return Catalogue(ids, titles, years, genres, counts, stars)

@@ -20,11 +20,10 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.lakehouse.tables import content_problem, local_path, open_table
 from reco_platform.pipeline.steps_table import STEP_OF, TABLE_RESULTS, artifact_of
 from reco_platform.serving.recommender import Recommender
-from reco_platform.serving.version import ServedVersion, load
+from reco_platform.serving.version import SAVED_CONFIG, ServedVersion, load
 from reco_platform.store.paths import is_remote, store_path
 
 RESULTS = tuple(name for name in STEP_OF if name != "bronze")
-SAVED_CONFIG = "config.resolved.json"
 
 
 def open_lakehouse(root: str | os.PathLike[str], dataset: str | None = None) -> OpenLakehouse:

@@ -22,6 +22,7 @@ from reco_platform.serving.answers import (
     Predictions,
     RatedMovie,
     Reason,
+    Source,
 )
 from reco_platform.serving.catalogue import NO_YEAR
 from reco_platform.serving.errors import QuestionError, UnknownMovieError, UnknownUserError
@@ -41,9 +42,6 @@ where fewer than MOST_RATED movies reach it, and no score depends on it.
 """
 
 MOST_RATED = 100
-
-LOWEST, HIGHEST = 0.5, 5.0
-"""The range of ratings, as in the contract of silver/ratings."""
 
 Of = Literal["list", "rating"]
 Released = tuple[int | None, int | None]
@@ -70,7 +68,7 @@ class Recommender:
 
     def recommend(
         self,
-        user: int | None = None,
+        user: int | str | None = None,
         n: int = 10,
         *,
         genres: Collection[str] = (),
@@ -102,6 +100,7 @@ class Recommender:
         served = self._version
         check_number("n", n, MOST)
         check_number("why", why, MOST, least=0)
+        user = None if user is None else user_id(user)
         allowed = served.catalogue.filter(genres, released)
         exclude = served.params["exclude_seen"] if exclude_seen is None else exclude_seen
         seen = self._seen(user) if exclude else np.empty(0, np.int32)
@@ -155,7 +154,7 @@ class Recommender:
         ids = served.catalogue.ids[movies].tolist()
         used = served.catalogue.ids[served.lists.positions[taste.movies]].tolist()
         told: _Told = {"used": tuple(used), "unused": tuple(movie for movie in ids if movie not in set(used))}
-        if not taste.says_something:
+        if not taste.says_something and served.lists.kind != "popular":
             note = "None of the ratings says what you like, so these are the most popular movies."
             return self._popular(n, allowed, seen, note, **told)
         if served.lists.is_of_ratings:
@@ -166,9 +165,9 @@ class Recommender:
     def popular(
         self, n: int = 10, genre: str | None = None, *, released: Released | None = None
     ) -> Movies[ListedMovie]:
-        """The movies with the most ratings of late, the list of visitors.
+        """The most popular movies of late, the list of visitors.
 
-        Late are the last `popular_days` days of the data, 90 unless the run was configured otherwise.
+        The score is the number of ratings, where older ones count less; docs/ranking.md says how much less.
 
         Args:
             n: length of the list, at most 1,000.
@@ -190,7 +189,7 @@ class Recommender:
 
         Args:
             movie: movie_id or title.
-            n: length of the list, at most 1,000; shorter if fewer movies are similar.
+            n: length of the list, at most 1,000; shorter if fewer movies are similar. Empty if lists are by popularity.
 
         Raises:
             UnknownMovieError, AmbiguousTitleError: not the id or title of one movie, or the model does not know it.
@@ -208,7 +207,7 @@ class Recommender:
 
     # --- one user, one movie
 
-    def explain(self, user: int, movie: int | str, *, of: Of = "list") -> Explanation:
+    def explain(self, user: int | str, movie: int | str, *, of: Of = "list") -> Explanation:
         """Why a movie has its score for a user: parts that add up to the score.
 
         Args:
@@ -223,7 +222,7 @@ class Recommender:
         """
         part = self._part(of)
         at = self._version.catalogue.find(movie)
-        taste = self._taste(part, user)
+        taste = self._taste(part, user_id(user))
         if taste is None:
             raise UnknownUserError(
                 f"the model does not know user {user}", "users whom it does not know get the most popular movies"
@@ -245,7 +244,7 @@ class Recommender:
         at = self._version.catalogue.find(movie)
         return self._explained(part, self._folded_in(part, *self._given(ratings)), at)
 
-    def predict(self, pairs: Iterable[tuple[int, int | str]]) -> Predictions:
+    def predict(self, pairs: Iterable[tuple[int | str, int | str]]) -> Predictions:
         """Predicted ratings, by the model of ratings that the evaluation measures.
 
         Args:
@@ -259,14 +258,15 @@ class Recommender:
         scorer = part.scorer
         assert isinstance(scorer, RatingScorer)  # noqa: S101  # for mypy: of "rating"
         found = []
-        for user, movie in pairs:
+        for named, movie in pairs:
+            user = user_id(named)
             movie_id = int(catalogue.ids[catalogue.find(movie)])
             stars, knows_both = scorer.predict(user, movie_id)
             basis: Literal["model", "levels", "nothing"] = "model" if knows_both else "levels"
             found.append(Prediction(user, movie_id, stars, "nothing" if stars is None else basis))
         return Predictions(tuple(found), part.version)
 
-    def history(self, user: int, n: int | None = None) -> Movies[RatedMovie]:
+    def history(self, user: int | str, n: int | None = None) -> Movies[RatedMovie]:
         """What a user has rated, the latest first.
 
         Args:
@@ -279,7 +279,7 @@ class Recommender:
         """
         if n is not None:
             check_number("n", n, MOST)
-        served = self._version
+        served, user = self._version, user_id(user)
         rows = served.ratings.of(user)
         if rows is None:
             first, last = int(served.ratings.users[0]), int(served.ratings.users[-1])
@@ -384,12 +384,11 @@ class Recommender:
             raise QuestionError("no ratings are given", 'recommend_for({"Toy Story (1995)": 5})')
         if len(ratings) > MOST_RATINGS:
             raise QuestionError(f"{len(ratings):,} ratings are given", f"give at most {MOST_RATINGS:,}")
+        scale = self._version.scale
         found: dict[int, float] = {}
         for movie, stars in ratings.items():
-            if not LOWEST <= stars <= HIGHEST:
-                raise QuestionError(
-                    f"the rating {stars} of {movie!r} is not allowed", f"rate from {LOWEST} to {HIGHEST}"
-                )
+            if not (scale.least <= stars <= scale.greatest and np.isfinite(stars)):
+                raise QuestionError(f"the rating {stars} of {movie!r} is not allowed", f"the scale is {scale}")
             at = self._version.catalogue.find(movie)
             if at in found:
                 raise QuestionError(f"{self._version.catalogue.titles[at]} is rated twice", "rate it once")
@@ -444,7 +443,7 @@ class Recommender:
         if allowed is not None:
             kept &= allowed[positions]
         movies = self._records(positions[kept][:n], counts[kept][:n].astype(np.float32))
-        means = f"the number of ratings in the last {self._version.popular_days} days of the data"
+        means = f"its ratings, where one counts half after {self._version.popular_half_life:,} days"
         return Movies(movies, self._version.lists.version, "popular", means, note, used, unused)
 
     def _listed(
@@ -465,7 +464,8 @@ class Recommender:
             at, _ = part.model_positions(positions)
             reasons = [self._reasons(part, taste, explain(int(movie)))[:why] for movie in at]
         movies = self._records(positions, scores, reasons)
-        return Movies(movies, part.version, score_means=means or part.score_means, used=used, unused=unused)
+        source: Source = "popular" if part.kind == "popular" else "model"
+        return Movies(movies, part.version, source, means or part.score_means, used=used, unused=unused)
 
     def _records(
         self, positions: Int32Array, scores: Float32Array, reasons: list[tuple[Reason, ...]] | None = None
@@ -478,7 +478,7 @@ class Recommender:
 
     def _movie(self, at: int) -> Movie:
         own = self._version.catalogue
-        year, stars = int(own.years[at]), own.stars[at]
+        year, stars = int(own.years[at]), float(own.stars[at])
         return Movie(
             int(own.ids[at]), own.titles[at], None if year == NO_YEAR else year, own.genres[at],
             int(own.counts[at]), None if np.isnan(stars) else round(stars, 3),
@@ -504,6 +504,18 @@ class Recommender:
             movie_id = int(self._version.catalogue.ids[position])
             found.append(Reason(movie_id, title, float(taste.stars[k]), float(parts.ratings[k]), words))
         return tuple(found)
+
+
+def user_id(user: int | str) -> int:
+    """The user_id of a user as named in a question.
+
+    Raises:
+        UnknownUserError: it is not one that the data can have.
+    """
+    text = str(user).strip()
+    if isinstance(user, bool) or not (text.isascii() and text.isdigit() and int(text) <= np.iinfo(np.int32).max):
+        raise UnknownUserError(f"there is no user {user!r}", "user ids are whole numbers")
+    return int(text)
 
 
 def check_number(name: str, value: int, most: int, least: int = 1) -> None:

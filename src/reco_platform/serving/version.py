@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from reco_platform.config.model import Config
 from reco_platform.core import project
 from reco_platform.core.arrays import BoolArray, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array
 from reco_platform.core.errors import TableError
-from reco_platform.lakehouse import receipts
+from reco_platform.core.hashing import short_hash
+from reco_platform.core.rating_scale import RatingScale
+from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.lakehouse.tables import content_problem, local_path, open_table
@@ -24,10 +28,22 @@ from reco_platform.models import popularity
 from reco_platform.models.als.model import Model, read_model
 from reco_platform.models.ranking.models import read_ranking_model
 from reco_platform.models.ranking.positives import RatingRange, positives_within, rating_range
-from reco_platform.models.scorers import ImplicitScorer, Rated, RatingScorer, Scorer, WeightScorer
+from reco_platform.models.scorers import ImplicitScorer, PopularScorer, Rated, RatingScorer, Scorer, WeightScorer
 from reco_platform.pipeline.steps_table import artifact_of, possible_inputs
 from reco_platform.serving.catalogue import Catalogue, catalogue
+from reco_platform.serving.mapped import ArrayFiles, Arrays
 from reco_platform.splits.interactions import FOLDS, TRAINING, microseconds
+
+SAVED_CONFIG = "config.resolved.json"
+
+HALF_LIFE = 365
+"""Days after which a rating counts half for the popularity of late, where no run has chosen them."""
+
+MAPPED_FROM = 1_000_000
+"""Ratings from which on their arrays are kept in files, for processes to share; fewer are read in a second."""
+
+CODE_OF_ARRAYS = 1
+"""To be raised when the meaning of the arrays changes."""
 
 RATING_MODELS = ("model", "als_refit")
 """Results that predict ratings; all others order lists."""
@@ -118,11 +134,15 @@ class ModelPart:
         """`explicit` for a model of ratings, otherwise the kind of ranking model."""
         if isinstance(self.scorer, WeightScorer):
             return self.scorer.model.kind
+        if isinstance(self.scorer, PopularScorer):
+            return "popular"
         return "explicit" if self.is_of_ratings else "implicit"
 
     @property
     def score_means(self) -> str:
         """What a score is, in words."""
+        if isinstance(self.scorer, PopularScorer):
+            return "how much people like it, all together"
         return "a predicted rating in stars" if self.is_of_ratings else "how well it fits; only the order matters"
 
     def words(self, title: str, stars: float, value: float) -> str:
@@ -169,7 +189,8 @@ class ServedVersion:
         catalogue: of all movies.
         predicts: the model that predicts ratings; None if there is none.
         params: of the step that made the lists: top_n, exclude_seen, refit and so on.
-        popular_days: over which ratings count for popularity.
+        popular_half_life: days after which a rating counts half for the popularity of late.
+        scale: of the ratings.
         receipts: of everything that was read, by name.
         metrics: the metrics file of the latest run; empty if it is of other models.
         made_at: when the lists were written.
@@ -182,19 +203,20 @@ class ServedVersion:
     catalogue: Catalogue
     predicts: ModelPart | None
     params: Mapping[str, Any]
-    popular_days: int
+    popular_half_life: int
+    scale: RatingScale
     receipts: Mapping[str, Receipt]
     metrics: Mapping[str, Any]
     made_at: datetime
 
     @cached_property
-    def popular(self) -> tuple[Int32Array, Int64Array]:
-        """Movies of the model from the most popular on, as positions in the catalogue, and recent ratings of each."""
+    def popular(self) -> tuple[Int32Array, Float64Array]:
+        """Movies of the model from the most popular on, as positions in the catalogue, and the score of each."""
         known = self.ratings.in_folds(self.lists.folds)
         movies, in_model = self.lists.model_positions(self.ratings.movies[known])
         movies, count = movies[in_model], len(self.lists.positions)
         moments = self.ratings.moments[known][in_model]
-        recent = popularity.recent_popularity(movies, moments, self.popular_days, count)
+        recent = popularity.recent_popularity(movies, moments, self.popular_half_life, count)
         order = popularity.best_first(recent, popularity.popularity(movies, count))
         return self.lists.positions[order], recent[order]
 
@@ -210,22 +232,52 @@ def load(lakehouse: Lakehouse) -> ServedVersion:
     check_made_from(lists, "interactions", found["interactions"])
     name, model = served_model(lakehouse, lists)
     check_made_from(model, "interactions", found["interactions"])
-    found[name] = model
     folds = FOLDS if lists.made_from["params"]["refit"] else TRAINING
-    table = read_table(lakehouse, found["interactions"], ["user_id", "movie_id", "rating", "rating_ts", "fold"])
-    ratings, movie_ids = user_ratings(table)
-    movies = movies_of(lakehouse, found["movies"], ratings, movie_ids, folds)
-    ratings = with_positions(ratings, movie_ids, movies)
+    listed = movies_table(lakehouse, found["movies"])
+    large = found["interactions"].rows >= MAPPED_FROM
+    files = ArrayFiles(lakehouse.records / layout.SERVING if large else None)
+    version = short_hash([CODE_OF_ARRAYS, *(one.content_identity for one in found.values())])
+    arrays = files.get(version, lambda: arrays_of(lakehouse, found, listed))
+    ratings = UserRatings(*(arrays[field.name] for field in fields(UserRatings)))
+    movies = catalogue(listed, *rated_movies(ratings, arrays["movie_ids"], folds))
     part = model_part(
         lakehouse, name, model, ratings=ratings, movies=movies, lists_params=lists.made_from["params"], folds=folds
     )
-    stored = read_table(lakehouse, lists, ["user_id", "recommendations", "generated_ts"])
+    stored = StoredLists(*(arrays[f"list_{field.name}"] for field in fields(StoredLists)))
+    found[name], metrics = model, metrics_of(lakehouse, model)
     return ServedVersion(
-        lakehouse.dataset, part, stored_lists(stored), ratings, movies,
+        lakehouse.dataset, part, stored, ratings, movies,
         part if part.is_of_ratings else rating_part(lakehouse, found, ratings, movies),
-        lists.made_from["params"], popular_days(lakehouse), found, metrics_of(lakehouse, model),
-        stored["generated_ts"][0].as_py() if len(stored) else datetime.fromtimestamp(0, UTC),
+        lists.made_from["params"], popular_half_life(lakehouse, metrics), saved_scale(lakehouse),
+        found, metrics, moment_of_lists(arrays),
     )  # fmt: skip
+
+
+def arrays_of(lakehouse: Lakehouse, found: Mapping[str, Receipt], listed: pa.Table) -> dict[str, npt.NDArray[Any]]:
+    """The ratings and the stored lists, which are as long as the data, by name.
+
+    Args:
+        lakehouse: with the tables.
+        found: receipts of interactions and recommendations.
+        listed: the movies.
+    """
+    columns = ["user_id", "movie_id", "rating", "rating_ts", "fold"]
+    table = read_table(lakehouse, found["interactions"], columns)
+    movie_ids = np.union1d(listed["movie_id"].to_numpy(), table["movie_id"].to_numpy()).astype(np.int32)
+    ratings = user_ratings(table, movie_ids)
+    lists = read_table(lakehouse, found["recommendations"], ["user_id", "recommendations", "generated_ts"])
+    stored = stored_lists(lists)
+    return {
+        "movie_ids": movie_ids,
+        "made_at": microseconds(lists["generated_ts"])[:1],
+        **{field.name: getattr(ratings, field.name) for field in fields(ratings)},
+        **{f"list_{field.name}": getattr(stored, field.name) for field in fields(stored)},
+    }
+
+
+def moment_of_lists(arrays: Arrays) -> datetime:
+    """When the stored lists were written; 1970 if there are none."""
+    return datetime.fromtimestamp(int(arrays["made_at"].sum()) / 1e6, UTC)
 
 
 # --- receipts
@@ -276,11 +328,23 @@ def metrics_of(lakehouse: Lakehouse, model: Receipt) -> Mapping[str, Any]:
     return found if found.get("served_version") == model.facts["model_version"] else {}
 
 
-def popular_days(lakehouse: Lakehouse) -> int:
-    """The days of popularity: of the stored fallback lists, otherwise the default."""
+def popular_half_life(lakehouse: Lakehouse, metrics: Mapping[str, Any]) -> int:
+    """The half-life of the popularity of late: of the stored fallback lists, else of the evaluation."""
     receipt = optional_receipt(lakehouse, "fallback")
-    default = Config.model_fields["popular_days"].default
-    return int(default if receipt is None else receipt.made_from["params"]["popular_days"])
+    if receipt is not None and (found := re.match(r"popular-(\d+)d-", str(receipt.facts["model_version"]))):
+        return int(found[1])
+    return int(metrics.get("evaluation", {}).get("popular_half_life", HALF_LIFE))
+
+
+def saved_scale(lakehouse: Lakehouse) -> RatingScale:
+    """The scale in the configuration of the latest run; the default where that is not known."""
+    try:
+        saved = json.loads((lakehouse.records / SAVED_CONFIG).read_text(encoding="utf-8"))
+    except OSError:
+        saved = {}
+    return Config.model_construct(
+        **{key: saved[key] for key in ("rating_scale", "rating_column") if key in saved}
+    ).scale
 
 
 # --- tables
@@ -290,38 +354,36 @@ def read_table(lakehouse: Lakehouse, receipt: Receipt, columns: list[str]) -> pa
     return open_table(lakehouse.path, receipt, project.run_command("gold")).read(columns)
 
 
-def user_ratings(table: pa.Table) -> tuple[UserRatings, Int32Array]:
-    """The ratings by user, and the rated movies, rising; `movies` are positions among these.
+def movies_table(lakehouse: Lakehouse, receipt: Receipt) -> pa.Table:
+    return read_table(lakehouse, receipt, ["movie_id", "title", "genres", "release_year"])
+
+
+def user_ratings(table: pa.Table, movie_ids: Int32Array) -> UserRatings:
+    """The ratings by user.
 
     Args:
         table: user_id, movie_id, rating, rating_ts and fold of all interactions.
+        movie_ids: of the catalogue, rising.
     """
     users, movies, stars = (table[name].to_numpy() for name in ("user_id", "movie_id", "rating"))
-    moments = microseconds(table["rating_ts"])
-    names = table["fold"].combine_chunks().dictionary_encode()
+    moments, names = microseconds(table["rating_ts"]), table["fold"].combine_chunks().dictionary_encode()
     folds = np.array([FOLDS.index(name) for name in names.dictionary.to_pylist()], np.int8)[names.indices.to_numpy()]
     order = np.lexsort([movies, users])
     ids, counts = np.unique(users, return_counts=True)
-    known, positions = np.unique(movies[order], return_inverse=True)
+    positions = np.searchsorted(movie_ids, movies[order]).astype(np.int32)
     bounds = np.concatenate([[0], np.cumsum(counts)])
-    own = UserRatings(ids, bounds, positions.astype(np.int32), stars[order], moments[order], folds[order])
-    return own, known
+    return UserRatings(ids, bounds, positions, stars[order], moments[order], folds[order])
 
 
-def movies_of(
-    lakehouse: Lakehouse, receipt: Receipt, ratings: UserRatings, rated: Int32Array, folds: Collection[str]
-) -> Catalogue:
-    known = ratings.in_folds(folds)
-    counts = np.bincount(ratings.movies[known], minlength=len(rated))
-    stars = np.bincount(ratings.movies, ratings.stars) / np.bincount(ratings.movies)
-    table = read_table(lakehouse, receipt, ["movie_id", "title", "genres", "release_year"])
-    return catalogue(table, rated, counts, stars.tolist())
-
-
-def with_positions(ratings: UserRatings, rated: Int32Array, movies: Catalogue) -> UserRatings:
-    """The same ratings with positions in the catalogue."""
-    position = movies.positions(rated)[ratings.movies]
-    return UserRatings(ratings.users, ratings.bounds, position, ratings.stars, ratings.moments, ratings.folds)
+def rated_movies(
+    ratings: UserRatings, movie_ids: Int32Array, folds: Collection[str]
+) -> tuple[Int32Array, Int64Array, Float64Array]:
+    """Ids of the catalogue, the number of ratings in some folds, and the mean of all ratings; NaN without ratings."""
+    size = len(movie_ids)
+    counts = np.bincount(ratings.movies, minlength=size)
+    sums = np.bincount(ratings.movies, ratings.stars, minlength=size)
+    means = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
+    return movie_ids, np.bincount(ratings.movies[ratings.in_folds(folds)], minlength=size), means
 
 
 def stored_lists(table: pa.Table) -> StoredLists:
@@ -365,6 +427,8 @@ def model_part(
         model = read_model(folder)
         return part_of(RatingScorer(model, params, receipt.facts["mean"]), receipt, folds, movies)
     ranking = read_ranking_model(folder)
+    if receipt.facts.get("ranking_model") == "popular" and isinstance(ranking, Model):
+        return part_of(PopularScorer(ranking), receipt, folds, movies)
     if isinstance(ranking, Model):
         trained = training_ratings(ratings, folds, params)
         known = rating_range(ratings.stars[trained], ratings.moments[trained])

@@ -26,9 +26,9 @@ def movies() -> Catalogue:
          "genres": ["Comedy"] if movie < 5 else ["Sci-Fi", "Action"] if movie < 7 else []}
         for movie, title in reversed(TITLES.items())
     ]  # fmt: skip
-    ids = np.array(sorted(COUNTS), np.int32)
-    counts = np.array([COUNTS[movie] for movie in ids.tolist()])
-    return catalogue(pa.Table.from_pylist(rows, schema=MOVIES.schema), ids, counts, [3.5] * len(ids))
+    ids = np.array(sorted({*TITLES, *COUNTS}), np.int32)
+    counts = np.array([COUNTS.get(movie, 0) for movie in ids.tolist()])
+    return catalogue(pa.Table.from_pylist(rows, schema=MOVIES.schema), ids, counts, np.full(len(ids), 3.5))
 
 
 def ids_of(movies: Catalogue, positions: list[int]) -> list[int]:

@@ -51,17 +51,17 @@ def test_filters_leave_out_and_keep_the_order(lake: Recommender) -> None:
 
 
 def test_visitors_and_unknown_users_get_popular_movies_and_are_told(lake: Recommender) -> None:
-    ratings, latest = lake._version.ratings, lake._version.ratings.moments.max()
-    recent = ratings.moments > latest - 90 * 86_400_000_000
+    ratings, known = lake._version.ratings, lake._version.lists.positions
+    latest = ratings.moments[np.isin(ratings.movies, known)].max()
+    weights = np.exp2(-((latest - ratings.moments) / 86_400_000_000) / 90)
     counts = {
-        movie: (int(recent[ratings.movies == at].sum()), int((ratings.movies == at).sum()))
-        for at, movie in enumerate(lake._version.catalogue.ids.tolist())
-        if movie in lake._version.lists.scorer.movies
+        int(lake._version.catalogue.ids[at]): (weights[ratings.movies == at].sum(), int((ratings.movies == at).sum()))
+        for at in known
     }
     order = sorted(counts, key=lambda movie: (-counts[movie][0], -counts[movie][1], movie))
     for answer in (lake.recommend(), lake.recommend(777), lake.popular()):
         assert [movie.movie_id for movie in answer] == order[:10]
-        assert [movie.score for movie in answer] == [counts[movie][0] for movie in order[:10]]
+        assert [movie.score for movie in answer] == pytest.approx([counts[movie][0] for movie in order[:10]], abs=1e-4)
         assert answer.source == "popular"
     assert "777" in lake.recommend(777).note and "visitor" in lake.recommend().note
     assert {genre for movie in lake.popular(5, "war") for genre in movie.genres} == {"Drama", "War"}
@@ -229,3 +229,21 @@ def test_ratings_out_of_bounds_are_refused() -> None:
         lake.recommend_for({})
     with pytest.raises(QuestionError, match="of='stars'"):
         lake.explain(20, 31, of="stars")  # type: ignore[arg-type]
+
+
+def test_a_user_may_be_named_by_text() -> None:
+    lake = Recommender(served("ease"))
+    assert lake.recommend("20") == lake.recommend(20)
+    for named in ("x", "-1", "1.5", "99999999999", "", True, 1.5):
+        with pytest.raises(UnknownUserError, match="there is no user"):
+            lake.recommend(named)  # type: ignore[arg-type]
+
+
+def test_popularity_as_a_model_gives_everybody_the_same_scores() -> None:
+    lake = Recommender(served("popular"))
+    found = lake.recommend_for({"movie 3": 5})
+    assert found.source == "popular" and found.movies[0].score == lake.recommend(20, 1000, exclude_seen=False)[0].score
+    explained = lake.explain(20, found[0].movie_id)
+    assert (explained.movie_level, explained.reasons) == (explained.score, ())
+    assert "the same for everybody" in "\n".join(explained.sentences())
+    assert not lake.similar("movie 3")
