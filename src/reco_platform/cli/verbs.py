@@ -50,6 +50,8 @@ VERBS = {
     "status": Entry("Inspect", "checks", "show what the next run of gold would do, and why; changes nothing"),
     "validate": Entry("Inspect", "checks", "check every layer against its receipts, without a JVM"),
     "explain": Entry("Inspect", "checks", "show what a result was made from, and what differs now"),
+    "runs": Entry("Inspect", "past_runs", "list the runs of a lakehouse: metrics, what differs, champion"),
+    "compare": Entry("Inspect", "past_runs", "compare runs: parameters, data, code, metrics, lists"),
     "reproduce": Entry("Inspect", "checks", "rebuild an earlier run in a scratch folder and compare it"),
     "sql": Entry("Inspect", "query", "run SQL over the tables, by DuckDB; Spark on request"),
     "history": Entry("Inspect", "spark", "show Spark's pages on finished jobs"),
