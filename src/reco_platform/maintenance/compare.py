@@ -18,8 +18,7 @@ from reco_platform.evaluation.systems import ranking_model_lists
 from reco_platform.evaluation.user_sums import UserSums, to_json
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.layout import Lakehouse
-from reco_platform.maintenance import runs
-from reco_platform.maintenance.runs import PastRun
+from reco_platform.maintenance.past_run import PastRun, changed_code, changed_params
 from reco_platform.models.als.model import read_model
 from reco_platform.models.ranking.models import read_ranking_model
 from reco_platform.reports.html import Table, render
@@ -29,6 +28,7 @@ from reco_platform.splits import interactions
 SHOWN_USERS = 10
 VERDICTS = {"better": "better", "worse": "worse", "undecided": "no difference that the data can show"}
 REBUILD = "reco gold"
+MISSING = "-"
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Comparison:
     no_lists: str
 
     def as_json(self) -> dict[str, Any]:
-        params = runs.changed_params(self.first, self.second)
+        params = changed_params(self.first, self.second)
         return {
             "first": self.first.version, "second": self.second.version,
             "params": {key: list(pair) for key, pair in params.items()},
             "same_data": self.first.data == self.second.data,
-            "code": runs.changed_code(self.first, self.second),
+            "code": changed_code(self.first, self.second),
             "differences": self.metrics, "no_differences_because": self.no_metrics or None,
             "lists": asdict(self.lists) if self.lists else None, "no_lists_because": self.no_lists or None,
         }  # fmt: skip
@@ -223,7 +223,7 @@ def difference_text(found: Mapping[str, Any]) -> str:
 def metric_rows(compared: Comparison) -> Iterator[list[str]]:
     """For each metric both values, the difference, and the verdict on the second run."""
     for metric in dict.fromkeys([*compared.first.headline, *compared.second.headline]):
-        values = [interval(run.headline[metric]) if metric in run.headline else runs.MISSING
+        values = [interval(run.headline[metric]) if metric in run.headline else MISSING
                   for run in (compared.first, compared.second)]  # fmt: skip
         found = compared.metrics.get(metric)
         yield [metric, *values, *([difference_text(found), VERDICTS[found["verdict"]]] if found else ["", ""])]
@@ -232,16 +232,16 @@ def metric_rows(compared: Comparison) -> Iterator[list[str]]:
 def change_rows(compared: Comparison) -> list[list[str]]:
     """What differs in parameters, data and code."""
     first, second = compared.first, compared.second
-    rows = [[key, str(old), str(new)] for key, (old, new) in runs.changed_params(first, second).items()]
+    rows = [[key, str(old), str(new)] for key, (old, new) in changed_params(first, second).items()]
     rows.append(["data", first.data, second.data if first.data != second.data else "the same"])
-    steps = runs.changed_code(first, second)
+    steps = changed_code(first, second)
     return [*rows, ["code", "", f"differs in {', '.join(steps)}" if steps else "the same"]]
 
 
 def list_rows(compared: Comparison) -> list[list[str]]:
     return [
-        [f"user {one.user_id}", f"{one.kept} of {one.length}", ", ".join(one.came) or runs.MISSING,
-         ", ".join(one.went) or runs.MISSING]
+        [f"user {one.user_id}", f"{one.kept} of {one.length}", ", ".join(one.came) or MISSING,
+         ", ".join(one.went) or MISSING]
         for one in (compared.lists.examples if compared.lists else ())
     ]  # fmt: skip
 
