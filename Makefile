@@ -142,7 +142,5 @@ bench-overhead: setup ## what receipts and fingerprints cost
 lock: setup ## pin the packages of envs/*.in anew
 	@tools/lock.sh
 
-clean: ## remove everything that the pipeline made (not the virtual environment)
-	@if [ -e results/cluster/cluster.json ]; then $(BIN)/reco cluster stop; fi
-	find results -mindepth 1 ! -name README.md -delete
-	rm -rf .snakemake
+clean: ## remove the results of one data set, after asking: make clean ARGS="--config dataset=mine"
+	@$(BIN)/reco clean $(ARGS)

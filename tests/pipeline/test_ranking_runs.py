@@ -9,6 +9,7 @@ import pytest
 
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import read
+from support.answers import check_answers
 from support.project import Project
 
 pytestmark = pytest.mark.pipeline
@@ -57,6 +58,7 @@ def test_the_two_models_rerun_apart_and_together_serve_every_user(built: Project
     }  # fmt: skip
     assert f"Recommendations: {len(users)} users with a list of their own" in first.output
     assert built.reco("validate", **BOTH).code == 0
+    assert check_answers(built.lakehouse()).model().kind == "implicit"
     other = built.gold(**BOTH | {"ranking_rank": 5})
     assert other.worked == RANKING
     changed = built.gold(**BOTH, rank=5)
@@ -83,6 +85,7 @@ def test_weights_between_movies_serve_lists_and_a_threshold_sends_others_to_popu
     assert {row["user_id"] for row in own} == fans
     assert {row["user_id"] for row in popular} == {row["user_id"] for row in interactions} - fans | {None}
     assert built.reco("validate", **ease).code == 0
+    assert check_answers(built.lakehouse()).model().kind == "ease"
     counts = found["recommendations"]
     assert (counts["users"], counts["popular_users"] + 1) == (len(own), len(popular))
 

@@ -339,6 +339,13 @@ def test_clean_lists_asks_and_removes_only_what_the_pipeline_made(built: Project
         fcntl.flock(lock, fcntl.LOCK_EX)
         held = built.reco("clean", "--yes")
         assert held.code == 1 and "another run holds results/small" in held.output
+        checked = built.reco("validate")
+        assert checked.code == 1 and "a run is in progress in results/small" in checked.output
+        assert "[ERROR]" in checked.output and checked.output.count("[ERROR]") == 1
+        assert not json.loads(built.reco("validate", "--json").stdout)["passed"]
+        assert "a run is in progress" in built.reco("status").output
+    wrong = built.reco("clean", "--yes", dataset="other", lakehouse="results/small")
+    assert wrong.code == 2 and "holds the data set small, and dataset is other" in wrong.output
     assert built.receipts() == before
 
     code, said = on_terminal(built, "y\n", "clean", "--layer", "gold")

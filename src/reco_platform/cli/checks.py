@@ -6,13 +6,18 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from reco_platform.cli.project_options import Invocation, on_a_project
 from reco_platform.cli.verbs import further_values, json_option, verb
-from reco_platform.core.errors import RecoError
+from reco_platform.core.errors import RecoError, TableError
+from reco_platform.core.words import counted
+
+if TYPE_CHECKING:
+    from reco_platform.lakehouse.layout import Lakehouse
 
 RULE = "=" * 80
 
@@ -26,6 +31,12 @@ def validate(invocation: Invocation, layer: str | None, deep: bool, as_json: boo
     from reco_platform.maintenance import validate as validation
 
     workflow = invocation.prepare()
+    busy = run_in_progress(workflow.lakehouse)
+    if busy:
+        if as_json:
+            print(json.dumps({**validation.as_json([]), "passed": False, "run_in_progress": busy.message}, indent=1))
+            return 1
+        raise busy
     layers = tuple(name for name in validation.LAYERS if layer in {None, name})
     findings = validation.validate(workflow, layers, deep=deep)
     if as_json:
@@ -40,10 +51,21 @@ def validate(invocation: Invocation, layer: str | None, deep: bool, as_json: boo
         errors += finding.level == "error"
     print(flush=True)
     if errors:
-        things = f"{errors} thing{'s are' if errors > 1 else ' is'} missing or inconsistent"
+        things = f"{counted(errors, 'result')} missing or inconsistent"
         raise RecoError(f"Validation failed: {things}", "below each stands the command that repairs it")
     print("[SUCCESS] Validation passed!")
     return 0
+
+
+def run_in_progress(lakehouse: Lakehouse) -> TableError | None:
+    """An error that says that a run is in progress in a lakehouse; None if there is none."""
+    from reco_platform.store.locks import lock_holder
+
+    pid = lock_holder(lakehouse.records)
+    if pid is None:
+        return None
+    message = f"a run is in progress in {lakehouse.root} (process {pid}); its results are not complete yet"
+    return TableError(message, "wait for it to end, then try again")
 
 
 @verb("status", "status", "status --config rank=20", "status --json")
@@ -51,12 +73,11 @@ def validate(invocation: Invocation, layer: str | None, deep: bool, as_json: boo
 @json_option
 def status(invocation: Invocation, as_json: bool) -> None:
     from reco_platform.pipeline import plan
-    from reco_platform.store.locks import lock_holder
 
     workflow = invocation.prepare()
-    pid = lock_holder(workflow.lakehouse.records)
-    if pid:
-        print(f"[INFO] process {pid} is at work in {workflow.lakehouse.root}: this will age", file=sys.stderr)
+    busy = run_in_progress(workflow.lakehouse)
+    if busy:
+        print(f"[INFO] {busy.message}", file=sys.stderr)
     found = plan.status(workflow)
     print(json.dumps(found.as_json(), indent=1) if as_json else "\n".join(found.lines()))
 

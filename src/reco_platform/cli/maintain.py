@@ -11,6 +11,7 @@ from reco_platform.cli.project_options import Invocation, on_a_project
 from reco_platform.cli.verbs import verb
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, RecoError
+from reco_platform.core.words import counted
 
 if TYPE_CHECKING:
     from reco_platform.maintenance import prune as pruning
@@ -85,7 +86,7 @@ def prune(invocation: Invocation, yes: bool) -> None:
         plan = pruning.plan(lakehouse, keep)
         show(plan)
         cleaning.remove(lakehouse, plan.removals)
-    print(f"[SUCCESS] {len(plan.removals)} things removed from {lakehouse.root}")
+    print(f"[SUCCESS] {counted(len(plan.removals), 'item')} removed from {lakehouse.root}")
 
 
 def show(plan: pruning.Plan) -> None:

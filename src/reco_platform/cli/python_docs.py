@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import reco_platform
 
@@ -17,21 +17,29 @@ def page(written: str) -> str:
     Args:
         written: says how the page is made.
     """
-    public = [name for name in reco_platform.__all__ if not name.startswith("_")]
+    public = list(reco_platform.EXPORTS)
     functions = [name for name in public if inspect.isfunction(getattr(reco_platform, name))]
     classes = [name for name in public if inspect.isclass(getattr(reco_platform, name))]
     parts = [f"# Python\n<!-- {written} -->", inspect.getdoc(reco_platform) or ""]
     parts += [section(f"reco_platform.{name}", getattr(reco_platform, name), 2) for name in functions]
-    for name in classes:
-        parts += class_sections(getattr(reco_platform, name))
+    shown = [getattr(reco_platform, name) for name in classes]
+    for kind in shown:
+        parts += class_sections(kind, [other for other in shown if other is not kind])
     parts.append("## reco_platform.\\_\\_version\\_\\_\n\nThe version of the package, a string.")
     return "\n\n".join(parts) + "\n"
 
 
-def class_sections(kind: type) -> Iterator[str]:
-    """A class and its public members in the order of the code."""
+def class_sections(kind: type, others: Collection[type]) -> Iterator[str]:
+    """A class and its public members in the order of the code, also those inherited from a class of this package.
+
+    Args:
+        kind: the class.
+        others: classes that have sections of their own, with the members that are inherited from them.
+    """
     yield f"## {kind.__name__}\n\n{markdown(inspect.getdoc(kind) or '')}"
-    for name, member in vars(kind).items():
+    package = f"{reco_platform.__name__}."
+    inherited = [one for one in kind.__mro__ if one.__module__.startswith(package) and one not in others]
+    for name, member in {name: member for one in inherited for name, member in vars(one).items()}.items():
         if name.startswith("_"):
             continue
         if isinstance(member, property):

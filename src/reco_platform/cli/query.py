@@ -13,6 +13,7 @@ import click
 from reco_platform.cli.project_options import Invocation, on_a_project
 from reco_platform.cli.verbs import verb
 from reco_platform.core.errors import ConfigError, RecoError
+from reco_platform.core.words import counted
 
 if TYPE_CHECKING:
     from reco_platform.maintenance.sql import Database, Format
@@ -103,7 +104,7 @@ def run_all(database: Database, statements: Sequence[str], kind: Format, target:
     if not found:
         raise ConfigError("the statements have no result to write", "end with a SELECT")
     queries.write(found[-1], target, kind)
-    print(f"{len(found[-1]):,} rows written to {target}")
+    print(f"{counted(len(found[-1]), 'row')} written to {target}")
 
 
 def prompt(database: Database) -> None:

@@ -130,7 +130,10 @@ def version_in(name: str) -> str:
 MADE_FROM = "dataset.json"
 """The file that says what a lakehouse was made from."""
 
-RUN_FILES = ("_logs", "_runs", "_spark-events", "config.resolved.json", MADE_FROM)
+SERVING = "_serving"
+"""Arrays that processes which answer questions map into memory; may be deleted at any time."""
+
+RUN_FILES = ("_logs", "_runs", "_spark-events", SERVING, "config.resolved.json", MADE_FROM)
 """Files and folders of runs, apart from results."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,17 @@ def removal_lines(removals: Iterable[Removal]) -> Iterator[str]:
 
 
 def check_is_lakehouse(lakehouse: Lakehouse) -> None:
-    """Checks that a folder is a lakehouse of this pipeline.
+    """Checks that a folder is the lakehouse of this data set.
 
     Raises:
-        ConfigError: if it has none of its receipts and no config.resolved.json.
+        ConfigError: if it has none of its receipts and no config.resolved.json, or was made from another data set.
     """
+    other = other_dataset(lakehouse)
+    if other:
+        raise ConfigError(
+            f"{lakehouse.root} holds the data set {other}, and dataset is {lakehouse.dataset}: nothing was removed",
+            f"if you mean it, say so: --config dataset={other} lakehouse={lakehouse.root}",
+        )
     artifacts = [lakehouse.bronze("ratings"), *(step.artifact_path(lakehouse.dataset) for step in STEP_OF.values())]
     if any(Path(lakehouse.receipt(artifact)).is_file() for artifact in artifacts):
         return
@@ -73,6 +80,15 @@ def check_is_lakehouse(lakehouse: Lakehouse) -> None:
         f"{lakehouse.root} is not a lakehouse of this pipeline: it has neither receipts nor {CONFIG}",
         "name the lakehouse: --config lakehouse=FOLDER, or LAKEHOUSE_PATH",
     )
+
+
+def other_dataset(lakehouse: Lakehouse) -> str | None:
+    """The data set of the latest run in a lakehouse, if it is another one."""
+    try:
+        latest = json.loads((lakehouse.folder / CONFIG).read_text(encoding="utf-8")).get("dataset")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return latest if latest != lakehouse.dataset else None
 
 
 def is_behind_symlink(lakehouse: Lakehouse, path: Path) -> bool:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from reco_platform.contracts.tables import CONTRACTS
 from reco_platform.core.errors import ConfigError, TableError
+from reco_platform.core.words import counted
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.manifests import manifest_keys, manifest_path, read_manifest
 from reco_platform.lakehouse.quarantine import quarantine_receipt
@@ -208,7 +209,7 @@ def text_table(found: pa.Table) -> str:
     numbers = [pa.types.is_integer(one.type) or pa.types.is_floating(one.type) for one in found.schema]
     widths = [max(map(len, column)) for column in zip(found.column_names, *rows, strict=True)]
     lines = [aligned(row, widths, numbers) for row in (found.column_names, ["-" * width for width in widths], *rows)]
-    count = f"{len(found):,} row{'s' * (len(found) != 1)}"
+    count = counted(len(found), "row")
     more = f"; the first {MAX_ROWS} are shown, --format csv has all" if len(found) > MAX_ROWS else ""
     return "\n".join([*lines, f"({count}{more})"])
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reco_platform.core import project
 from reco_platform.core.errors import RecoError
+from reco_platform.core.words import counted
 from reco_platform.datasets import bronze
 from reco_platform.engine import cleanup, journal, openlineage, provenance, run_summary
 from reco_platform.lakehouse import receipts, tables
@@ -121,9 +122,8 @@ def age_text(age: timedelta) -> str:
     seconds = max(0, int(age.total_seconds()))
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
-            count = seconds // length
-            return f"{count} {unit}{'s' * (count > 1)}"
-    return f"{seconds} second{'s' * (seconds != 1)}"
+            return counted(seconds // length, unit)
+    return counted(seconds, "second")
 
 
 def finish(workflow: Workflow, argv: Sequence[str], outcome: run_summary.Outcome) -> run_summary.Summary:

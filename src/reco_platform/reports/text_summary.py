@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from reco_platform.config import commands
 from reco_platform.core import project
+from reco_platform.core.words import counted
 from reco_platform.lakehouse.source_ids import NUMBERS, AllSourceIds
 
 
@@ -111,7 +112,7 @@ def next_lines(given: Mapping[str, Any]) -> list[str]:
 
 def users_text(counts: Mapping[str, int]) -> str:
     """How many users have which kind of list, such as: 605 users with a list of their own, 5 with popular movies."""
-    parts = [f"{counts['users']:,} users with a list of their own"]
+    parts = [f"{counted(counts['users'], 'user')} with a list of their own"]
     if counts["popular_users"]:
         parts.append(f"{counts['popular_users']:,} with the most popular movies")
     if counts["other_users"]:

@@ -13,6 +13,7 @@ from reco_platform.config.load import Sources, environment_and_defaults, load_co
 from reco_platform.config.model import AXES, RANKING_AXES, Config
 from reco_platform.core.errors import ConfigError
 from reco_platform.core.hashing import short_hash
+from reco_platform.core.words import counted
 from reco_platform.models.ranking import shaping
 from reco_platform.tuning.fits import RATING_MODEL, Fit, fit_key, fit_of, shaping_of, trial_model
 from reco_platform.tuning.tuned_model import RANKING, TunedModel, check_axes, metric_of, tuned_model
@@ -279,8 +280,9 @@ def plan_text(sweep: Sweep, done: Iterable[str], ratings: int | None) -> str:
     sample = "" if len(sweep.cells) == sweep.size else f", a random sample of {sweep.size:,}"
     distinct = "" if len(sweep.cells) == len(sweep.trials) else f", {len(sweep.trials):,} of them different,"
     lines = [
-        f"Sweep {sweep.name} of the {sweep.tuned.name}: {len(sweep.cells):,} trials ({grid}{sample}){distinct} by "
-        f"{len(sweep.fits):,} fits, {done_count:,} of them done; ranked by {sweep.base.sweep_metric} on the "
+        f"Sweep {sweep.name} of the {sweep.tuned.name}: "
+        f"{counted(len(sweep.cells), 'trial')} ({grid}{sample}){distinct} by "
+        f"{counted(len(sweep.fits), 'fit')}, {done_count:,} of them done; ranked by {sweep.base.sweep_metric} on the "
         "validation fold",
         f"  to do: {cost_text(remaining, ratings)}",
     ]
@@ -304,7 +306,7 @@ def iteration_lines(sweep: Sweep) -> Iterator[str]:
 
 def cost_text(fits: Sequence[Fit], ratings: int | None) -> str:
     iterations = sum(fit.iterations for fit in fits)
-    counts = f"{len(fits):,} fits, {iterations:,} iterations"
+    counts = f"{counted(len(fits), 'fit')}, {counted(iterations, 'iteration')}"
     if ratings is None or not fits:
         return counts if not fits else f"{counts}; the time can be estimated once the ratings are cleaned"
     work = sum(fit.iterations * max(fit.factors, 16) for fit in fits)

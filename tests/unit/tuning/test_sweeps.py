@@ -123,7 +123,7 @@ def test_the_plan_has_size_cost_and_the_effect_of_max_iter_by_engine() -> None:
     sweep = sweep_for(rank="10,50", max_iter="5,10")
     said = sweeps.plan_text(sweep, [next(iter(sweep.fits))], 100_000)
     assert "4 trials (2 rank x 2 max_iter) by 2 fits, 1 of them done" in said
-    assert re.search(r"to do: 1 fits, 10 iterations, at most about \d+ s on one core", said)
+    assert re.search(r"to do: 1 fit, 10 iterations, at most about \d+ s on one core", said)
     assert "one fit is scored after each iteration" in said
     said = sweeps.plan_text(sweep_for(rank="10,50", max_iter="5,10", engine="spark-ml", patience=3), [], None)
     assert "each max_iter needs its own fit, and patience has no effect" in said

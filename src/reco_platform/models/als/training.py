@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from reco_platform.core.arrays import Float32Array, Int32Array, Int64Array
 from reco_platform.core.errors import DataError
+from reco_platform.core.words import counted
 from reco_platform.models import biases
 from reco_platform.models.als.model import Model, Side
 
@@ -156,7 +157,7 @@ def train_factors(
         return result.stop
 
     started, ended = time.monotonic(), list[float]()
-    log(f"{len(rows):,} ratings, {threads} {'thread' if threads == 1 else 'threads'}")
+    log(f"{len(rows):,} ratings, {counted(threads, 'thread')}")
     factors = native.train(
         ratings(user_index, movie_index, *((rows["rating"].to_numpy(),) if positives is None else positives)),
         rank=params["rank"],

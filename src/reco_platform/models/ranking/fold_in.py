@@ -118,15 +118,36 @@ def fold_in(positives: UserPositives, movies: FixedMovies, threads: int) -> Floa
 
 def user_factors(positives: UserPositives, movies: FixedMovies, own: slice) -> Float64Array:
     """The factors of one user, whose positives are `own`, shape (rank,)."""
-    rated = movies.factors[positives.movies[own]].astype(np.float64)
-    weighted = rated * positives.weights[own, None]
-    equations = movies.base + rated.T @ weighted
-    equations[np.diag_indices_from(equations)] += movies.reg_param * len(rated)
-    _, solution, problem = lapack.dposv(equations, weighted.T @ positives.values[own])
+    matrix, weighted = equations(movies, positives.movies[own], positives.weights[own])
+    return solve(matrix, weighted.T @ positives.values[own])
+
+
+def equations(movies: FixedMovies, own: IntArray, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """The equations of one user: their matrix, shape (rank, rank), and diag(c) V, shape (positives, rank).
+
+    Args:
+        movies: of the model.
+        own: positions of the user's positives.
+        weights: of their squared errors.
+    """
+    rated = movies.factors[own].astype(np.float64)
+    weighted = rated * weights[:, None]
+    matrix = movies.base + rated.T @ weighted
+    matrix[np.diag_indices_from(matrix)] += movies.reg_param * len(rated)
+    return matrix, weighted
+
+
+def solve(matrix: Float64Array, right: Float64Array) -> Float64Array:
+    """The solution of equations with a symmetric positive definite matrix, shape (rank,); the matrix is kept.
+
+    Raises:
+        DataError: if there is no unique finite solution.
+    """
+    _, solution, problem = lapack.dposv(matrix, right)
     if problem or not np.isfinite(solution).all():
         raise DataError(
-            f"the factors of a user with {len(rated):,} positives have no unique finite solution",
-            "train with a larger ranking_reg_param",
+            "the equations of a user's factors have no unique finite solution",
+            "train with a larger reg_param or ranking_reg_param",
         )
     found: Float64Array = solution.reshape(-1)
     return found

@@ -40,8 +40,22 @@ class Positives:
         return strengths
 
 
+@dataclass(frozen=True)
+class RatingRange:
+    """The lowest and highest rating of the training data, in stars, and their latest moment, in microseconds."""
+
+    lowest: float
+    highest: float
+    latest: int
+
+
+def rating_range(ratings: Float32Array, moments: Int64Array) -> RatingRange:
+    """The range of some interactions, at least one."""
+    return RatingRange(float(ratings.min()), float(ratings.max()), int(moments.max()))
+
+
 def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, Any]) -> Positives:
-    """The positives among some interactions.
+    """The positives among the interactions that a model is trained on.
 
     With `positives`:
         all: every interaction counts, with value 1.
@@ -61,27 +75,34 @@ def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, A
     Raises:
         DataError: if no interaction counts.
     """
-    kind: Kind = params["positives"]
-    kept = ratings >= params["liked_rating"] if kind == "liked" else np.ones(len(ratings), bool)
-    if not kept.any():
+    found = positives_within(rating_range(ratings, moments), ratings, moments, params)
+    if not found.kept.any():
         raise DataError(
             f"none of the {len(ratings):,} training ratings reaches liked_rating={params['liked_rating']}",
             f"--config liked_rating={float(ratings.max()):g}, or positives=all",
         )
+    if found.values is not None and not found.values.any():
+        raise DataError(
+            f"none of the {len(ratings):,} training ratings is above disliked_rating={params['disliked_rating']:g}",
+            "--config disliked_rating=0, or positives=all",
+        )
+    return found
+
+
+def positives_within(
+    known: RatingRange, ratings: Float32Array, moments: Int64Array, params: Mapping[str, Any]
+) -> Positives:
+    """The positives among some interactions, as they count beside training data with a range; see `positives`."""
+    kind: Kind = params["positives"]
+    kept = ratings >= params["liked_rating"] if kind == "liked" else np.ones(len(ratings), bool)
     values, weights = None, None
     if kind == "graded":
         disliked, span = params["disliked_rating"], params["liked_rating"] - params["disliked_rating"]
         values = np.clip((ratings - disliked) / span, 0, 1).astype(np.float32)
-        if not values.any():
-            raise DataError(
-                f"none of the {len(ratings):,} training ratings is above disliked_rating={disliked:g}",
-                "--config disliked_rating=0, or positives=all",
-            )
-    lowest, highest = float(ratings.min()), float(ratings.max())
-    if kind == "weighted" and highest > lowest:
-        weights = 1 + params["positive_strength"] * (ratings - lowest) / (highest - lowest)
+    if kind == "weighted" and known.highest > known.lowest:
+        weights = 1 + params["positive_strength"] * (ratings - known.lowest) / (known.highest - known.lowest)
     if params["positive_half_life"] is not None:
-        age = (moments.max() - moments) / MICROSECONDS_OF_A_DAY
+        age = (known.latest - moments) / MICROSECONDS_OF_A_DAY
         # A weight of 0 is not allowed: the oldest interactions would be neither observed nor unobserved.
         decay = np.maximum(np.exp2(-age / params["positive_half_life"]), 1e-6)
         weights = decay if weights is None else weights * decay

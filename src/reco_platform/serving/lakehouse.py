@@ -1,4 +1,4 @@
-"""The public read API: tables and metrics of a lakehouse, read through their receipts, without a JVM."""
+"""An open lakehouse: its tables, metrics and receipts, and questions to its model, without a JVM."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.lakehouse.source_ids import AllSourceIds
 from reco_platform.lakehouse.tables import content_problem, local_path, open_table
 from reco_platform.pipeline.steps_table import IDS, STEP_OF, TABLE_RESULTS, artifact_of
+from reco_platform.serving.recommender import Recommender
+from reco_platform.serving.version import SAVED_CONFIG, ServedVersion, load
 from reco_platform.store.paths import is_remote, store_path
 
 RESULTS = tuple(name for name in STEP_OF if name != "bronze")
-SAVED_CONFIG = "config.resolved.json"
 
 
 def open_lakehouse(root: str | os.PathLike[str], dataset: str | None = None) -> OpenLakehouse:
-    """Opens a lakehouse for reading. Nothing is read from its tables yet, and nothing is ever changed.
+    """Opens a lakehouse for reading and for questions. Nothing is read from its tables yet, and nothing is changed.
 
     Args:
         root: the lakehouse's folder, such as `results/demo`, or an address `hdfs://HOST:PORT/FOLDER`.
@@ -52,17 +54,24 @@ def open_lakehouse(root: str | os.PathLike[str], dataset: str | None = None) -> 
     return OpenLakehouse(Lakehouse(text, dataset or saved["dataset"]))
 
 
-class OpenLakehouse:
-    """A lakehouse that is open for reading.
+class OpenLakehouse(Recommender):
+    """A lakehouse that is open for reading and for questions.
 
     Every result is read as its receipt says: a Delta table at exactly the version that the latest run has made, even if
     another program has since written a newer version. The names of results are `ratings`, `movies`, `tags`,
     `interactions`, `model`, `recommendations`, `evaluation`, `run_metrics`, `report` and so on.
+
+    Questions, from `recommend` to `search`, are answered from one version of the model and its tables, which is read at
+    the first question and kept. Open the lakehouse again for the version that a later run has made.
     """
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
         self._ids: AllSourceIds | None = None
+
+    @cached_property
+    def _version(self) -> ServedVersion:  # type: ignore[override]  # read at the first question
+        return load(self._lakehouse)
 
     def __repr__(self) -> str:
         return f"OpenLakehouse({self.root!r}, dataset={self.dataset!r})"
