@@ -88,6 +88,14 @@ def test_weights_between_movies_serve_lists_and_a_threshold_sends_others_to_popu
     assert check_answers(built.lakehouse()).model().kind == "ease"
     counts = found["recommendations"]
     assert (counts["users"], counts["popular_users"] + 1) == (len(own), len(popular))
+    differing = built.gold(**ease, diversify=0.5)
+    assert differing.worked == {"recommend", "evaluate", "run_metrics", "metrics_table", "report"}
+    lists, before = ([[one["movie_id"] for one in row["recommendations"]] for row in rows] for rows in (
+        rows_of(built, "gold/recommendations_als"), own
+    ))  # fmt: skip
+    assert lists != before and [one[0] for one in lists] == [one[0] for one in before]
+    novelty = [one["evaluation"]["systems"]["ease"]["novelty@10"] for one in (found, metrics_of(built))]
+    assert novelty[0] != novelty[1], "the evaluation judges the lists that are served"
 
 
 def test_a_catalogue_too_large_for_a_baseline_leaves_it_out_with_its_reason(built: Project) -> None:

@@ -430,6 +430,14 @@ class Config(BaseModel):
     top_n: int = key(
         10, ge=1, le=1000, description="Recommendations for each user", shapes=(*LISTS, "run_metrics"), env="TOP_N"
     )
+    diversify: float = key(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much a list prefers movies that differ from those before it over those with the best scores: "
+        "from 0, by scores alone, to 1",
+        shapes=("recommend", "evaluate", "track"),
+    )
     exclude_seen: bool = key(
         True, description="Exclude movies that the user has rated in the training data", shapes=LISTS
     )

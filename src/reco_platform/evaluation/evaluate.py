@@ -10,7 +10,7 @@ with ranking_model=explicit the two are one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,8 @@ def evaluate(
     if ranking_model:
         item_models = {settings.ranking_system: ranking_model, **item_models}
     for name, item_model in item_models.items():
-        lists[name] = ranking_model_lists(item_model, dataset, settings)
+        served = name == settings.ranking_system  # baselines are not re-ranked
+        lists[name] = ranking_model_lists(item_model, dataset, settings if served else replace(settings, diversify=0.0))
     rating = {name: rating_metric_sums(values, predicted["biases"], dataset) for name, values in predicted.items()}
     ranking = {
         name: ranking_metric_sums(found, relevant_items, dataset, settings.evaluation_k)

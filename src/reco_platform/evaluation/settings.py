@@ -20,6 +20,7 @@ class Settings:
     evaluation_k: tuple[int, ...]
     relevance: str
     relevant_rating: float
+    diversify: float
     bias_damping: float
     bootstrap_samples: int
     bootstrap_seed: int

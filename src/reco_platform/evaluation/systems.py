@@ -13,6 +13,7 @@ from reco_platform.evaluation.dataset import EvaluationDataset
 from reco_platform.evaluation.settings import Settings
 from reco_platform.models import biases, popularity
 from reco_platform.models.als.model import Model, Side
+from reco_platform.models.ranking import diversify as rerank
 from reco_platform.models.ranking import models as ranking_models
 from reco_platform.models.ranking.models import ITEM_WEIGHTS, RankingModel
 from reco_platform.models.topn import exact as topn
@@ -38,7 +39,13 @@ def recommendation_lists(
     Positions in the catalogue, shape (users, largest evaluation_k), -1 after the last; cold users have empty lists.
     """
     length, seen = max(settings.evaluation_k), seen_in_training(dataset)
-    lists = {name: top_n_lists(model, dataset, seen, length, settings.threads) for name, model in models.items()}
+    lists = {
+        name: top_n_lists(
+            model, dataset, seen, length, settings.threads,
+            diversify=settings.diversify if name == settings.ranking_system else 0.0,
+        )
+        for name, model in models.items()
+    }  # fmt: skip
     orders = {
         "biases": popularity.best_first(catalogue_biases(fitted, dataset), dataset.movie_counts),
         "popular": popularity.best_first(dataset.movie_counts),
@@ -68,12 +75,16 @@ def item_baselines(dataset: EvaluationDataset, settings: Settings) -> tuple[dict
 
 
 def ranking_model_lists(model: RankingModel, dataset: EvaluationDataset, settings: Settings) -> Int32Array:
-    """A ranking model's list for each test user, as in `recommendation_lists`.
+    """A ranking model's list for each test user, as in `recommendation_lists`; re-ranked by `settings.diversify`.
 
     Warm users without positives get the most popular movies, as users without a list of their own do when served.
     """
     warm, length = dataset.users[dataset.warm_users], max(settings.evaluation_k)
-    found = ranking_models.lists(model, warm, dataset.train, settings.ranking, n=length, threads=settings.threads)
+    found = ranking_models.lists(
+        model, warm, dataset.train, settings.ranking,
+        n=rerank.candidates(length, settings.diversify), threads=settings.threads,
+    )  # fmt: skip
+    found = rerank.diversified(found, model.movies, length, settings.diversify, settings.threads)
     padded = padded_lists(found, dataset.movies, length)
     empty = np.flatnonzero(np.diff(found.offsets) == 0)
     if len(empty):
@@ -90,11 +101,15 @@ def recent_counts(dataset: EvaluationDataset, settings: Settings) -> Float64Arra
     )
 
 
-def top_n_lists(model: Model, dataset: EvaluationDataset, seen: topn.Seen, length: int, threads: int) -> Int32Array:
+def top_n_lists(
+    model: Model, dataset: EvaluationDataset, seen: topn.Seen, length: int, threads: int, *, diversify: float = 0.0
+) -> Int32Array:
     """A model's list for each warm test user, shape (warm users, length)."""
     warm = dataset.users[dataset.warm_users]
     positions, _ = model.users.positions(warm)
-    best = topn.top_n(Model(Side(warm, model.users.factors[positions]), model.movies), length, seen, threads)
+    part = Model(Side(warm, model.users.factors[positions]), model.movies)
+    best = topn.top_n(part, rerank.candidates(length, diversify), seen, threads)
+    best = rerank.diversified(best, model.movies, length, diversify, threads)
     return padded_lists(best, dataset.movies, length)
 
 

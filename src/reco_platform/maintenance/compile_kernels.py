@@ -67,13 +67,13 @@ def compile_serving() -> None:
     from reco_platform.evaluation.settings import settings_from_params  # noqa: PLC0415
     from reco_platform.models import popularity  # noqa: PLC0415
     from reco_platform.models.als.model import Model, Side  # noqa: PLC0415
-    from reco_platform.models.ranking import models  # noqa: PLC0415
+    from reco_platform.models.ranking import diversify, models  # noqa: PLC0415
     from reco_platform.models.topn import exact as topn  # noqa: PLC0415
 
     table, random = interactions(), np.random.default_rng(1)
     model = Model(*(Side(ids(count), random.random((count, 4), np.float32)) for count in (USERS, MOVIES)))
     seen = topn.seen_by_id(model, table["user_id"].to_numpy(), table["movie_id"].to_numpy())
-    topn.top_n(model, 5, seen, threads=1)
+    diversify.diversified(topn.top_n(model, 5, seen, threads=1), model.movies, 5, 0.5, threads=1)
     popularity.most_popular(model.movies, ids(1) + USERS, table, table.slice(0, 0), half_life=30, n=5)
     genres = pa.table({"movie_id": ids(MOVIES), "genres": [["Drama"]] * MOVIES})
     train, test = (rating_arrays(part) for part in (table.slice(0, len(table) // 2), table.slice(len(table) // 2)))

@@ -9,7 +9,7 @@ from reco_platform.contracts.spark_settings import RESULT_SETTINGS
 from reco_platform.contracts.tables import RECOMMENDATIONS
 from reco_platform.engine.task import Task
 from reco_platform.lakehouse.receipts import Receipt
-from reco_platform.models.als.model import WEIGHTS, Model, read_model
+from reco_platform.models.als.model import WEIGHTS, Model, Side, read_model
 from reco_platform.spark.session import spark_session
 from reco_platform.splits import interactions
 from reco_platform.steps import recommendations
@@ -45,7 +45,8 @@ def top_n_lists(task: Task, model: Model) -> TopN:
         0, None if task.params["exclude_seen"] else 0
     )
     seen = topn.seen_by_id(model, rows["user_id"].to_numpy(), rows["movie_id"].to_numpy())
-    return topn.top_n(model, task.params["top_n"], seen, task.threads, task.log)
+    found = topn.top_n(model, candidates(task), seen, task.threads, task.log)
+    return diversified(task, found, model.movies)
 
 
 def lists_of_item_weights(task: Task, folder: Path) -> tuple[Int32Array, TopN]:
@@ -56,11 +57,11 @@ def lists_of_item_weights(task: Task, folder: Path) -> tuple[Int32Array, TopN]:
     model = item_weights.read_item_weights(folder)
     rows = rating_arrays(recommendations.known_rows(task, list(interactions.COLUMNS)))
     users = models.users_with_lists(model, rows, task.params)
-    n, exclude_seen = task.params["top_n"], task.params["exclude_seen"]
+    n, exclude_seen = candidates(task), task.params["exclude_seen"]
     found = models.lists(
         model, users, rows, task.params, n=n, threads=task.threads, exclude_seen=exclude_seen, report=task.log
     )
-    return users, found
+    return users, diversified(task, found, model.movies)
 
 
 def top_n_lists_by_spark(task: Task, model: Model) -> TopN:
@@ -71,4 +72,19 @@ def top_n_lists_by_spark(task: Task, model: Model) -> TopN:
     session = spark_session("recommend", RESULT_SETTINGS, task.log_level)
     users = session.read.parquet(f"{task.uri('served_model')}/userFactors")
     seen = als_spark.interactions(session, task.open("interactions").uris, recommendations.known_folds(task))
-    return topn_spark.top_n_by_spark(users, model, task.params["top_n"], seen if task.params["exclude_seen"] else None)
+    found = topn_spark.top_n_by_spark(users, model, candidates(task), seen if task.params["exclude_seen"] else None)
+    return diversified(task, found, model.movies)
+
+
+def candidates(task: Task) -> int:
+    """How many movies of each user compete for the top_n places of a list."""
+    from reco_platform.models.ranking import diversify  # noqa: PLC0415
+
+    return diversify.candidates(task.params["top_n"], task.params["diversify"])
+
+
+def diversified(task: Task, found: TopN, movies: Side) -> TopN:
+    """The lists, re-ranked if diversify is set."""
+    from reco_platform.models.ranking import diversify  # noqa: PLC0415
+
+    return diversify.diversified(found, movies, task.params["top_n"], task.params["diversify"], task.threads)

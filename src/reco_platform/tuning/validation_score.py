@@ -76,7 +76,7 @@ def validation_context(
     half_life = HALF_LIVES[-1]
     if params["ranking_model"] != "explicit":  # the rating model has a list for every warm user
         half_life = choose_half_life(train, validation, params["liked_rating"])
-    values = {**params, "cold_start_strategy": "drop", "evaluation_k": [length]}
+    values = {**params, "diversify": 0.0, "cold_start_strategy": "drop", "evaluation_k": [length]}
     settings = settings_from_params(values, threads, half_life)
     return ValidationContext(
         dataset, fallback, relevant_by_user(dataset, relevant), seen_in_training(dataset), settings

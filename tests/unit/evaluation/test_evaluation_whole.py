@@ -23,6 +23,7 @@ from reco_platform.models.als.model import Model, Side
 SETTINGS = Settings(
     cold_start_strategy="drop", evaluation_k=(1, 2), relevance="threshold", relevant_rating=4.0,
     bias_damping=0.0, bootstrap_samples=200, bootstrap_seed=7, threads=1, popular_half_life=1,
+    diversify=0.0,
     ranking=load_config({}, {}).model_dump() | {"ranking_model": "explicit"},
 )  # fmt: skip
 DAY = 24 * 60 * 60 * 1_000_000

@@ -248,7 +248,7 @@ def metrics_of_evaluation(task: Task) -> dict[str, Any]:
 
     model = training.fit(task, trial.fold_table(folds, folds.train), training_engine.choose(task.params, 1000)).model
     train, validation = (rating_arrays(trial.fold_table(folds, fold)) for fold in (folds.train, folds.validation))
-    values = {**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}
+    values = {**task.params, "diversify": 0.0, "cold_start_strategy": "drop", "evaluation_k": [5]}
     settings = settings_from_params(values, 1, choose_half_life(train, validation, task.params["liked_rating"]))
     found = evaluate(model, None, None, train, validation, genres=folds.genres, settings=settings)
     return dict(found["systems"]["als"])
@@ -506,7 +506,7 @@ def test_a_ranking_models_score_is_that_of_the_evaluation(tmp_path: Path, name: 
     else:
         ranking_model = train_item_weights(name, train, task.params, 1)
     rating_model = als_training.train(rows, task.params, threads=1, log=lambda _: None).model
-    values = {**task.params, "cold_start_strategy": "drop", "evaluation_k": [5]}
+    values = {**task.params, "diversify": 0.0, "cold_start_strategy": "drop", "evaluation_k": [5]}
     settings = settings_from_params(values, 1, choose_half_life(train, validation, task.params["liked_rating"]))
     expected = evaluate(rating_model, None, ranking_model, train, validation, genres=folds.genres, settings=settings)[
         "systems"
