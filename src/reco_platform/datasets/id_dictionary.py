@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_platform.core import project
 from reco_platform.core.errors import DataError
 from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.datasets.text_numbers import TextNumbers
@@ -159,7 +161,8 @@ def read_used_ids(path: StorePath) -> UsedIds:
     try:
         return UsedIds(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise DictionaryError(f"{path} was edited: {error}", f"restore {path.parent} from a backup") from error
+        command = shlex.join(["rm", "--", project.as_typed_path(path)])
+        raise DictionaryError(f"{path} was edited: {error}", f"delete it and run again: {command}") from error
 
 
 def read_texts(folder: StorePath, name: Name, used: UsedIds) -> pa.Array:
@@ -246,8 +249,11 @@ def check_part(folder: StorePath, name: Name, part: Part) -> None:
 
 
 def damaged(folder: StorePath, name: Name, what: str) -> DictionaryError:
-    """The error for a dictionary that cannot be used."""
+    """The error for a dictionary that cannot be used; `folder` is bronze/movielens/<dataset>/_ids of a lakehouse."""
+    dataset, lakehouse = folder.parent.name, folder.parent.parent.parent.parent
+    pairs = f"dataset={shlex.quote(dataset)} lakehouse={shlex.quote(project.as_typed_path(lakehouse))}"
     return DictionaryError(
-        f"the dictionary of {name} gives each source id its number: {what}",
-        f"restore {folder} from a backup",
+        f"the dictionary of {name}, which holds the number of each source id, was changed: {what}",
+        f"restore {project.as_typed_path(folder)} from a backup; without one, remove the lakehouse, and the next run "
+        f"gives new numbers: {project.command('clean', '--config', pairs)}",
     )
