@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
-from reco_platform.core import terminal
-
 
 class RecoError(Exception):
     """An error that the user can correct; commands print it without a stack trace.
@@ -55,7 +53,6 @@ def report_errors(main: Callable[Arguments, int | None]) -> Callable[Arguments, 
 
     @functools.wraps(main)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
-        terminal.prepare()
         try:
             return main(*args, **kwargs) or 0
         except RecoError as error:
