@@ -3,7 +3,7 @@
 import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
-from reco_platform.core import project
+from reco_platform.core import project, terminal
 from reco_platform.engine import cleanup
 from reco_platform.pipeline import (
     end_summary,
@@ -11,6 +11,7 @@ from reco_platform.pipeline import (
     workflow as pipeline,
 )
 
+terminal.prepare()
 GIVEN = pipeline.given_or_exit(workflow.config_settings)
 FLOW = pipeline.prepare_or_exit(GIVEN, sys.argv)
 if workflow.is_main_process:

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from reco_platform.core import terminal
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.store import atomic_write
 from reco_platform.store.paths import store_path
@@ -22,4 +23,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from reco_platform.core import terminal
 from reco_platform.core.errors import DataError, EnvironmentProblemError, report_errors
 
 LOCKS = ("envs/runtime.txt", "envs/dev.txt", "envs/airflow.txt")
@@ -81,4 +82,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -21,6 +21,7 @@ from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.native import cleaned_table
 from reco_platform.config.load import load_config
+from reco_platform.core import terminal
 from reco_platform.core.errors import report_errors
 from reco_platform.evaluation.dataset import rating_arrays
 from reco_platform.evaluation.evaluate import evaluate
@@ -258,4 +259,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -23,6 +23,7 @@ from reco_platform.cleaning import movies as movies_csv
 from reco_platform.cleaning import ratings as ratings_csv
 from reco_platform.cleaning.native import cleaned_table
 from reco_platform.config.load import load_config
+from reco_platform.core import terminal
 from reco_platform.core.arrays import Int32Array, Int64Array
 from reco_platform.core.errors import ConfigError, report_errors
 from reco_platform.datasets import synthetic
@@ -212,4 +213,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from reco_platform.core import project
+from reco_platform.core import project, terminal
 
 GRID = "config/sweeps/ranking-search.yaml"
 SPLITS = ("user_time", "random")
@@ -124,4 +124,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -140,7 +140,7 @@ CHANGES = [
     Change("comments_docstrings_and_layout_rerun_nothing", comments_everywhere, set()),
     Change(
         "a_changed_cleaning_rule_reruns_its_table_and_what_depends_on_its_content",
-        code("src/reco_platform/cleaning/ratings.py", "stars.values >= 0.5", "stars.values >= 1.0"),
+        code("src/reco_platform/cleaning/ratings.py", "stars.values >= least", "stars.values >= least + 0.5"),
         FROM_RATINGS,
         says="code changed: cleaning.ratings.apply_rules",
     ),

@@ -16,6 +16,7 @@ from reco_platform.models import biases
 from reco_platform.models.als import spark as als_spark
 from reco_platform.models.als import training
 from reco_platform.models.ranking.positives import positives
+from reco_platform.spark.user_errors import setting_error
 from reco_platform.splits.interactions import microseconds
 from reco_platform.steps import training as step
 from support.example_models import trained, trained_example, written
@@ -157,3 +158,20 @@ def test_implicit_training_by_spark_finds_tastes_whatever_the_order_of_the_rows(
     scores = model.users.factors @ model.movies.factors.T
     assert scores[:50, :20].mean() > 5 * abs(scores[:50, 20:].mean())
     assert scores[50:, 20:].mean() > 5 * abs(scores[50:, :20].mean())
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_without_regularisation_pyspark_ml_trains_or_the_error_names_the_setting(
+    spark: Any, tmp_path: Path, nonnegative: bool
+) -> None:
+    """A user with fewer ratings than factors has a singular matrix, at which Cholesky's method stops."""
+    rows = pa.table({"user_id": [1, 1, 2], "movie_id": [1, 2, 1], "rating": pa.array([4.0, 3.0, 5.0], pa.float32())})
+    params = Config(rank=5, max_iter=2, reg_param=0, biased=False, nonnegative=nonnegative).model_dump()
+    try:
+        als_spark.train(spark.createDataFrame(rows), params, tmp_path.as_uri())
+    except Exception as error:
+        found = setting_error(error)
+        assert found is not None
+        assert "reg_param above 0" in (found.hint or "")
+    else:
+        assert nonnegative

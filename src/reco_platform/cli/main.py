@@ -11,6 +11,7 @@ import click
 
 from reco_platform import __version__
 from reco_platform.cli.verbs import EXIT_CODES, VERBS
+from reco_platform.core import terminal
 from reco_platform.core.errors import ConfigError, report_errors
 
 PROGRAM = "reco"
@@ -75,6 +76,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def main() -> int:
+    terminal.prepare()
     return run(sys.argv[1:])
 
 

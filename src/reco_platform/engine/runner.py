@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from reco_platform.core import os_limits, parent_watch, project
+from reco_platform.core import os_limits, parent_watch, project, terminal
 from reco_platform.core.errors import EnvironmentProblemError, RecoError
 from reco_platform.engine import memo
 from reco_platform.engine.attempt import Attempt
@@ -20,6 +20,7 @@ from reco_platform.engine.task import Task
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.spark import submit
+from reco_platform.spark.user_errors import setting_error
 from reco_platform.store import atomic_write
 
 Work = Callable[[Task], Receipt]
@@ -46,6 +47,7 @@ def run(
         needs_spark: whether the work needs a Spark session; spark-submit then replaces the process.
         argv: the command line, for tests.
     """
+    terminal.prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     namespace = parser(step, description).parse_args(arguments)
     attempt = Attempt(step, namespace.lakehouse, artifact_of(namespace), namespace.started)
@@ -111,7 +113,7 @@ def report_failure(name: str, attempt: Attempt, error: BaseException) -> int:
         stopped = parent_watch.as_stopped(error)
         why, message, code = str(stopped), f"{stopped}\n  -> {parent_watch.RERUN_HINT}", stopped.exit_code
     else:
-        known = error if isinstance(error, RecoError) else os_limits.resource_error(error)
+        known = error if isinstance(error, RecoError) else os_limits.resource_error(error) or setting_error(error)
         if known is None and submit.spark_java_exited():
             known = EnvironmentProblemError(*os_limits.JAVA_ENDED)
         if known is None:

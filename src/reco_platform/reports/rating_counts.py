@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ import pyarrow.parquet as pq
 from reco_platform.core.arrays import Int64Array
 from reco_platform.lakehouse.tables import OpenTable
 
-HALF_STARS = 11
-"""Numbers of stars from 0 to 5 in steps of a half."""
+MOST_BARS = 20
+"""Ratings on a long scale are counted in steps, so that a chart has about this number of bars."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class RatingCounts:
 
     Attributes:
         months: (year, month, ratings) from the first month to the last, including months without ratings.
-        stars: by stars, to the nearest half, from the lowest that occurs to the highest.
+        stars: by rating, to the nearest half up to 5 and in longer steps beyond, from the lowest to the highest.
         movies: of each movie with ratings, falling, shape (movies,).
     """
 
@@ -36,12 +37,13 @@ class RatingCounts:
 def count_ratings(ratings: OpenTable) -> RatingCounts:
     """Counts ratings; reads the columns movie_id and rating."""
     months: Counter[tuple[int, int]] = Counter()
-    stars = np.zeros(HALF_STARS, np.int64)
+    stars: Counter[float] = Counter()
     movies = []
     for path in ratings.files:
         content = pq.ParquetFile(path).read(columns=["movie_id", "rating"])
         months[month_of(path)] += len(content)
-        stars += np.bincount(np.rint(2 * content["rating"].to_numpy()).astype(np.int64), minlength=HALF_STARS)
+        values, counts = np.unique(content["rating"].to_numpy(), return_counts=True)
+        stars.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         movies += content["movie_id"].chunks
     movie_counts = pc.value_counts(pa.chunked_array(movies)).field("counts").to_numpy()
     return RatingCounts(fill_gaps(months), counts_by_star(stars), -np.sort(-movie_counts))
@@ -59,6 +61,17 @@ def fill_gaps(months: Counter[tuple[int, int]]) -> list[tuple[int, int, int]]:
     return [(year, month, months[year, month]) for year, month in pairs]
 
 
-def counts_by_star(counts: Int64Array) -> dict[float, int]:
-    present = np.flatnonzero(counts)
-    return {half / 2: int(counts[half]) for half in range(present[0], present[-1] + 1)}
+def counts_by_star(counts: Counter[float]) -> dict[float, int]:
+    """Numbers of ratings by the nearest step, without gaps."""
+    width = step_between(min(counts), max(counts))
+    steps: Counter[int] = Counter()
+    for rating, number in counts.items():
+        steps[round(rating / width)] += number
+    return {step * width: steps[step] for step in range(min(steps), max(steps) + 1)}
+
+
+def step_between(least: float, greatest: float) -> float:
+    """The step in which ratings are counted: halves on MovieLens's scale, whole numbers on longer ones, or more."""
+    if greatest <= 5 and least >= -5:
+        return 0.5
+    return float(max(1, math.ceil((greatest - least) / MOST_BARS)))

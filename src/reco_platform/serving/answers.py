@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -25,7 +25,7 @@ class Movie:
     """A movie.
 
     Attributes:
-        movie_id: as in the source.
+        movie_id: as in the source, a number or a text.
         title: as in the source.
         year: of release; None if the title has none.
         genres: empty where none are listed.
@@ -33,7 +33,7 @@ class Movie:
         mean_rating: of all ratings, in stars; None without ratings.
     """
 
-    movie_id: int
+    movie_id: int | str
     title: str
     year: int | None
     genres: tuple[str, ...]
@@ -57,7 +57,7 @@ class Reason:
         words: the same in words, such as `you liked Toy Story (1995)`.
     """
 
-    movie_id: int
+    movie_id: int | str
     title: str
     rating: float
     adds: float
@@ -114,8 +114,8 @@ class Movies(Generic[Record]):
     source: Source = "model"
     score_means: str = ""
     note: str = ""
-    used: tuple[int, ...] = ()
-    unused: tuple[int, ...] = ()
+    used: tuple[int | str, ...] = ()
+    unused: tuple[int | str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.movies)
@@ -140,8 +140,7 @@ class Movies(Generic[Record]):
             columns = [("rank", LONG), *columns, ("score", REAL)]
         if kind is RatedMovie:
             columns += [("rating", REAL), ("rated_at", pa.timestamp("us", "UTC"))]
-        rows = {name: pa.array([getattr(movie, name) for movie in self.movies], kind) for name, kind in columns}
-        return pa.table(rows)
+        return table_of(self.movies, columns)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a movie; reasons are not part of it."""
@@ -214,7 +213,7 @@ class Explanation:
         rows.append(("remainder", None, None, None, self.remainder))
         names = (("part", TEXT), ("movie_id", LONG), ("title", TEXT), ("rating", REAL), ("adds", REAL))
         columns = zip(names, zip(*rows, strict=True), strict=True)
-        return pa.table({name: pa.array(values, kind) for (name, kind), values in columns})
+        return pa.table({name: column(name, values, kind) for (name, kind), values in columns})
 
     def to_pandas(self) -> pd.DataFrame:
         """As `to_arrow`."""
@@ -236,8 +235,8 @@ class Prediction:
             other one are the prediction; `nothing` if it cannot say.
     """
 
-    user_id: int
-    movie_id: int
+    user_id: int | str
+    movie_id: int | str
     rating: float | None
     basis: Literal["model", "levels", "nothing"]
 
@@ -270,7 +269,7 @@ class Predictions:
     def to_arrow(self) -> pa.Table:
         """One row a pair."""
         kinds = (("user_id", LONG), ("movie_id", LONG), ("rating", REAL), ("basis", TEXT))
-        return pa.table({name: pa.array([getattr(one, name) for one in self], kind) for name, kind in kinds})
+        return table_of(self.predictions, kinds)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a pair."""
@@ -313,6 +312,18 @@ class ModelCard:
     def to_dict(self) -> dict[str, Any]:
         """The card as a dictionary that JSON can represent."""
         return plain(asdict(self))
+
+
+def table_of(records: Sequence[object], columns: Iterable[tuple[str, pa.DataType]]) -> pa.Table:
+    """Records as rows; ids that are texts are a column of texts."""
+    return pa.table({
+        name: column(name, [getattr(record, name) for record in records], kind) for name, kind in columns
+    })  # fmt: skip
+
+
+def column(name: str, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    has_texts = name in {"user_id", "movie_id"} and any(isinstance(value, str) for value in values)
+    return pa.array(values, TEXT if has_texts else kind)
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from reco_platform.core.arrays import BoolArray, Float64Array, Int32Array, Int64Array, IntArray
+from reco_platform.lakehouse.source_ids import NUMBERS, SourceIds, UnknownIdError
 from reco_platform.serving.errors import AmbiguousTitleError, QuestionError, UnknownMovieError
 
 NO_YEAR = -1
@@ -38,6 +39,7 @@ class Catalogue:
         genres: of each movie.
         counts: ratings that the served model knows, of each movie.
         stars: the mean of all ratings of each movie; NaN without ratings.
+        source: the ids as the source writes them; questions and answers have these.
     """
 
     ids: Int32Array
@@ -46,6 +48,7 @@ class Catalogue:
     genres: Sequence[tuple[str, ...]]
     counts: Int64Array
     stars: Float64Array
+    source: SourceIds = NUMBERS.movies
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -115,10 +118,9 @@ class Catalogue:
             AmbiguousTitleError: several have it.
         """
         wanted = str(movie).strip()
-        if re.fullmatch(r"\d{1,9}", wanted):
-            position = int(np.searchsorted(self.ids, int(wanted)))
-            if position < len(self) and self.ids[position] == int(wanted):
-                return position
+        position = self._with_id(wanted)
+        if position is not None:
+            return position
         if not isinstance(movie, str):
             raise UnknownMovieError(f"there is no movie with the id {movie}", "search by title for its id")
         key, year = title_key(wanted)
@@ -132,18 +134,31 @@ class Catalogue:
         if found:
             listed = self._most_rated_first(found)[:MOST_CANDIDATES]
             raise AmbiguousTitleError(
-                f"{len(found)} movies are called {movie!r}", self._named(listed), self.ids[listed].tolist()
+                f"{len(found)} movies are called {movie!r}", self._named(listed), [self.shown(at) for at in listed]
             )
         near = (self.search(wanted, MOST_CANDIDATES) or self.near(wanted))[:5]
         raise UnknownMovieError(
             f"no movie is called {movie!r}",
             f"did you mean: {self._named(near)}" if near else "search for a word of its title",
-            self.ids[near].tolist(),
+            [self.shown(at) for at in near],
         )
+
+    def _with_id(self, text: str) -> int | None:
+        """The position of the movie with an id as the source writes it; None if there is none."""
+        try:
+            number = self.source.number(text)
+        except UnknownIdError:
+            return None
+        position = int(np.searchsorted(self.ids, number))
+        return position if position < len(self) and self.ids[position] == number else None
+
+    def shown(self, position: int) -> int | str:
+        """The id of the movie at a position, as the source writes it."""
+        return self.source.shown(int(self.ids[position]))
 
     def _named(self, positions: Sequence[int]) -> str:
         """Titles and ids for a message."""
-        return "; ".join(f"{self.titles[at]} [{self.ids[at]}]" for at in positions)
+        return "; ".join(f"{self.titles[at]} [{self.shown(at)}]" for at in positions)
 
     def _most_rated_first(self, positions: Sequence[int]) -> list[int]:
         return sorted(positions, key=lambda at: (-self.counts[at], at))
@@ -210,7 +225,14 @@ def title_key(title: str) -> tuple[str, int | None]:
     return " ".join(re.findall(r"\w+", plain.replace("'", ""))), int(year[1]) if year else None
 
 
-def catalogue(listed: pa.Table, ids: Int32Array, counts: Int64Array, stars: Float64Array) -> Catalogue:
+def catalogue(
+    listed: pa.Table,
+    ids: Int32Array,
+    counts: Int64Array,
+    stars: Float64Array,
+    *,
+    source: SourceIds = NUMBERS.movies,
+) -> Catalogue:
     """The movies of a table and those that are rated.
 
     Args:
@@ -218,8 +240,9 @@ def catalogue(listed: pa.Table, ids: Int32Array, counts: Int64Array, stars: Floa
         ids: of the listed and the rated movies, rising.
         counts: ratings of each that the served model knows.
         stars: mean rating of each; NaN without ratings.
+        source: the ids as the source writes them.
     """
-    titles = [f"movie {movie}" for movie in ids.tolist()]
+    titles = [f"movie {source.shown(movie)}" for movie in ids.tolist()]
     genres: list[tuple[str, ...]] = [()] * len(ids)
     years = np.full(len(ids), NO_YEAR, np.int32)
     at = np.searchsorted(ids, listed["movie_id"].to_numpy())
@@ -227,4 +250,4 @@ def catalogue(listed: pa.Table, ids: Int32Array, counts: Int64Array, stars: Floa
     rows = zip(at.tolist(), listed["title"].to_pylist(), listed["genres"].to_pylist(), strict=True)
     for position, title, own in rows:
         titles[position], genres[position] = title, tuple(own or ())
-    return Catalogue(ids, titles, years, genres, counts, stars)
+    return Catalogue(ids, titles, years, genres, counts, stars, source)

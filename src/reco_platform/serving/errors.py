@@ -20,7 +20,7 @@ class UnknownMovieError(QuestionError):
         candidates: movie_ids of movies with a similar title, the most likely first.
     """
 
-    def __init__(self, message: str, hint: str | None = None, candidates: Sequence[int] = ()) -> None:
+    def __init__(self, message: str, hint: str | None = None, candidates: Sequence[int | str] = ()) -> None:
         super().__init__(message, hint)
         self.candidates = tuple(candidates)
 

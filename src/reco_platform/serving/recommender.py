@@ -10,6 +10,7 @@ import numpy as np
 
 from reco_platform.core.arrays import BoolArray, Float32Array, Int32Array, Int64Array
 from reco_platform.core.errors import TableError
+from reco_platform.lakehouse.source_ids import UnknownIdError
 from reco_platform.models import similarity
 from reco_platform.models.scorers import Parts, RatingScorer, Taste
 from reco_platform.serving.answers import (
@@ -50,8 +51,8 @@ Released = tuple[int | None, int | None]
 class _Told(TypedDict):
     """Which given movies the model could use; see `Movies`."""
 
-    used: tuple[int, ...]
-    unused: tuple[int, ...]
+    used: tuple[int | str, ...]
+    unused: tuple[int | str, ...]
 
 
 class Recommender:
@@ -100,14 +101,14 @@ class Recommender:
         served = self._version
         check_number("n", n, MOST)
         check_number("why", why, MOST, least=0)
-        user = None if user is None else user_id(user)
         allowed = served.catalogue.filter(genres, released)
+        number = self._user_or_none(user)
         exclude = served.params["exclude_seen"] if exclude_seen is None else exclude_seen
-        seen = self._seen(user) if exclude else np.empty(0, np.int32)
-        stored = None if user is None else served.stored.of(user)
-        if user is None or stored is None:
-            return self._popular(n, allowed, seen, note_on_unknown(user, self._has_ratings(user)))
-        taste = self._taste(served.lists, user)
+        seen = self._seen(number) if exclude else np.empty(0, np.int32)
+        stored = None if number is None else served.stored.of(number)
+        if number is None or stored is None:
+            return self._popular(n, allowed, seen, note_on_unknown(user, self._has_ratings(number)))
+        taste = self._taste(served.lists, number)
         as_stored = allowed is None and n <= served.params["top_n"] and exclude == served.params["exclude_seen"]
         if as_stored:
             positions, scores = served.catalogue.positions(stored[0][:n]), stored[1][:n]
@@ -151,8 +152,8 @@ class Recommender:
         allowed = served.catalogue.filter(genres, released)
         taste = self._folded_in(served.lists, movies, stars)
         seen = movies if exclude_seen else movies[:0]
-        ids = served.catalogue.ids[movies].tolist()
-        used = served.catalogue.ids[served.lists.positions[taste.movies]].tolist()
+        ids = [served.catalogue.shown(at) for at in movies]
+        used = [served.catalogue.shown(at) for at in served.lists.positions[taste.movies]]
         told: _Told = {"used": tuple(used), "unused": tuple(movie for movie in ids if movie not in set(used))}
         if not taste.says_something and served.lists.kind != "popular":
             note = "None of the ratings says what you like, so these are the most popular movies."
@@ -222,7 +223,7 @@ class Recommender:
         """
         part = self._part(of)
         at = self._version.catalogue.find(movie)
-        taste = self._taste(part, user_id(user))
+        taste = self._taste(part, self._user(user))
         if taste is None:
             raise UnknownUserError(
                 f"the model does not know user {user}", "users whom it does not know get the most popular movies"
@@ -259,11 +260,11 @@ class Recommender:
         assert isinstance(scorer, RatingScorer)  # noqa: S101  # for mypy: of "rating"
         found = []
         for named, movie in pairs:
-            user = user_id(named)
-            movie_id = int(catalogue.ids[catalogue.find(movie)])
-            stars, knows_both = scorer.predict(user, movie_id)
-            basis: Literal["model", "levels", "nothing"] = "model" if knows_both else "levels"
-            found.append(Prediction(user, movie_id, stars, "nothing" if stars is None else basis))
+            user, at = self._user(named), catalogue.find(movie)
+            stars, knows_both = scorer.predict(user, int(catalogue.ids[at]))
+            basis: Literal["model", "levels"] = "model" if knows_both else "levels"
+            shown = self._version.users.shown(user), catalogue.shown(at)
+            found.append(Prediction(*shown, stars, "nothing" if stars is None else basis))
         return Predictions(tuple(found), part.version)
 
     def history(self, user: int | str, n: int | None = None) -> Movies[RatedMovie]:
@@ -279,10 +280,10 @@ class Recommender:
         """
         if n is not None:
             check_number("n", n, MOST)
-        served, user = self._version, user_id(user)
-        rows = served.ratings.of(user)
+        served = self._version
+        rows = served.ratings.of(self._user(user))
         if rows is None:
-            first, last = int(served.ratings.users[0]), int(served.ratings.users[-1])
+            first, last = (served.users.shown(int(served.ratings.users[at])) for at in (0, -1))
             raise UnknownUserError(
                 f"user {user} has rated nothing", f"{len(served.ratings.users):,} users have ids from {first} to {last}"
             )
@@ -356,6 +357,26 @@ class Recommender:
         if part is None:
             raise QuestionError("there is no model of ratings of the present data", "explain(..., of='list')")
         return part
+
+    def _user(self, user: int | str) -> int:
+        """The user_id in the tables of a user as named in a question.
+
+        Raises:
+            UnknownUserError: it is not one that the data have, or can have.
+        """
+        try:
+            return self._version.users.number(user)
+        except UnknownIdError as error:
+            raise UnknownUserError(error.message, error.hint) from error
+
+    def _user_or_none(self, user: int | str | None) -> int | None:
+        """As `_user`; None for a visitor, and for a text that no user of the data has as id."""
+        try:
+            return None if user is None else self._user(user)
+        except UnknownUserError:
+            if self._version.users.texts is None:
+                raise
+            return None
 
     def _has_ratings(self, user: int | None) -> bool:
         return user is not None and self._version.ratings.of(user) is not None
@@ -435,8 +456,8 @@ class Recommender:
         seen: Int32Array,
         note: str,
         *,
-        used: tuple[int, ...] = (),
-        unused: tuple[int, ...] = (),
+        used: tuple[int | str, ...] = (),
+        unused: tuple[int | str, ...] = (),
     ) -> Movies[ListedMovie]:
         positions, counts = self._version.popular
         kept = ~np.isin(positions, seen)
@@ -454,8 +475,8 @@ class Recommender:
         taste: Taste | None,
         why: int,
         *,
-        used: tuple[int, ...] = (),
-        unused: tuple[int, ...] = (),
+        used: tuple[int | str, ...] = (),
+        unused: tuple[int | str, ...] = (),
         means: str = "",
     ) -> Movies[ListedMovie]:
         reasons = None
@@ -480,7 +501,7 @@ class Recommender:
         own = self._version.catalogue
         year, stars = int(own.years[at]), float(own.stars[at])
         return Movie(
-            int(own.ids[at]), own.titles[at], None if year == NO_YEAR else year, own.genres[at],
+            own.shown(at), own.titles[at], None if year == NO_YEAR else year, own.genres[at],
             int(own.counts[at]), None if np.isnan(stars) else round(stars, 3),
         )  # fmt: skip
 
@@ -501,21 +522,9 @@ class Recommender:
             position = int(part.positions[taste.movies[k]])
             title = self._version.catalogue.titles[position]
             words = part.words(title, float(taste.stars[k]), float(taste.values[k]))
-            movie_id = int(self._version.catalogue.ids[position])
+            movie_id = self._version.catalogue.shown(position)
             found.append(Reason(movie_id, title, float(taste.stars[k]), float(parts.ratings[k]), words))
         return tuple(found)
-
-
-def user_id(user: int | str) -> int:
-    """The user_id of a user as named in a question.
-
-    Raises:
-        UnknownUserError: it is not one that the data can have.
-    """
-    text = str(user).strip()
-    if isinstance(user, bool) or not (text.isascii() and text.isdigit() and int(text) <= np.iinfo(np.int32).max):
-        raise UnknownUserError(f"there is no user {user!r}", "user ids are whole numbers")
-    return int(text)
 
 
 def check_number(name: str, value: int, most: int, least: int = 1) -> None:
@@ -524,7 +533,7 @@ def check_number(name: str, value: int, most: int, least: int = 1) -> None:
         raise QuestionError(f"{name}={value!r} is not allowed", f"a whole number from {least} to {most:,}")
 
 
-def note_on_unknown(user: int | None, has_ratings: bool) -> str:
+def note_on_unknown(user: int | str | None, has_ratings: bool) -> str:
     if user is None:
         return "These are the most popular movies, for a visitor."
     known = "has no rating that the model uses" if has_ratings else "is not in the data"

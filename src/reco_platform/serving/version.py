@@ -23,6 +23,7 @@ from reco_platform.core.rating_scale import RatingScale
 from reco_platform.lakehouse import layout, receipts
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.lakehouse.receipts import Receipt
+from reco_platform.lakehouse.source_ids import NUMBERS, AllSourceIds, SourceIds
 from reco_platform.lakehouse.tables import content_problem, local_path, open_table
 from reco_platform.models import popularity
 from reco_platform.models.als.model import Model, read_model
@@ -194,6 +195,7 @@ class ServedVersion:
         receipts: of everything that was read, by name.
         metrics: the metrics file of the latest run; empty if it is of other models.
         made_at: when the lists were written.
+        users: the ids of users as the source writes them.
     """
 
     dataset: str
@@ -208,6 +210,7 @@ class ServedVersion:
     receipts: Mapping[str, Receipt]
     metrics: Mapping[str, Any]
     made_at: datetime
+    users: SourceIds = NUMBERS.users
 
     @cached_property
     def popular(self) -> tuple[Int32Array, Float64Array]:
@@ -239,7 +242,8 @@ def load(lakehouse: Lakehouse) -> ServedVersion:
     version = short_hash([CODE_OF_ARRAYS, *(one.content_identity for one in found.values())])
     arrays = files.get(version, lambda: arrays_of(lakehouse, found, listed))
     ratings = UserRatings(*(arrays[field.name] for field in fields(UserRatings)))
-    movies = catalogue(listed, *rated_movies(ratings, arrays["movie_ids"], folds))
+    ids = source_ids(lakehouse)
+    movies = catalogue(listed, *rated_movies(ratings, arrays["movie_ids"], folds), source=ids.movies)
     part = model_part(
         lakehouse, name, model, ratings=ratings, movies=movies, lists_params=lists.made_from["params"], folds=folds
     )
@@ -249,8 +253,18 @@ def load(lakehouse: Lakehouse) -> ServedVersion:
         lakehouse.dataset, part, stored, ratings, movies,
         part if part.is_of_ratings else rating_part(lakehouse, found, ratings, movies),
         lists.made_from["params"], popular_half_life(lakehouse, metrics), saved_scale(lakehouse),
-        found, metrics, moment_of_lists(arrays),
+        found, metrics, moment_of_lists(arrays), ids.users,
     )  # fmt: skip
+
+
+def source_ids(lakehouse: Lakehouse) -> AllSourceIds:
+    """The ids as the source writes them; numbers that were once given to an id stay the same in later runs."""
+
+    def table(name: str) -> pa.Table | None:
+        receipt = optional_receipt(lakehouse, name)
+        return read_table(lakehouse, receipt, None) if receipt is not None and receipt.kind == "table" else None
+
+    return AllSourceIds.read(table)
 
 
 def arrays_of(lakehouse: Lakehouse, found: Mapping[str, Receipt], listed: pa.Table) -> dict[str, npt.NDArray[Any]]:
@@ -350,7 +364,7 @@ def saved_scale(lakehouse: Lakehouse) -> RatingScale:
 # --- tables
 
 
-def read_table(lakehouse: Lakehouse, receipt: Receipt, columns: list[str]) -> pa.Table:
+def read_table(lakehouse: Lakehouse, receipt: Receipt, columns: list[str] | None) -> pa.Table:
     return open_table(lakehouse.path, receipt, project.run_command("gold")).read(columns)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reco_platform.core import parent_watch, project
+from reco_platform.core import parent_watch, project, terminal
 from reco_platform.datasets import bronze, source_layout
 from reco_platform.datasets import registry as datasets
 from reco_platform.engine import journal
@@ -22,6 +22,7 @@ from reco_platform.store.atomic_write import write_text
 
 
 def main() -> int:
+    terminal.prepare()
     parser = argparse.ArgumentParser(prog="scripts/bronze.py", description=__doc__)
     add_lakehouse_options(parser)
     parser.add_argument("--dataset-path", default="", help="folder with the CSV files, instead of a registry entry")

@@ -36,6 +36,10 @@ def work(task: Task) -> Receipt:
     return receipt
 
 
+MOST_NAMES = 5
+"""So many trials with the same error are named."""
+
+
 def publish_leaderboard(task: Task, result: dict[str, Any], table: str, best: str) -> Receipt:
     """Publishes the leaderboard in place of an earlier one; without best.yaml if all trials failed."""
     path = task.content_path()
@@ -53,8 +57,16 @@ def publish_leaderboard(task: Task, result: dict[str, Any], table: str, best: st
 
 
 def failure_message(failed: list[dict[str, Any]], trials: int, folder: str) -> str:
-    errors = [f"  trial {line['trial']}: {line['error']}" for line in failed]
-    return "\n".join([f"{len(failed)} of {trials} trials failed; {folder} has the results of the others", *errors])
+    by_error: dict[str, list[str]] = {}
+    for line in failed:
+        by_error.setdefault(str(line["error"]), []).append(str(line["trial"]))
+    errors = [
+        f"  trial{'s' * (len(names) > 1)} {', '.join(names[:MOST_NAMES])}"
+        f"{f' and {len(names) - MOST_NAMES} more' if len(names) > MOST_NAMES else ''}: {error}"
+        for error, names in by_error.items()
+    ]
+    others = f"; {folder} has the results of the others" if len(failed) < trials else f"; {folder} has their parameters"
+    return "\n".join([f"{len(failed)} of {trials} trials failed{others}", *errors])
 
 
 def failure_hint(succeeded: list[dict[str, Any]]) -> str:

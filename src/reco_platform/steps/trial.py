@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from reco_platform.core import environment, project
+from reco_platform.core import environment, project, terminal
 from reco_platform.core.errors import RecoError
 from reco_platform.engine import command_line, journal
 from reco_platform.engine.task import Task
@@ -29,6 +29,7 @@ from reco_platform.lakehouse import layout
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.pipeline.steps_table import STEPS
 from reco_platform.spark import submit
+from reco_platform.spark.user_errors import setting_error
 from reco_platform.splits import interactions
 from reco_platform.store import atomic_write
 from reco_platform.tuning import data as sweep_data
@@ -65,7 +66,7 @@ def run_fit(task: Task, argv: Sequence[str]) -> Receipt:
     atomic_write.write_text(task.root / layout.trial_params(name), json.dumps(task.values, indent=1) + "\n")
     facts = {key: value for key, value in result.items() if key in {"status", "error"}}
     if "error" in found:
-        print(f"[ERROR] trial {name}: {found['error']}", file=sys.stderr, flush=True)
+        task.print_line(f"trial {name} failed: {found['error']}")  # for its log; the leaderboard reports it
     return task.publish_file(json.dumps(result, indent=1, allow_nan=False) + "\n", facts)
 
 
@@ -106,6 +107,7 @@ def exit_reason(code: int) -> str:
 
 def fit(argv: Sequence[str]) -> int:
     """Trains, scores and writes the result or the failure to the file that OUTPUT names."""
+    terminal.prepare()
     step = STEPS["trial"]
     try:
         task = command_line.task_from(step, command_line.parser(step, "").parse_args(list(argv)))
@@ -116,8 +118,10 @@ def fit(argv: Sequence[str]) -> int:
     except MemoryError as error:
         found = failure(f"out of memory: {error}" if str(error) else "out of memory")
     except Exception as error:  # any error: the other trials continue
-        traceback.print_exc()
-        found = failure(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        known = setting_error(error)
+        if known is None:
+            traceback.print_exc()
+        found = failure(known.message if known else f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
     atomic_write.write_text(os.environ[OUTPUT], json.dumps(found, allow_nan=False))
     return 0
 

@@ -30,6 +30,14 @@ def remember(**given: str) -> Lakehouse:
     return lakehouse
 
 
+def run(**given: str) -> workflow.Workflow:
+    """The start of a run, which records what its lakehouse is made from."""
+    prepared = workflow.prepare(given, {})
+    prepared.lakehouse.records.mkdir(parents=True, exist_ok=True)
+    remembered.write(prepared.lakehouse, prepared.memory)
+    return prepared
+
+
 def test_after_one_run_the_name_is_enough(films: str) -> None:
     remember(dataset="mine", dataset_path=films)
     found = workflow.prepare({"dataset": "mine"}, {})
@@ -88,6 +96,63 @@ def test_a_folder_without_a_name_is_refused_with_the_command_that_was_meant(film
 
 
 # --- what is found in the files
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder with a shop's ratings, seen from the folder that runs work in."""
+    monkeypatch.chdir(tmp_path)
+    lines = [f"K-{r.user};{r.item};{r.stars * 2:.0f};{r.iso}" for r in layouts.some_ratings()]
+    layouts.write(tmp_path / "shop", {"ratings.csv": ["kunde;artikel;bewertung;datum", *lines]})
+    return "shop"
+
+
+FOUND = {
+    "items_file": "none", "delimiter": ";", "user_column": "kunde", "item_column": "artikel",
+    "rating_column": "bewertung", "time_column": "datum", "time_unit": "iso8601", "rating_scale": "1..10:1",
+    "id_type": "text",
+}  # fmt: skip
+
+
+def test_a_layout_that_is_sure_is_taken_said_and_remembered(shop: str) -> None:
+    first = run(dataset="mine", dataset_path=shop)
+    assert first.origin.found == FOUND and first.config.delimiter == ";"
+    assert "[INFO] the files in shop are read as if by --config items_file=none" in first.notes[0]
+    later = workflow.prepare({"dataset": "mine"}, {})
+    assert later.origin.found == {} and later.origin.recalled == {"dataset_path": shop, **FOUND}
+    assert later.config == first.config and later.memory == first.memory
+
+
+def test_a_key_given_later_changes_that_key_alone(shop: str) -> None:
+    run(dataset="mine", dataset_path=shop)
+    later = run(dataset="mine", rating_scale="1..20")
+    assert later.config.rating_scale == "1..20" and later.config.user_column == "kunde"
+    assert workflow.prepare({"dataset": "mine"}, {}).config == later.config
+
+
+def test_other_files_are_looked_at_anew(shop: str, films: str) -> None:
+    run(dataset="mine", dataset_path=shop)
+    other = workflow.prepare({"dataset": "mine", "dataset_path": films}, {})
+    assert other.origin.values == {} and other.config.delimiter is None
+
+
+def test_keys_that_were_given_stay_for_other_files(shop: str, tmp_path: Path) -> None:
+    run(dataset="mine", dataset_path=shop, **FOUND)
+    (tmp_path / "shop").rename(tmp_path / "march")
+    assert workflow.prepare({"dataset": "mine", "dataset_path": "march"}, {}).config.user_column == "kunde"
+
+
+def test_a_layout_that_is_not_sure_stops_with_the_alternatives_and_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [f"x{r.user},y{r.item},{r.whole},{r.iso}" for r in layouts.some_ratings()]
+    layouts.write(tmp_path / "odd", {"data.csv": ["a,b,c,d", *lines]})
+    with pytest.raises(ConfigError, match="or user_column=b") as caught:
+        workflow.prepare({"dataset": "mine", "dataset_path": "odd"}, {})
+    assert caught.value.hint is not None and "inspect odd --save mine.yaml" in caught.value.hint
+    given = {"ratings_file": "data.csv", "items_file": "none", "user_column": "a", "item_column": "b"}
+    assert workflow.prepare({"dataset": "mine", "dataset_path": "odd", **given}, {}).origin.values == {}
 
 
 @pytest.mark.parametrize("rows", [["1,1,5.0,x"], ["a,b,c,d"], []])

@@ -6,8 +6,10 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from reco_platform.lakehouse.source_ids import SourceIds
 from reco_platform.serving import recommender as recommending
 from reco_platform.serving.errors import QuestionError, UnknownMovieError, UnknownUserError
 from reco_platform.serving.recommender import Recommender
@@ -247,3 +249,27 @@ def test_popularity_as_a_model_gives_everybody_the_same_scores() -> None:
     assert (explained.movie_level, explained.reasons) == (explained.score, ())
     assert "the same for everybody" in "\n".join(explained.sentences())
     assert not lake.similar("movie 3")
+
+
+def test_source_ids_that_are_texts_are_taken_and_shown() -> None:
+    version = served("explicit")
+    movies = SourceIds("movie", pa.array([f"m-{number}" for number in range(10_000)], pa.large_string()))
+    users = SourceIds("user", pa.array([f"u-{number}" for number in range(1000)], pa.large_string()))
+    numbers = Recommender(version)
+    lake = Recommender(replace(version, users=users, catalogue=replace(version.catalogue, source=movies)))
+    found, expected = lake.recommend("u-20", 3, why=1), numbers.recommend(20, 3, why=1)
+    assert [movie.movie_id for movie in found] == [f"m-{movie.movie_id}" for movie in expected]
+    assert found[0].why[0].movie_id == f"m-{expected[0].why[0].movie_id}"
+    assert found.to_arrow()["movie_id"].to_pylist() == [movie.movie_id for movie in found]
+    assert lake.item("m-31").title == numbers.item(31).title and lake.similar("m-31").movies
+    assert lake.explain("u-20", "m-31").score == numbers.explain(20, 31).score
+    assert lake.recommend_for({"m-31": 5, "movie 4": 1}, 3).used == ("m-31", "m-41")
+    table = lake.predict([("u-20", "m-31")]).to_arrow().to_pylist()
+    assert (table[0]["user_id"], table[0]["movie_id"]) == ("u-20", "m-31")
+    assert lake.history("u-20", 1)[0].movie_id == f"m-{numbers.history(20, 1)[0].movie_id}"
+    assert lake.recommend("nobody").source == "popular" and "nobody" in lake.recommend("nobody").note
+    with pytest.raises(UnknownUserError, match="there is no user 'u-2000'"):
+        lake.history("u-2000")
+    with pytest.raises(UnknownMovieError) as caught:
+        lake.item("movie 3x")
+    assert all(str(movie).startswith("m-") for movie in caught.value.candidates) and "[m-" in str(caught.value.hint)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,7 +21,8 @@ MOST_FILES = 20
 
 def config_of(found: Inspection) -> dict[str, Any]:
     """The config with which a run reads the files: only what differs from MovieLens's layout, or from a known one."""
-    folder = found.place if found.place.is_dir() else found.place.absolute().parent
+    place = Path(os.path.abspath(found.place))  # noqa: PTH100  # links stay as they are
+    folder = place if place.is_dir() else place.parent
     return {"dataset": found.name or dataset_name(folder), "dataset_path": str(folder), **found.layout_keys}
 
 
