@@ -26,6 +26,9 @@ POLL_SECONDS = 0.2
 PLAIN_SECONDS = 20
 """How often a running step has a line where there is no terminal."""
 
+PLAIN_WIDTH = 240
+"""Longest line of a step where there is no terminal; the summary of the run has all reasons."""
+
 WARNING, HINT = "[WARNING]", "  -> "
 COLORS = {"worked": "green", "restored": "cyan", "failed": "red"}
 
@@ -147,6 +150,8 @@ class RunDisplay:
     def refresh(self, now: datetime) -> None:
         """Shows new events, and what runs."""
         events = list(self.new_events())
+        if events:
+            self.show([])  # the title
         for event in events:
             for line in self.view.add(event):
                 self.show([line, *warnings_in(self.path.parents[1] / event.log)])
@@ -182,7 +187,7 @@ class RunDisplay:
             if self.is_live:
                 self.console.print(colored(cropped(line, self.console.width)), soft_wrap=True)
             else:
-                print(line, flush=True)
+                print(cropped(line, PLAIN_WIDTH), flush=True)
 
     def rest(self, summary: Summary) -> str:
         """What is left to show at the end of the run, after `close`."""
