@@ -127,7 +127,7 @@ def needed(config: Config) -> dict[str, Any]:
 
 def note(config: Config, recalled: Mapping[str, Any]) -> str:
     """The sentence that says what is remembered; empty if nothing is."""
-    pairs = " ".join(f"{key}={commands.as_config_value(value)}" for key, value in recalled.items())
+    pairs = commands.options(recalled).removeprefix("--config ")
     if not pairs:
         return ""
     return f"[INFO] dataset={config.dataset} goes on with {pairs}, as remembered; a key given anew replaces it"
