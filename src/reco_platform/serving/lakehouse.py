@@ -28,7 +28,7 @@ RESULTS = tuple(name for name in STEP_OF if name != "bronze")
 
 
 def open_lakehouse(root: str | os.PathLike[str], dataset: str | None = None) -> OpenLakehouse:
-    """Opens a lakehouse for reading and for questions. Nothing is read from its tables yet, and nothing is changed.
+    """Opens a lakehouse for reading and for questions. Nothing is read from its tables yet, and no result is changed.
 
     Args:
         root: the lakehouse's folder, such as `results/demo`, or an address `hdfs://HOST:PORT/FOLDER`.
