@@ -7,7 +7,9 @@ and shows it; a line that is no record stays a malformed line. What would be wro
 from __future__ import annotations
 
 import shlex
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -28,7 +30,8 @@ from reco_platform.datasets.text_columns import as_text, rating_text, text_array
 Report = Callable[[str], None]
 RATINGS_HEADER = ("userId", "movieId", "rating", "timestamp")
 MOVIES_HEADER = ("movieId", "title", "genres")
-WHOLE_NUMBER = r"^ *\+?[0-9]{1,10} *$"
+WRITERS = 2
+"""Threads that make lines of records; the ids are numbered in the order of the file, by one thread."""
 
 
 class Encoder(Protocol):
@@ -110,7 +113,8 @@ def translate_ratings(work: Translation, files: Sequence[SourceFile], shown: Ite
     required = tuple(dict.fromkeys(filter(None, roles)))
     fmt = FileFormat(layout.file_format, layout.delimiter, layout.quoting, layout.header, layout.encoding, "|")
     times = TimeTranslation.of(layout.time_unit, layout.time_zone)
-    with (work.target / "ratings.csv").open("wb") as out:
+    with (work.target / "ratings.csv").open("wb") as out, ThreadPoolExecutor(WRITERS) as pool:
+        blocks = OrderedWriter(out, pool)
         write_line(out, RATINGS_HEADER)
         for file in files:
             work.report(f"translating {file.name}")
@@ -118,21 +122,24 @@ def translate_ratings(work: Translation, files: Sequence[SourceFile], shown: Ite
             for records in read_records(file, fmt, required, work.target):
                 if records.columns and len(records.columns[layout.user_column]):
                     check_integers(layout, file, records)
-                    write_records(out, rating_columns(work, records.columns, times, shown))
-                write_malformed(out, records.malformed)
+                    blocks.write(rating_columns(work, records.columns, times, shown, pool))
+                if records.malformed:
+                    blocks.flush()
+                    write_malformed(out, records.malformed)
+            blocks.flush()
             refuse_wrong_times(layout, file, times, rows_before)
 
 
 def rating_columns(
-    work: Translation, columns: Mapping[str, pa.Array], times: TimeTranslation, shown: Items
+    work: Translation, columns: Mapping[str, pa.Array], times: TimeTranslation, shown: Items, pool: ThreadPoolExecutor
 ) -> list[pa.Array]:
-    """The columns of ratings.csv for some records."""
+    """The columns of ratings.csv for some records; users and items are numbered side by side."""
     layout = work.layout
     source_items = as_text(columns[layout.item_column])
-    users = translated_ids(as_text(columns[layout.user_column]), work.encoders.get("users"))
+    coming = pool.submit(translated_ids, as_text(columns[layout.user_column]), work.encoders.get("users"))
     items = translated_ids(source_items, work.encoders.get("items"))
     shown.add(items, source_items)
-    rows = len(users)
+    rows = len(items)
     if layout.rating_column is not None:
         ratings = rating_text(columns[layout.rating_column])
     elif layout.event_column is not None and layout.event_weights:
@@ -140,18 +147,17 @@ def rating_columns(
     else:
         ratings = repeated("1", rows)
     seconds = repeated("0", rows) if layout.time_column is None else times.translate(columns[layout.time_column])
-    return [users, items, ratings, seconds]
+    return [coming.result(), items, ratings, seconds]
 
 
 def translated_ids(source_ids: pa.Array, encoder: Encoder | None) -> pa.Array:
-    """The ids in bronze as text; a text that is no id stays as it was written, and is no number either."""
+    """The ids in bronze, as text or as numbers; a text that is no id stays as it was written, and is no number."""
     if encoder is None:
         return source_ids
     broken = invalid_utf8(source_ids)
     usable = source_ids if broken is None else pc.if_else(pa.array(broken), "", source_ids)
     numbers = encoder.encode(usable)
-    texts = numbers.cast(pa.string())
-    return texts if not numbers.null_count else pc.coalesce(texts, source_ids)
+    return numbers if not numbers.null_count else pc.coalesce(numbers.cast(pa.string()), source_ids)
 
 
 def invalid_utf8(texts: pa.Array) -> BoolArray | None:
@@ -314,8 +320,9 @@ def write_shown_items(shown: Items, target: Path) -> None:
 
 def first_rows(ids: pa.Array) -> list[int]:
     """The first row of each different text, ascending."""
-    codes = pc.dictionary_encode(ids).indices.to_numpy(zero_copy_only=False)
-    return [int(row) for row in np.sort(np.unique(codes, return_index=True)[1])]
+    codes = pc.dictionary_encode(ids).indices.to_numpy(zero_copy_only=False)  # numbered in order of first appearance
+    before = np.concatenate([[-1], np.maximum.accumulate(codes)[:-1]])
+    return [int(row) for row in np.flatnonzero(codes > before)]
 
 
 # --- CSV
@@ -331,14 +338,40 @@ def quoted(text: str) -> str:
 
 def write_records(out: IO[bytes], columns: Sequence[pa.Array]) -> None:
     """Writes text columns as CSV lines."""
-    lines = pc.binary_join_element_wise(*map(quoted_column, columns), ",")
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "\n")
-    out.write(joined[0].as_buffer())
-    out.write(b"\n")
+    out.write(csv_lines(columns))
+
+
+def csv_lines(columns: Sequence[pa.Array]) -> pa.Buffer:
+    """Text columns as CSV lines."""
+    *front, last = map(quoted_column, columns)
+    ended = pc.binary_join_element_wise(last, "\n", "")
+    lines = pc.binary_join_element_wise(*front, ended, ",")
+    _, offsets, data = lines.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(lines) + 1)
+    return data.slice(int(ends[0]), int(ends[-1] - ends[0]))
+
+
+class OrderedWriter:
+    """Writes blocks of records in their order, while the threads of a pool make lines of the next ones."""
+
+    def __init__(self, out: IO[bytes], pool: ThreadPoolExecutor) -> None:
+        self.out, self.pool = out, pool
+        self.waiting: deque[Future[pa.Buffer]] = deque()
+
+    def write(self, columns: Sequence[pa.Array]) -> None:
+        self.waiting.append(self.pool.submit(csv_lines, columns))
+        if len(self.waiting) > WRITERS:  # bounds the memory
+            self.out.write(self.waiting.popleft().result())
+
+    def flush(self) -> None:
+        while self.waiting:
+            self.out.write(self.waiting.popleft().result())
 
 
 def quoted_column(column: pa.Array) -> pa.Array:
-    """A text column as CSV has it; nearly all need no quotes, which a search through all bytes tells quickly."""
+    """A column as CSV has it; nearly all need no quotes, which a search through all bytes tells quickly."""
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.string())
     if not any(needle in block for block in bytes_of(column) for needle in (b",", b'"', b"\n", b"\r")):
         return column
     mask = pc.match_substring_regex(column.cast(pa.binary()), '[,"\r\n]')
