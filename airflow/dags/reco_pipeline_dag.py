@@ -163,7 +163,7 @@ class Verify(ProjectTask):
 
 
 def target(task_id: str, name: str, hours: int) -> ProjectTask:
-    program = [".venv/bin/reco", name, "--cores", "all"]
+    program = [".venv/bin/reco", name, "--cores", "all", "--verbose"]
     return ProjectTask(task_id=task_id, program=program, execution_timeout=timedelta(hours=hours))
 
 

@@ -42,8 +42,9 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: logging.LogRecord) -> None:
         message = str(record.msg or "")
         self.is_idle = self.is_idle or message.startswith(NOTHING_TO_DO)
-        if self.shows_all or is_own_error(record, message):
-            text = self.format(record) if self.shows_all else f"[ERROR] {message}"
+        shows_all = self.shows_all and record.levelno >= logging.INFO
+        if shows_all or is_own_error(record, message):
+            text = self.format(record) if shows_all else f"[ERROR] {message}"
             with suppress(OSError, ValueError):  # the terminal may be gone
                 print(text, file=sys.stderr, flush=True)
 

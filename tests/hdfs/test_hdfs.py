@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from reco_platform.engine import journal
 from reco_platform.lakehouse import manifests, publish, receipts, tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.pipeline.steps_table import STEP_OF
@@ -118,21 +119,20 @@ def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project
     assert not [path for path in lakehouse.path.rglob("*") if publish.STAGING in path.name]
 
 
+def is_training(project: Project, hdfs: Hdfs) -> bool:
+    events = [event for path in project.journals(records(hdfs).name) for event in journal.read(path)]
+    return any(event.step == "train_als" and "iteration" in (event.text or "") for event in events)
+
+
 def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finishes(
     project: Project, hdfs: Hdfs
 ) -> None:
     with project.started(lakehouse=lake(hdfs), rank=6, max_iter=200) as run:
-        assert run.stdout is not None
-        lines = []
-        for line in run.stdout:
-            lines.append(line)
-            if "[train_als] iteration" in line:
-                hdfs.kill()
-                break
+        wait_for(lambda: is_training(project, hdfs))
+        hdfs.kill()
         started = time.monotonic()
-        rest, _ = run.communicate(timeout=240)
+        said, _ = run.communicate(timeout=240)
         took = time.monotonic() - started
-    said = "".join(lines) + rest
     assert run.returncode == 1
     # Where it dies in the middle of a call, that is what HDFS's client says.
     assert re.search(rf"\[ERROR\] \w+: {hdfs.address}\S* (does not answer: Connection refused|HDFS reports: )", said), (

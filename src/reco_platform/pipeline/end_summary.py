@@ -60,7 +60,8 @@ def open_run(workflow: Workflow, argv: Sequence[str], is_idle: Callable[[], bool
     facets = openlineage.parameters_facet({"target": summary.target, "command": summary.command})
     openlineage.emit_invocation("START", run, facets)
     atexit.register(finish_if_idle, workflow, argv, is_idle)
-    display = RunDisplay(run, {"trial": stale_trials(workflow)} if workflow.sweep else {})
+    totals = {"trial": stale_trials(workflow)} if workflow.sweep else {}
+    display = RunDisplay(run, totals, with_logs="--verbose" in argv)
     atexit.register(display.close)
     display.start()
     return display

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,11 +113,15 @@ class RunDisplay:
         path: of the run's journal.
         totals: see `RunView`.
         console: where to show it; standard output by default.
+        with_logs: whether the log of each step follows its line.
     """
 
-    def __init__(self, path: Path, totals: Mapping[str, int], console: Console | None = None) -> None:
+    def __init__(
+        self, path: Path, totals: Mapping[str, int], console: Console | None = None, *, with_logs: bool = False
+    ) -> None:
         self.path = path
         self.view = RunView(totals)
+        self.with_logs = with_logs
         self.console = console or Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
         self.is_live = self.console.is_terminal and not self.console.is_dumb_terminal
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
@@ -154,7 +158,8 @@ class RunDisplay:
             self.show([])  # the title
         for event in events:
             for line in self.view.add(event):
-                self.show([line, *warnings_in(self.path.parents[1] / event.log)])
+                log = log_lines(self.path.parents[1] / event.log)
+                self.show([line, *(log if self.with_logs else warnings_in(log))])
         if events and self.is_live and not self.live.is_started:
             self.live.start()
         if self.is_live:
@@ -187,7 +192,7 @@ class RunDisplay:
             if self.is_live:
                 self.console.print(colored(cropped(line, self.console.width)), soft_wrap=True)
             else:
-                print(cropped(line, PLAIN_WIDTH), flush=True)
+                print(line if self.with_logs else cropped(line, PLAIN_WIDTH), flush=True)
 
     def rest(self, summary: Summary) -> str:
         """What is left to show at the end of the run, after `close`."""
@@ -195,12 +200,16 @@ class RunDisplay:
         return "\n".join(lines if self.has_title or not lines else [TITLE, *lines])
 
 
-def warnings_in(log: Path) -> list[str]:
-    """The warnings in the log of a step, each with its hint."""
+def log_lines(log: Path) -> list[str]:
+    """The lines of a step's log; none if it cannot be read."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
+
+
+def warnings_in(lines: Sequence[str]) -> list[str]:
+    """The warnings in the log of a step, each with its hint."""
     found = []
     for number, line in enumerate(lines):
         _, is_warning, text = line.partition(WARNING)

@@ -99,6 +99,13 @@ def test_in_a_pipe_there_are_plain_lines_with_warnings_from_the_log(
     ]  # fmt: skip
 
 
+def test_with_verbose_the_log_of_a_step_follows_its_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    RunDisplay(path, {}, Console(file=io.StringIO()), with_logs=True).refresh(START)
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "[gate] [WARNING] not logged to MLflow at x", "  -> start it", "[gate] done",
+    ]  # fmt: skip
+
+
 def test_a_long_step_in_a_pipe_says_that_it_runs_now_and_then(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with path.open("a", encoding="utf-8") as file:
         for one in (event("started", "train_als"), event("progress", "train_als", text="iteration 1/9")):
