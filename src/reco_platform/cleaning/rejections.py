@@ -19,8 +19,8 @@ MOST_RULES = 3
 
 MOST_LETTERS = 40
 
-ID = "a whole number from 0 to 2147483647 (no decimal point, no letters)"
-TIME = "whole seconds since 1970, UTC (divide milliseconds by 1000, convert dates)"
+ID = "a whole number from 0 to 2147483647 (no decimal point, no letters; for other ids id_type=text)"
+TIME = "whole seconds since 1970, UTC (divide milliseconds by 1000, convert dates; or set time_unit)"
 
 EXPECTED: Mapping[str, tuple[str, str]] = {
     "malformed_line": (
