@@ -16,10 +16,12 @@ SIZE ?= 1m
 DATASET ?= generated-$(SIZE)
 REPEATS ?= 3
 DATA ?= ../shared/data/ml-latest-small
+DATASETS ?= demo
+FOLDERS ?=
 
 .PHONY: browser help setup gold silver bronze inspect validate explain reproduce test test-fast lint format docs evaluate-docs lock sql clean
 .PHONY: airflow airflow-env airflow-test sweep promote mlflow history bench bench-growth bench-overhead bench-shuffle
-.PHONY: bench-implicit ranking-bench cluster cluster-stop cluster-test chaos audit
+.PHONY: bench-implicit ranking-bench ranking-search cluster cluster-stop cluster-test chaos audit
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -126,6 +128,9 @@ bench: setup ## beside plain PySpark, LensKit and implicit: make bench SIZE=1m|5
 ranking-bench: setup ## rankings by the protocol of Liang et al. 2018: make ranking-bench DATASET=ml-20m, or DATA=FOLDER
 	@$(BIN)/python benchmarks/ranking_protocol.py \
 	  $(if $(filter file,$(origin DATA)),--dataset $(DATASET),--data "$(DATA)") $(ARGS)
+
+ranking-search: setup ## the search for the ranking defaults on validation folds: DATASETS="demo ..." FOLDERS="folder ..."
+	@$(BIN)/python tools/ranking_search.py --datasets $(DATASETS) --folders $(FOLDERS) $(ARGS)
 
 bench-implicit: setup ## implicit ALS beside implicit and pyspark.ml on one objective: make bench-implicit SIZE="5m 25m"
 	@$(BIN)/python benchmarks/implicit_kernel.py --sizes $(SIZE) --repeats $(REPEATS) $(ARGS)

@@ -115,7 +115,7 @@ def main() -> int:
     wanted = list(searches(arguments.datasets, arguments.folders))
     if not wanted:
         parser.error("name a data set (--datasets) or a folder (--folders)")
-    axes = ("disliked_rating", "liked_rating", "ease_reg", "ranking_rank", "unobserved_weight", "ranking_max_iter")
+    axes = ("disliked_rating", "best_rating", "ease_reg", "ranking_rank", "unobserved_weight", "ranking_max_iter")
     found = [scores_by_setting(run(search, arguments.cores), axes) for search in wanted]
     titles = [search.title for search in wanted]
     for kind in found[0]:

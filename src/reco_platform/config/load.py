@@ -178,9 +178,9 @@ def conflicts(config: Config) -> list[str]:
             )
     problems += remote_lakehouse_problems(config)
     problems += [problem for name in config.spark_conf if (problem := setting_problem(name))]
-    disliked, liked = float(config.disliked_rating or 0), float(config.liked_rating or 0)
-    if config.positives == "graded" and disliked >= liked:
-        problems.append(f"disliked_rating={disliked:g} must be below liked_rating={liked:g}")
+    disliked, best = float(config.disliked_rating or 0), float(config.best_rating or 0)
+    if config.positives == "graded" and disliked >= best:
+        problems.append(f"disliked_rating={disliked:g} must be below best_rating={best:g}")
     problems += rating_problems(config)
     if config.nonnegative and config.biased:
         problems.append("nonnegative=true needs biased=false: residuals after the biases are often negative")

@@ -44,7 +44,7 @@ LayoutName = Literal[
 
 DEFAULT_SCALE = str(RatingScale())
 
-SCALE_KEYS = ("liked_rating", "disliked_rating", "relevant_rating")
+SCALE_KEYS = ("liked_rating", "disliked_rating", "relevant_rating", "best_rating")
 """Keys whose default follows from the rating scale."""
 
 # Groups of steps whose results depend on the same keys.
@@ -345,7 +345,7 @@ class Config(BaseModel):
     positives: Literal["all", "liked", "graded", "weighted"] = key(
         "graded",
         description="What the ranking model learns from: every rating alike (all), those from liked_rating (liked), "
-        "with values that rise from 0 at disliked_rating to 1 at liked_rating (graded), or with weights that rise with "
+        "with values that rise from 0 at disliked_rating to 1 at best_rating (graded), or with weights that rise with "
         "the rating (weighted)",
         shapes=POSITIVES,
         axis=True,
@@ -354,7 +354,7 @@ class Config(BaseModel):
         None,
         ge=-1_000_000,
         le=1_000_000,
-        description="Rating from which a movie counts as liked, with positives=liked or graded; default 80% of the "
+        description="Rating from which a movie counts as liked, with positives=liked; default 80% of the "
         "way up the rating scale: 4 of 0.5..5, 8 of 1..10",
         shapes=POSITIVES,
         axis=True,
@@ -365,6 +365,15 @@ class Config(BaseModel):
         le=1_000_000,
         description="Rating up to which a movie counts like an unrated one, with positives=graded; default half way up "
         "the rating scale: 2.5 of 0.5..5, 5 of 1..10",
+        shapes=POSITIVES,
+        axis=True,
+    )
+    best_rating: float | None = key(
+        None,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="Rating from which a movie counts in full, with positives=graded; default the top of the rating "
+        "scale: 5 of 0.5..5, 10 of 1..10",
         shapes=POSITIVES,
         axis=True,
     )
@@ -414,7 +423,7 @@ class Config(BaseModel):
         shapes=RANKING,
         axis=True,
     )
-    ease_reg: float = key(200.0, gt=0, le=1_000_000, description="Regularisation of ease", shapes=RANKING, axis=True)
+    ease_reg: float = key(100.0, gt=0, le=1_000_000, description="Regularisation of ease", shapes=RANKING, axis=True)
     knn_neighbours: int = key(
         100, ge=1, le=20_000, description="Nearest neighbours of each movie in item_knn", shapes=RANKING, axis=True
     )

@@ -44,6 +44,11 @@ class RatingScale:
         return self._threshold(LIKED_SHARE) if self.has_ratings else 1.0
 
     @property
+    def best_rating(self) -> float:
+        """Default of the config key best_rating: the greatest; without ratings an interaction of weight 1."""
+        return self.greatest if self.has_ratings else 1.0
+
+    @property
     def disliked_rating(self) -> float:
         """Default of the config key disliked_rating: 2.5 of 0.5..5, 5 of 1..10."""
         return self._threshold(DISLIKED_SHARE) if self.has_ratings else 0.0

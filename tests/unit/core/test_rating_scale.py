@@ -15,6 +15,7 @@ from reco_platform.core.rating_scale import RatingScale, parse_rating_scale
 def test_the_default_thresholds_lie_in_the_upper_part_of_the_scale(text: str, liked: float, disliked: float) -> None:
     scale = parse_rating_scale(text)
     assert (scale.liked_rating, scale.disliked_rating, scale.relevant_rating) == (liked, disliked, liked)
+    assert scale.best_rating == scale.greatest
     assert str(scale) == text
 
 
@@ -26,6 +27,7 @@ def test_without_ratings_every_interaction_is_liked_and_relevant() -> None:
     scale = parse_rating_scale("none")
     assert not scale.has_ratings
     assert (scale.liked_rating, scale.disliked_rating, scale.relevant_rating) == (1, 0, 0)
+    assert scale.best_rating == 1
     assert scale.clip(1e9) == 1e9
     assert str(scale) == "none"
 

@@ -74,7 +74,8 @@ def test_positives_are_as_defined() -> None:
     every = [True] * 5
     assert of(positives="all") == (every, None, None)
     assert of(positives="liked") == ([False, False, False, True, True], None, None)
-    assert of(positives="graded") == (every, [0, 0, 0.3333, 1, 1], None)
+    assert of(positives="graded") == (every, [0, 0, 0.2, 0.6, 1], None)
+    assert of(positives="graded", best_rating=4.0, disliked_rating=3.0) == (every, [0, 0, 0, 1, 1], None)
     assert of(positives="weighted") == (every, None, [1, 2.778, 3.222, 4.111, 5])
     assert of(positives="all", positive_half_life=5)[2] == [1e-6, 0.25, 0.5, 1, 1]
     assert of(positives="liked", positive_half_life=5)[2] == [1, 1]

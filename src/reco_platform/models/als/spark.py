@@ -174,8 +174,8 @@ def strengths(rows: DataFrame, params: Mapping[str, Any]) -> DataFrame:
     if params["positives"] == "liked":
         rows = rows.filter(rating >= liked)
     if params["positives"] == "graded":
-        disliked = params["disliked_rating"]
-        strength = f.greatest(f.lit(0.0), f.least(f.lit(1.0), (rating - disliked) / (liked - disliked)))
+        disliked, best = params["disliked_rating"], params["best_rating"]
+        strength = f.greatest(f.lit(0.0), f.least(f.lit(1.0), (rating - disliked) / (best - disliked)))
     if params["positives"] == "weighted" and highest > lowest:
         strength = 1 + params["positive_strength"] * (rating - lowest) / (highest - lowest)
     if params["positive_half_life"] is not None:

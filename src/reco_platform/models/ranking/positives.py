@@ -60,7 +60,7 @@ def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, A
     With `positives`:
         all: every interaction counts, with value 1.
         liked: those rated at least `liked_rating` count, with value 1.
-        graded: every interaction counts; its value is 1 from `liked_rating` on, 0 up to `disliked_rating`, and rises
+        graded: every interaction counts; its value is 1 from `best_rating` on, 0 up to `disliked_rating`, and rises
             linearly between them.
         weighted: every interaction counts, with value 1; its weight rises linearly from 1 at the lowest rating of the
             data to 1 + `positive_strength` at the highest.
@@ -70,7 +70,7 @@ def positives(ratings: Float32Array, moments: Int64Array, params: Mapping[str, A
     Args:
         ratings: shape (interactions,), at least one.
         moments: microseconds, shape (interactions,).
-        params: positives, liked_rating, disliked_rating, positive_strength, positive_half_life.
+        params: positives, liked_rating, disliked_rating, best_rating, positive_strength, positive_half_life.
 
     Raises:
         DataError: if no interaction counts.
@@ -97,7 +97,7 @@ def positives_within(
     kept = ratings >= params["liked_rating"] if kind == "liked" else np.ones(len(ratings), bool)
     values, weights = None, None
     if kind == "graded":
-        disliked, span = params["disliked_rating"], params["liked_rating"] - params["disliked_rating"]
+        disliked, span = params["disliked_rating"], params["best_rating"] - params["disliked_rating"]
         values = np.clip((ratings - disliked) / span, 0, 1).astype(np.float32)
     if kind == "weighted" and known.highest > known.lowest:
         weights = 1 + params["positive_strength"] * (ratings - known.lowest) / (known.highest - known.lowest)

@@ -13,6 +13,7 @@ COMMON_PARAMS = (
     "positives",
     "liked_rating",
     "disliked_rating",
+    "best_rating",
     "positive_half_life",
     "min_user_ratings",
     "min_item_ratings",
