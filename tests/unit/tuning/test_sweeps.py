@@ -414,7 +414,12 @@ def test_an_axis_decides_which_model_is_tuned_and_by_which_metric() -> None:
 
 @pytest.mark.parametrize("key", RANKING_AXES)
 def test_each_key_of_the_ranking_model_can_be_an_axis(key: str) -> None:
-    values = {"ranking_model": "implicit,ease", "positives": "liked,graded", "liked_rating": "4,4.5", "best_rating": "4,5"}
+    values = {
+        "ranking_model": "implicit,ease",
+        "positives": "liked,graded",
+        "liked_rating": "4,4.5",
+        "best_rating": "4,5",
+    }
     models = {"ranking_model": "implicit,ease,item_knn", "positives": "weighted"}
     sweep = sweep_for(**{**models, key: values.get(key, "1,2")})
     assert sweep.tuned is RANKING
