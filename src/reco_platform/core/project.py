@@ -84,6 +84,11 @@ def command(verb: str, *words: str) -> str:
     return " ".join(filter(None, ["reco", verb, f"--dir {shlex.quote(folder)}" if folder else "", *words]))
 
 
+def inspect_command(*words: str) -> str:
+    """The command that looks at files; it works on no folder of results."""
+    return " ".join(["reco inspect", *words])
+
+
 def is_typed_as_snakemake() -> bool:
     """Whether people type `snakemake` for a run: in the root of a checkout."""
     return IS_CHECKOUT and WORKING_FOLDER not in os.environ

@@ -73,7 +73,7 @@ def not_sure(folder: Path, found: Inspection) -> ConfigError:
         for one in found.findings
         if not one.sure
     ]
-    command = project.command("inspect", shlex.quote(project.as_typed_path(folder)), "--save mine.yaml")
+    command = project.inspect_command(shlex.quote(project.as_typed_path(folder)), "--save mine.yaml")
     run = project.run_command("gold", "--configfile mine.yaml")
     return ConfigError(
         f"dataset_path={folder}: how the files are to be read is not sure:{''.join(open_questions)}",

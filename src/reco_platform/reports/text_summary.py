@@ -101,7 +101,7 @@ def summary(
 
 def next_lines(given: Mapping[str, Any]) -> list[str]:
     """Commands that go on from this run, with the configuration that they need."""
-    own = project.command("inspect", "/any/folder")
+    own = project.inspect_command("/any/folder")
     return [
         "Next",
         f"  another model:   {commands.snakemake('gold', {**given, 'rank': 20})}{activation()}",

@@ -114,7 +114,7 @@ def next_lines(found: Inspection, saved: str | None) -> list[str]:
     config = config_of(found)
     if saved is None:
         place = shlex.quote(str(found.place))
-        save = project.command("inspect", f"{place} --save mine.yaml")
+        save = project.inspect_command(place, "--save mine.yaml")
         lines = ["The config that fits; `" + save + "` writes it to a file:", ""]
         lines += ["  " + line for line in yaml_of(config).splitlines()]
         command = project.run_command("gold", "--configfile mine.yaml")
