@@ -283,3 +283,21 @@ def test_auto_is_ease_for_small_data_and_implicit_als_for_large_and_says_why() -
     assert chosen(100, 10, engine="spark-ml") == ("implicit", "pyspark.ml trains no other ranking model")
     for name in ("ease", "popular"):
         assert chosen(10**10, 10**6, ranking_model=name) == (name, "ranking_model is set")
+
+
+@pytest.mark.parametrize(("users", "movies"), [([1], [7]), ([1, 1, 1], [5, 6, 7]), ([1, 2, 3], [7, 7, 7])])
+def test_one_user_or_one_movie_is_enough_for_every_model(users: list[int], movies: list[int]) -> None:
+    """The rank is above the number of movies; nobody has an unseen movie."""
+    pairs = np.array(users, np.int32), np.array(movies, np.int32)
+    rows = Rows(*pairs, np.full(len(users), 5, np.float32), np.zeros(len(users), np.int64))
+    every: list[models.RankingModel] = [
+        implicit.train(table_of(rows), PARAMS, threads=1, log=lambda _: None).model,
+        popular.train(rows, PARAMS),
+        *(models.train_item_weights(kind, rows, PARAMS, 1) for kind in models.ITEM_WEIGHTS),
+    ]
+    for model in every:
+        assert np.isfinite(model.movies.factors).all()
+        found = models.lists(model, np.unique(pairs[0]), rows, PARAMS, n=3, threads=1)
+        assert not len(found.movie_ids)
+        again = models.lists(model, np.unique(pairs[0]), rows, PARAMS, n=3, threads=1, exclude_seen=False)
+        assert set(again.movie_ids.tolist()) <= set(movies)
