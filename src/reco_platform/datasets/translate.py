@@ -56,8 +56,11 @@ class Items:
     def add(self, ids: pa.Array, source_ids: pa.Array) -> None:
         if not self.is_needed:
             return
-        for row in first_rows(ids):
-            self.titles.setdefault(str(ids[row]), str(source_ids[row]))
+        rows = pa.array(first_rows(ids), pa.int64())
+        first, names = (as_text(column.take(rows)).cast(pa.binary()).to_pylist() for column in (ids, source_ids))
+        for number, name in zip(first, names, strict=True):
+            if decodes(number) and decodes(name):  # otherwise its rows are rejected
+                self.titles.setdefault(number.decode(), name.decode())
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ def translate_items(work: Translation, files: Sequence[SourceFile], *, from_rati
     required = tuple(dict.fromkeys(filter(None, roles)))
     header = (*MOVIES_HEADER, *layout.item_attributes)
     fmt = items_format(layout)
-    seen: set[str] = set()
+    seen: set[bytes] = set()
     with (work.target / "movies.csv").open("wb") as out:
         write_line(out, header)
         for file in files:
@@ -269,13 +272,20 @@ def translate_items(work: Translation, files: Sequence[SourceFile], *, from_rati
             for records in read_records(file, fmt, required, work.target):
                 columns = item_columns(layout, records.columns, encoder) if records.columns else []
                 if from_ratings and columns:
-                    rows = [row for row in first_rows(columns[0]) if str(columns[0][row]) not in seen]
-                    seen |= {str(columns[0][row]) for row in rows}
-                    columns = [column.take(pa.array(rows, pa.int64())) for column in columns]
+                    columns = unseen(columns, seen)
                 if columns and len(columns[0]):
                     write_records(out, columns)
                 if not from_ratings:
                     write_malformed(out, records.malformed)
+
+
+def unseen(columns: Sequence[pa.Array], seen: set[bytes]) -> list[pa.Array]:
+    """The first row of each item that was not seen before; adds their ids."""
+    rows = first_rows(columns[0])
+    ids = as_text(columns[0].take(pa.array(rows, pa.int64()))).cast(pa.binary()).to_pylist()
+    new = [row for row, number in zip(rows, ids, strict=True) if number not in seen]
+    seen |= set(ids)
+    return [column.take(pa.array(new, pa.int64())) for column in columns]
 
 
 def items_format(layout: SourceLayout) -> FileFormat:

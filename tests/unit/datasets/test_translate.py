@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -389,3 +390,33 @@ def test_an_archive_with_several_files_needs_one_of_their_names(tmp_path: Path) 
     with pytest.raises(DataError, match=r"all\.zip holds 2 files: a\.csv, b\.csv") as caught:
         translated(own, {"ratings_file": "all.zip", "items_file": "none"}, tmp_path / "bronze")
     assert "ratings_file=all.zip/a.csv" in str(caught.value.hint)
+
+
+# --- hostile bytes
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("keys", [{}, {"delimiter": "::"}, {"id_type": "text"}, {"file_format": "jsonl"}], ids=str)
+def test_no_line_is_lost_whatever_bytes_it_holds(seed: int, keys: dict[str, Any], tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    own, delimiter = tmp_path / "own", keys.get("delimiter", ";").encode()
+    own.mkdir()
+    pieces = [b"1", b"27", b"4.5", b"1200000000", b"", b" ", b",", b'"', b'""', b"'", b"\t", b"\0", b"\xff", b"\xc3",
+              "é".encode(), b"\\", b"NA", b"-1", b"99999999999999999999", b"{", b"}", b"[1]", b"x" * 300]  # fmt: skip
+    lines = []
+    for _ in range(60):
+        if keys.get("file_format") == "jsonl":
+            good = b'{"userId": 1, "movieId": 2, "rating": 3, "timestamp": 1200000000}'
+            lines.append(good if chance.random() < 0.5 else b"x" + b"".join(chance.choices(pieces, k=4)))
+        elif chance.random() < 0.6:
+            lines.append(delimiter.join([b"1", b"2", b"3", b"1200000000"]))
+        else:
+            fields = (b"".join(chance.choices(pieces, k=chance.randint(1, 2))) for _ in range(chance.randint(1, 6)))
+            lines.append(b"x" + delimiter.join(fields))
+    header = b"" if "file_format" in keys else delimiter.join([b"userId", b"movieId", b"rating", b"timestamp"]) + b"\n"
+    (own / "ratings.csv").write_bytes(header + b"\n".join(lines) + b"\n")
+    given = {"delimiter": ";", "quoting": "false", **keys} if "file_format" not in keys else keys
+    translated(own, {"items_file": "none", **given}, tmp_path / "bronze")
+    found = oracle.ratings(tmp_path / "bronze" / "ratings.csv")
+    assert found.rows_in == len(lines)
+    assert found.rows_in == len(found.good) + len(found.rejected) + sum(found.duplicates.values())
