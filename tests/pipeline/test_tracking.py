@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -146,6 +147,7 @@ def test_the_first_model_becomes_champion_and_is_said_to_be(whole: tuple[Project
     champion = default_store(project).get_model_version_by_alias("reco-small", "champion")
     assert champion.tags["model_version"] == version(project)
     assert "there was no champion" in champion.description
+    assert champion.tags["gate.state"] == "first" and champion.tags["gate.decided_by"] == "no comparison"
     page = (project.lakehouse() / f"reports/{version(project)}.html").read_text("utf-8")
     assert "here was no champion before it" in page
 
@@ -193,6 +195,21 @@ def test_the_champion_scores_by_name_where_the_project_is_not_installed(
     scores = np.array(json.loads(ran.stdout.splitlines()[-1]), float)
     assert np.array_equal(scores[:-2], model.predict(users, movies))
     assert np.isnan(scores[-2:]).all()
+
+
+def test_the_snippet_of_the_docs_runs_as_written_and_leaves_no_file(
+    whole: tuple[Project, Run], tmp_path: Path, root: Path
+) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (root / "docs/tracking.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "results").symlink_to(whole[0].path("results"))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", snippet.replace("reco-demo", "reco-small")], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "prediction" in ran.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
 def test_the_logged_factors_are_those_of_the_model(whole: tuple[Project, Run], tmp_path: Path) -> None:

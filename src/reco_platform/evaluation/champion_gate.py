@@ -51,6 +51,14 @@ class Decision:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def tags(self) -> dict[str, str]:
+        """The decision as tags for MLflow: the state, the metric that decided, and the verdict of each metric."""
+        verdicts = {
+            f"gate.{metric.replace('@', '_at_')}": f"{VERDICTS[verdict(metric, one)]}, {difference_text(one)}"
+            for metric, one in self.differences.items()
+        }
+        return {"gate.state": self.state, "gate.decided_by": self.metric or "no comparison", **verdicts}
+
     def is_valid_for(self, gate_metric: str) -> bool:
         """Whether the decision would be the same with this gate_metric: no comparison, or one by this metric."""
         return self.metric is None or gate_metric in {self.metric, *self.differences}

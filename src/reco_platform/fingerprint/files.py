@@ -1,9 +1,10 @@
-"""Content fingerprints of single files. In JSON files, keys with times and resources used are ignored."""
+"""Content fingerprints of single files, without the times and resources used that JSON files and pages contain."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from reco_platform.store.paths import StorePath, sha256_file
@@ -11,14 +12,21 @@ from reco_platform.store.paths import StorePath, sha256_file
 VOLATILE_KEYS = frozenset({"execution_ts", "generated_ts", "peak_memory_mb", "seconds"})
 """Keys that differ from run to run although the result is the same."""
 
+VOLATILE_ELEMENT = re.compile(rb"<time\b[^>]*>[^<]*</time>")
+"""The element of an HTML page with the day of the run."""
+
 
 def file_fingerprint(path: StorePath) -> str:
-    """16 hex digits of a file's content; of a JSON file without `VOLATILE_KEYS`."""
-    return content_fingerprint(path.read_bytes(), path.suffix) if path.suffix == ".json" else sha256_file(path)[:16]
+    """16 hex digits of a file's content; of a JSON file without `VOLATILE_KEYS`, of a page without its day."""
+    if path.suffix in {".json", ".html"}:
+        return content_fingerprint(path.read_bytes(), path.suffix)
+    return sha256_file(path)[:16]
 
 
 def content_fingerprint(content: bytes, suffix: str) -> str:
     """The same for the content of a file with this suffix."""
+    if suffix == ".html":
+        content = VOLATILE_ELEMENT.sub(b"", content)
     if suffix != ".json":
         return hashlib.sha256(content).hexdigest()[:16]
     try:

@@ -346,6 +346,7 @@ def heat_map(
     axes_names: tuple[str, str],
     *,
     smaller_is_better: bool,
+    noise: float = 0.0,
 ) -> Chart:
     """A value for each pair of values of two axes; the best is the darkest, and framed.
 
@@ -354,6 +355,7 @@ def heat_map(
         cells: by (down, across); a pair may be missing.
         axes_names: of the vertical and of the horizontal axis.
         smaller_is_better: whether smaller values are better.
+        noise: values that differ from the best by no more have its shade.
     """
     down, across = (sorted({pair[side] for pair in cells}, key=sort_key) for side in (0, 1))
     best, worst = min(cells.values()), max(cells.values())
@@ -363,7 +365,7 @@ def heat_map(
     def draw(axes: Axes) -> None:
         axes.grid(False)
         for (row, column), value in cells.items():
-            strength = (value - worst) / (best - worst) if best != worst else 1.0
+            strength = (value - worst) / (best - worst) if abs(value - best) > noise else 1.0
             alpha = HEATMAP_LIGHTEST + strength * (HEATMAP_DARKEST - HEATMAP_LIGHTEST)
             x, y = across.index(column), down.index(row)
             axes.bar(x, 0.96, bottom=y - 0.48, width=0.96, color=SERIES[0], alpha=alpha)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from reco_platform.config import commands
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.reports import charts, text_summary
 from reco_platform.reports.charts import Chart, NamedValue
@@ -53,6 +55,10 @@ STRATA_SYSTEMS = ("als", "als_plain", "biases", "popular")
 """Systems whose metrics are shown by stratum, besides the ranking model."""
 
 TOP_SHARE = 0.2
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,10 @@ def run_page(facts: RunFacts) -> str:
         ranking_name=text_summary.ranking_name(evaluation),
         model_choice=text_summary.model_choice(facts.metrics),
         users_text=text_summary.users_text(facts.metrics["recommendations"]),
+        day=day_text(facts.metrics),
+        lists_first=lists_first(evaluation),
+        advice=[(one.text, one.target, commands.options(one.options)) for one in text_summary.advice(facts.metrics)],
+        scale=star_scale(facts.counts),
         table_counts=text_summary.table_counts(facts.etl),
         data_charts=data_charts(facts),
         objective=objective_chart(facts.metrics["training"].get("objective", [])),
@@ -104,6 +114,30 @@ def run_page(facts: RunFacts) -> str:
             "lists": list_metrics_table(evaluation),
             **{f"strata_{side}": strata_table(evaluation, side) for side in STRATUM_NAMES},
         },
+    )
+
+
+def day_text(metrics: Mapping[str, Any]) -> str:
+    """The day of the run, such as 28 November 2026."""
+    day = datetime.fromisoformat(metrics["execution_ts"])
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def star_scale(counts: RatingCounts) -> tuple[float, float]:
+    """The lowest and the highest rating of the data."""
+    return min(counts.stars), max(counts.stars)
+
+
+def lists_first(evaluation: Mapping[str, Any]) -> Table:
+    """Coverage, Gini and novelty of each system's lists, for the first screen."""
+    names, k = system_names(evaluation), evaluation["headline_k"]
+    rows = [
+        [names[system], *("-" if value is None else f"{value:.3f}" for value in values.values())]
+        for system, values in text_summary.list_properties(evaluation).items()
+    ]
+    head = ["System", *(LIST_METRICS[name] for name in text_summary.property_keys(evaluation))]
+    return Table(
+        f"What the first {k} of each list show: a model can win by showing everybody the same movies", head, rows
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from reco_platform.reports import charts
 from reco_platform.reports.charts import Chart, NamedValue
 from reco_platform.reports.html import Table, format_config_value, render
+from reco_platform.reports.tied_trials import tie_text, tied_with_best
 
 Trial = Mapping[str, Any]
 
@@ -26,6 +27,7 @@ def sweep_page(leaderboard: Mapping[str, Any]) -> str:
         failed=[trial for trial in leaderboard["trials"] if trial["error"] is not None],
         charts=sweep_charts(leaderboard, good) if good else [],
         table=table(leaderboard, good),
+        tie=tie_text(leaderboard),
     )
 
 
@@ -40,11 +42,11 @@ def setting_text(trial: Trial, axes: Sequence[str]) -> str:
 
 def table(leaderboard: Mapping[str, Any], good: Sequence[Trial]) -> Table:
     """The trials from best to worst, without those that failed."""
-    axes = list(leaderboard["axes"])
+    axes, tied = list(leaderboard["axes"]), {trial["place"] for trial in tied_with_best(good)}
     head = ["Place", *axes, leaderboard["metric"], "95% interval", "Iterations", "Seconds", "Peak memory, MB", "Trial"]
     rows = [
         [
-            str(trial["place"]),
+            f"{trial['place']}, tied" if len(tied) > 1 and trial["place"] in tied else str(trial["place"]),
             *(format_config_value(trial["params"].get(axis)) for axis in axes),
             f"{trial['value']:.4f}",
             "none" if trial["low"] is None else f"{trial['low']:.4f} to {trial['high']:.4f}",
@@ -108,10 +110,20 @@ def heat_map(leaderboard: Mapping[str, Any], good: Sequence[Trial], axes: Sequen
         ]
         for trial in good
     }
+    tied = tied_with_best(good)
     words = f"The best is {good[0]['value']:.4f}, at {setting_text(good[0], axes)}."
+    if len(tied) > 1:
+        words += f" {len(tied):,} of {len(good):,} lie within its 95% interval and have the same shade."
+    noise = max((abs(trial["value"] - good[0]["value"]) for trial in tied), default=0.0)
     title = f"{leaderboard['metric']} by {down} and {across}"
     return charts.heat_map(
-        "axes", title, words, cells, (down, across), smaller_is_better=leaderboard["smaller_is_better"]
+        "axes",
+        title,
+        words,
+        cells,
+        (down, across),
+        smaller_is_better=leaderboard["smaller_is_better"],
+        noise=noise,
     )
 
 

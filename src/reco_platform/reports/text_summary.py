@@ -84,7 +84,7 @@ def summary(
         rejected = f"{line['rejected']:,} rejected" + (f" ({why})" if why else "")
         rows = f"{line['rows_out']:>11,} rows of {line['rows_in']:,}"
         lines.append(f"  {line['table']:<8} {rows}; {rejected}; {line['duplicate_rows']:,} duplicates")
-    lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics["evaluation"], given)]
+    lines += ["Model", f"  version  {metrics['model_version']}", *evaluation_lines(metrics, given)]
     if choice := model_choice(metrics):
         lines.append(f"  lists    by {choice}")
     if metrics["refit"]:
@@ -187,8 +187,11 @@ def headline_titles(evaluation: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def evaluation_lines(evaluation: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """For each headline metric our models and the best baseline, and a warning about baselines they do not beat."""
+def evaluation_lines(metrics: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """For each headline metric our models and the best baseline, a warning about baselines they do not beat, and what
+    the lists show; then the commands that may help.
+    """
+    evaluation = metrics["evaluation"]
     lines, names = [], system_names(evaluation)
     width = max(map(len, names.values()))
     for metric, title in headline_titles(evaluation).items():
@@ -196,7 +199,69 @@ def evaluation_lines(evaluation: Mapping[str, Any], given: Mapping[str, Any]) ->
         for system, note in shown_systems(evaluation, metric).items():
             lines.append(f"    {names[system]:<{width}} {interval(evaluation['systems'][system][metric])}{note}")
         lines += [f"    [WARNING] {text}" for text in unbeaten_by_metric(evaluation, metric)]
-    return lines + [f"  [WARNING] {text}" for text in few_users(evaluation, given)]
+    lines += list_property_lines(evaluation, width)
+    for one in advice(metrics):
+        lines.append(f"  [WARNING] {one.text}: {commands.snakemake(one.target, {**given, **one.options})}")
+    return lines
+
+
+def list_property_lines(evaluation: Mapping[str, Any], width: int) -> list[str]:
+    """Coverage, Gini and novelty of the lists of our models, of the best baseline and of the most popular movies."""
+    k, names = evaluation["headline_k"], system_names(evaluation)
+    shown = [*shown_systems(evaluation, f"ndcg@{k}"), "popular"]
+    lines = [f"  First {k} of each list: share of the catalogue shown, Gini (0 is even), novelty (bits)"]
+    for system, values in list_properties(evaluation).items():
+        if system in shown:
+            numbers = "  ".join("-" if value is None else f"{value:.4f}" for value in values.values())
+            lines.append(f"    {names[system]:<{width}} {numbers}")
+    return lines
+
+
+def list_properties(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Coverage, Gini and novelty by system; None where there is no value."""
+    found = {}
+    for system in system_names(evaluation):
+        if system in evaluation["catalogue"]:
+            values = {**evaluation["systems"][system], **evaluation["catalogue"][system]}
+            found[system] = {name: values.get(key, {}).get("value") for name, key in property_keys(evaluation).items()}
+    return found
+
+
+def property_keys(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    return {name: f"{name}@{evaluation['headline_k']}" for name in ("catalogue_coverage", "gini", "novelty")}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A warning, and what to run because of it: a target with config values."""
+
+    text: str
+    target: str
+    options: Mapping[str, str]
+
+
+def advice(metrics: Mapping[str, Any]) -> list[Advice]:
+    """What to run next where a baseline wins, or where few users can be judged."""
+    evaluation, found = metrics["evaluation"], []
+    ranking, split = evaluation["ranking_system"], metrics["dataset_info"]["split_info"]["split"]
+    lost = {one["metric"].partition("@")[0] for one in evaluation["verdicts"] if one["verdict"] == "worse"}
+    if "ndcg" in lost and ranking == "als":
+        found.append(Advice("a ranking model may give better lists", "gold", {"ranking_model": "auto"}))
+    elif "ndcg" in lost:
+        options = {"ranking_model": "ease,implicit,item_knn", "positives": "graded,liked,all"}
+        found.append(Advice("a sweep of the ranking model may find better lists", "sweep", options))
+    if lost & {"rmse_all", "rmse_warm"}:
+        options = {"rank": "8,16,32,64", "reg_param": "0.05,0.1,0.2"}
+        found.append(Advice("a sweep of the rating model may find a better one", "sweep", options))
+    count = evaluation["folds"]["ranked_users"]
+    if count < ENOUGH_USERS:
+        text = f"the lists of only {count:,} users can be judged, so intervals are wide; "
+        if split == "global_time":
+            options = {"split": "user_time", "lakehouse": "results/by-user"}
+            found.append(Advice(text + "every user with enough ratings can be with", "gold", options))
+        else:
+            found.append(Advice(text + "a larger test fold has more", "gold", {"test_fraction": "0.3"}))
+    return found
 
 
 def shown_systems(evaluation: Mapping[str, Any], metric: str) -> dict[str, str]:
@@ -228,15 +293,6 @@ def difference(verdict: Mapping[str, Any], listed: int) -> str:
     if verdict["low"] is None or listed > 1:
         return ""
     return f" (difference {verdict['value']:+.4f}, 95% [{verdict['low']:+.4f}, {verdict['high']:+.4f}])"
-
-
-def few_users(evaluation: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """A sentence if the lists of only a few users can be judged, with what to run instead."""
-    count = evaluation["folds"]["ranked_users"]
-    if count >= ENOUGH_USERS:
-        return []
-    command = commands.snakemake("gold", {**given, "split": "user_time", "lakehouse": "results/by-user"})
-    return [f"the lists of only {count:,} users can be judged, so intervals are wide; every user can be with {command}"]
 
 
 def interval(metric: Mapping[str, Any]) -> str:

@@ -74,6 +74,7 @@ def decide(task: Task) -> Decision:
             models={part: str(task.path(source).resolve()) for part, source in models.items()},
             tags=candidate_tags,
             decision=decision.to_json(),
+            decision_tags=decision.tags(),
             champion=champion["number"] if champion else None,
         )
     return decision

@@ -188,6 +188,7 @@ def register_model(
     models: dict[str, str],
     tags: dict[str, str],
     decision: dict[str, Any],
+    decision_tags: dict[str, str],
     champion: str | None,
 ) -> dict[str, Any]:
     """Logs and registers a model, and sets the alias that was decided.
@@ -198,6 +199,7 @@ def register_model(
         models: the folder of each part, see `registered_models.PARTS`; the rating model in Spark's format.
         tags: of run and version: model_version, model (the fingerprint of its factors) and others.
         decision: of the champion gate.
+        decision_tags: the same as tags for people.
         champion: the number of the version that was champion at the time of the decision.
     """
     current = champion_of(client, name)
@@ -208,7 +210,9 @@ def register_model(
     if version is None:
         upload_model(client, run.info.run_id, models)
         version = create_version(client, name, run.info.run_id, tags)
-    update_run(client, run, params={}, metrics={}, tags=tags)
+    update_run(client, run, params={}, metrics={}, tags={**tags, **decision_tags})
+    for key, value in decision_tags.items():
+        client.set_model_version_tag(name, version.version, key, value)
     client.update_model_version(name, version.version, description(decision))
     if decision["state"] in {"first", CHAMPION}:
         set_champion(client, name, version, current, decision["reason"])

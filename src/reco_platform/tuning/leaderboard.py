@@ -14,6 +14,7 @@ import yaml
 from reco_platform.config.model import AXES, Config
 from reco_platform.core.hashing import canonical_json, sha256
 from reco_platform.fingerprint.files import without_volatile
+from reco_platform.reports.tied_trials import tie_text
 from reco_platform.tuning.fits import trial_model
 from reco_platform.tuning.tuned_model import RATING, TunedModel
 
@@ -82,6 +83,8 @@ def csv_table(lines: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> str:
 def text_lines(leaderboard: Mapping[str, Any], count: int) -> list[str]:
     """The best `count` trials of a leaderboard for the terminal."""
     lines = [f"Sweep {leaderboard['sweep']}, by {leaderboard['metric']} on the validation fold"]
+    tie = tie_text(leaderboard)
+    lines += [f"  {tie}"] if tie else []
     for line in leaderboard["trials"][:count]:
         params = " ".join(f"{key}={line['params'][key]}" for key in leaderboard["axes"] if key in line["params"])
         if line["error"] is not None:

@@ -69,6 +69,9 @@ def test_a_champion_is_better_by_lists_or_by_predictions_and_worse_by_neither(
     decision = decide_by_differences(OURS, CHAMPION, {"ndcg@10": ndcg, "rmse_all": rmse})
     assert (decision.state, decision.metric) == (state, decided_by)
     assert decision.difference == decision.differences[decided_by]
+    tags = decision.tags()
+    assert tags["gate.decided_by"] == decided_by and set(tags) >= {"gate.state", "gate.ndcg_at_10", "gate.rmse_all"}
+    assert f"{ndcg['low']:+.4f}, {ndcg['high']:+.4f}" in tags["gate.ndcg_at_10"]
     assert "; ndcg@10: " in decision.reason or "; rmse_all: " in decision.reason, "both verdicts are given"
 
 

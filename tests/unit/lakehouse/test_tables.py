@@ -401,6 +401,15 @@ def test_the_time_of_writing_is_not_part_of_a_json_files_content(
     assert (found[0] == found[1]) == same
 
 
+def test_the_day_of_a_page_is_not_part_of_its_content(tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    found = []
+    for day, text in (("1 May", "a"), ("2 May", "a"), ("2 May", "b")):
+        page.write_text(f'<h1><time datetime="{day}">{day}</time></h1>{text}', encoding="utf-8")
+        found.append(file_fingerprint(page))
+    assert found[0] == found[1] != found[2]
+
+
 def test_any_byte_of_another_file_is_part_of_its_content(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_bytes(b"1,2\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from html.parser import HTMLParser
@@ -15,10 +16,11 @@ import pyarrow as pa
 import pytest
 
 from reco_platform.lakehouse import manifests, tables
-from reco_platform.reports import charts, rating_counts
+from reco_platform.reports import charts, rating_counts, text_summary
 from reco_platform.reports.run_page import run_page
 from reco_platform.reports.sweep_page import sweep_page
-from reco_platform.reports.user_examples import user_examples
+from reco_platform.reports.tied_trials import tie_text
+from reco_platform.reports.user_examples import ExampleMovie, user_examples
 from support import builders as helpers
 from support import page_facts as pagefacts
 
@@ -98,7 +100,7 @@ def test_the_same_facts_give_the_same_bytes_whatever_the_users_matplotlib_is_set
     first = run_html()
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
         assert run_page(pagefacts.run_facts()) == first
-    assert "2031-07-08" not in first, "the time of writing is not on the page"
+    assert "2031-07-08" not in first, "the day is shown in the title, the time of writing nowhere"
 
 
 def test_a_metric_without_a_value_is_shown_with_its_reason() -> None:
@@ -140,6 +142,37 @@ def test_baselines_that_are_not_beaten_are_highlighted_and_losses_come_first() -
     assert text.index(">worse</td>") < text.index(">statistically tied</td>") < text.index(">better</td>")
 
 
+def test_the_first_screen_names_data_day_lists_and_the_next_command() -> None:
+    text = run_html().split('id="data"')[0]
+    assert '<h1>made up, <time datetime="2031-07">8 July 2031</time></h1>' in text
+    assert "900 users with a list of their own, 12 with the most popular movies" in text
+    assert "Catalogue shown, share" in text and "Gini, 0 is even" in text and "Novelty, bits" in text
+    assert "reco gold --config ranking_model=auto" in text, "the lists are worse than the most popular movies"
+
+
+def test_predicted_stars_are_clipped_to_the_scale_for_showing() -> None:
+    facts = pagefacts.run_facts()
+    example = replace(facts.user_examples[0], recommended=[ExampleMovie("Plain (1999)", [], 6.789, None)])
+    assert "5.00 ★" in run_page(replace(facts, user_examples=[example]))
+
+
+def test_advice_goes_by_what_was_lost_and_by_the_split() -> None:
+    metrics = pagefacts.metrics()
+    metrics["evaluation"]["folds"]["ranked_users"] = 28
+    assert [(one.target, *one.options) for one in text_summary.advice(metrics)] == [
+        ("gold", "ranking_model"), ("gold", "split", "lakehouse"),
+    ]  # fmt: skip
+    metrics["dataset_info"]["split_info"]["split"] = "user_time"
+    metrics["evaluation"] |= {"ranking_system": "ease"}
+    metrics["evaluation"]["verdicts"].append({"metric": "rmse_all", "baseline": "biases", "verdict": "worse"})
+    assert [(one.target, *one.options) for one in text_summary.advice(metrics)] == [
+        ("sweep", "ranking_model", "positives"), ("sweep", "rank", "reg_param"), ("gold", "test_fraction"),
+    ]  # fmt: skip
+    metrics["evaluation"] |= {"verdicts": []}
+    metrics["evaluation"]["folds"]["ranked_users"] = 580
+    assert text_summary.advice(metrics) == []
+
+
 def test_the_page_of_two_models_names_the_one_that_orders_the_lists() -> None:
     metrics = pagefacts.metrics() | {"evaluation": pagefacts.evaluation("implicit")}
     text = run_page(pagefacts.run_facts(metrics=metrics))
@@ -160,6 +193,20 @@ def test_a_sweep_without_successful_trials_has_a_page() -> None:
     facts = pagefacts.sweep_facts(rank=[10, 50])
     facts |= {"trials": [pagefacts.failed({"rank": 10})], "smaller_is_better": None}
     assert "No trial succeeded." in sweep_page(facts)
+
+
+def test_trials_within_the_interval_of_the_best_are_tied_and_the_simplest_is_named() -> None:
+    facts = pagefacts.sweep_facts(rank=[50, 10, 20], reg_param=[0.05, 0.1])
+    text = "6 of 7 trials are statistically tied with the best"
+    assert text in str(tie_text(facts))
+    assert "the simplest of them is place 4: rank=10 reg_param=0.1" in str(tie_text(facts))
+    page = sweep_page(facts)
+    assert text in page and "6 of 6 lie within its 95% interval and have the same shade" in page and "1, tied" in page
+    for place, trial in enumerate(facts["trials"][:6]):
+        trial |= {"value": 0.9 + place, "low": 0.8 + place, "high": 1.0 + place}
+    assert tie_text(facts) is None and "tied" not in sweep_page(facts)
+    facts["trials"][0] |= {"low": None, "high": None}
+    assert tie_text(facts) is None, "without an interval nothing is said"
 
 
 def test_a_heat_map_marks_the_best_value_in_both_directions() -> None:
