@@ -145,8 +145,8 @@ class Config(BaseModel):
     time_unit: str | None = key(
         None,
         pattern=TIME_UNIT,
-        description="How times are written: whole numbers since 1970 in s, ms, us or ns, iso8601, or a pattern of "
-        "strptime; default s",
+        description="How times are written: whole numbers since 1970 in s, ms, us or ns, iso8601, days as Excel "
+        "counts them (excel), or a pattern of strptime; default s",
     )
     time_zone: str | None = key(
         None, pattern=TIME_ZONE, description="Time zone of times that do not name theirs; default UTC"

@@ -21,7 +21,7 @@ COLUMN = r"^[^\x00-\x08\x0a-\x1f\x7f]{1,200}$"
 COLUMNS = r"^[^\x00-\x08\x0a-\x1f\x7f]{1,2000}$"
 DELIMITER = r"^[^\x00-\x08\x0a-\x1f\x7f\"]{1,9}$"
 ENCODING = r"^[A-Za-z0-9][\w.:-]{0,39}$"
-TIME_UNIT = r"^(s|ms|us|ns|iso8601|[^\x00-\x1f\x7f]*%[^\x00-\x1f\x7f]*)$"
+TIME_UNIT = r"^(s|ms|us|ns|iso8601|excel|[^\x00-\x1f\x7f]*%[^\x00-\x1f\x7f]*)$"
 TIME_ZONE = r"^([A-Za-z][\w+/-]*|[+-]\d\d:\d\d)$"
 RATING_SCALE = r"^(none|[-\d.]+\.\.[-\d.]+(:[\d.]+)?)$"
 """Only the form; `core.rating_scale` checks the numbers."""
@@ -43,7 +43,7 @@ MEANING = {
     COLUMNS: "names or positions of columns, joined by commas",
     DELIMITER: "one or more characters, such as ; or ::, or one of tab, comma, semicolon, pipe, space",
     ENCODING: "an encoding such as utf-8, latin-1, cp1252 or utf-16",
-    TIME_UNIT: "s, ms, us, ns, iso8601, or a pattern such as %d/%m/%Y %H:%M",
+    TIME_UNIT: "s, ms, us, ns, iso8601, excel, or a pattern such as %d/%m/%Y %H:%M",
     TIME_ZONE: "a time zone such as UTC, Europe/Berlin or +02:00",
     EVENT_WEIGHTS: "events with weights, such as view=1 cart=3 purchase=5",
     RATING_SCALE: "least..greatest, such as 1..10 or 0..100:5 with a step, or none",

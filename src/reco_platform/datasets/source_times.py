@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
 import numpy as np
@@ -18,6 +18,10 @@ from reco_platform.datasets.text_columns import as_text, text_array
 
 UNITS: Mapping[str, int] = MappingProxyType({"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9})
 """Units by name: how many are a second."""
+
+EXCEL = "excel"
+EXCEL_START = datetime(1899, 12, 30)  # its zone is a setting of its own
+"""Day 0 of Excel's dates, which are days with a fraction."""
 
 WHOLE = r"^ *[+-]?[0-9]+ *$"
 NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
@@ -42,7 +46,7 @@ class TimeTranslation:
     """Translates columns of times, and counts what the unit makes of them.
 
     Attributes:
-        unit: s, ms, us, ns, iso8601 or a pattern of strptime.
+        unit: s, ms, us, ns, iso8601, excel or a pattern of strptime.
         zone: of times that do not name theirs.
         rows: how many values were translated.
         unreadable: how many are not times in this unit.
@@ -103,7 +107,7 @@ class TimeTranslation:
             self.example = (self.rows + at, shown(texts, at))
 
     def _from_dates(self, texts: pa.Array) -> pa.Array:
-        parse = iso_seconds if self.unit == "iso8601" else pattern_seconds
+        parse = {"iso8601": iso_seconds, EXCEL: excel_seconds}.get(self.unit, pattern_seconds)
         seconds = parse(texts, self.unit, self.zone)
         if not seconds.null_count:
             return pc.cast(seconds, pa.string())
@@ -213,6 +217,21 @@ def iso_seconds(texts: pa.Array, _: str, zone: tzinfo) -> pa.Array:
     except pa.ArrowInvalid:
         pass
     return pa.array([iso_second(text, zone) for text in decodable(texts)], pa.int64())
+
+
+def excel_seconds(texts: pa.Array, _: str, zone: tzinfo) -> pa.Array:
+    """int64 seconds of days as Excel counts them, with a point or a comma; null where there is no number."""
+    return pa.array([excel_second(text, zone) for text in decodable(texts)], pa.int64())
+
+
+def excel_second(text: str, zone: tzinfo) -> int | None:
+    number = text.strip().replace(",", ".")
+    if not NUMBER.fullmatch(number):
+        return None
+    try:
+        return second_of(EXCEL_START + timedelta(seconds=round(float(number) * 86_400)), zone)
+    except (ValueError, OverflowError):
+        return None
 
 
 def iso_second(text: str, zone: tzinfo) -> int | None:

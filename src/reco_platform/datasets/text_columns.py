@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ FALSE = (
     "n", "f",
 )  # fmt: skip
 """Words for liked and not liked."""
+
+COMMA = re.compile(rb" *[+-]?[0-9]+,[0-9]+ *")
+"""A number with a decimal comma."""
 
 THUMBS = {**dict.fromkeys(TRUE, "1"), **dict.fromkeys(FALSE, "-1")}
 
@@ -61,12 +65,19 @@ def as_text(column: pa.Array, list_delimiter: str = "|") -> pa.Array:
     return pc.fill_null(column, "") if column.null_count else column
 
 
+def rating_number(value: bytes) -> bytes:
+    """One rating as cleaning reads it."""
+    if COMMA.fullmatch(value):
+        return value.replace(b",", b".")
+    return THUMBS.get(value.decode("utf-8", "replace").strip().lower(), "").encode() or value
+
+
 def rating_text(column: pa.Array) -> pa.Array:
-    """Ratings as text: words for liked and not liked become 1 and -1, other values stay."""
+    """Ratings as text: words for liked and not liked become 1 and -1, a decimal comma a point; other values stay."""
     texts = as_text(column)
     different = pc.unique(texts)
     values = different.cast(pa.binary()).to_pylist()
-    numbers = [THUMBS.get(value.decode("utf-8", "replace").strip().lower(), "").encode() or value for value in values]
+    numbers = [rating_number(value) for value in values]
     if numbers == values:
         return texts
     return pa.array(numbers, pa.binary()).view(pa.string()).take(pc.index_in(texts, different))

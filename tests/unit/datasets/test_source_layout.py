@@ -91,7 +91,7 @@ def test_data_without_times_are_split_at_random_unless_said_otherwise() -> None:
         ({"rating_column": "none", "rating_scale": "1..5"}, "rating_scale=1..5 contradicts rating_column=none"),
         ({"rating_scale": "5..1"}, "rating_scale='5..1': the least rating must be below the greatest"),
         ({"rating_column": "none", "event_column": "e", "event_weights": "a=1 a=2"}, "'a=2' is not EVENT=WEIGHT"),
-        ({"time_unit": "days"}, "s, ms, us, ns, iso8601, or a pattern"),
+        ({"time_unit": "days"}, "s, ms, us, ns, iso8601, excel, or a pattern"),
         ({"ratings_file": "none"}, "ratings_file=none"),
     ],
 )

@@ -20,6 +20,8 @@ from reco_platform.datasets import source_files
 from reco_platform.datasets.id_dictionary import IdDictionary
 from reco_platform.datasets.inspection.detect import inspect
 from reco_platform.datasets.source_layout import SourceLayout, from_values, refuse_contradictions
+from reco_platform.datasets.source_times import TimeTranslation
+from reco_platform.datasets.text_columns import rating_text
 from reco_platform.datasets.translate import Translation, translate
 from support import layouts, oracle
 from support.layouts import write
@@ -420,3 +422,11 @@ def test_no_line_is_lost_whatever_bytes_it_holds(seed: int, keys: dict[str, Any]
     found = oracle.ratings(tmp_path / "bronze" / "ratings.csv")
     assert found.rows_in == len(lines)
     assert found.rows_in == len(found.good) + len(found.rejected) + sum(found.duplicates.values())
+
+
+def test_days_as_excel_counts_them_and_decimal_commas_are_translated() -> None:
+    times = TimeTranslation.of("excel", "UTC").translate(pa.array(["39448.5", "39448,25", "soon"]))
+    assert times.to_pylist() == ["1199188800", "1199167200", "soon"]
+    berlin = TimeTranslation.of("excel", "Europe/Berlin").translate(pa.array(["39448.5"]))
+    assert berlin.to_pylist() == ["1199185200"]
+    assert rating_text(pa.array(["4,5", "3", "1,2,3", "yes"])).to_pylist() == ["4.5", "3", "1,2,3", "1"]

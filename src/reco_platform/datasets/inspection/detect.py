@@ -393,6 +393,9 @@ def layout_keys(
     keys: dict[str, Any] = {"ratings_file": files_value(parts, names)}
     findings = [Finding("file", f"{', '.join(parts[:4])}{' ...' if len(parts) > 4 else ''}: {format_words(table)}")]
     keys |= format_keys(ratings)
+    if table.separator_line:
+        text = f"the first line, {table.separator_line}, is one of Excel's own: remove it before a run"
+        findings.append(Finding("header", text, False))
     if not table.header_is_sure:
         findings.append(header_finding(table))
     for role in ("user", "item"):

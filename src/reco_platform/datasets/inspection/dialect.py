@@ -45,6 +45,7 @@ class Table:
         crlf: whether lines end with a carriage return and a newline.
         has_bom: whether the file begins with a byte order mark.
         total_rows: of the whole file, if it is known.
+        separator_line: the line `sep=;` before the header, which no reader takes; empty if there is none.
         size: bytes of the whole file, unpacked; None if that is not known.
     """
 
@@ -65,6 +66,7 @@ class Table:
     has_bom: bool = False
     total_rows: int | None = None
     size: int | None = None
+    separator_line: str = ""
 
     def column(self, name: str) -> list[str]:
         at = self.names.index(name)
@@ -87,7 +89,9 @@ def table_of(sample: Sample) -> Table | None:
     if found is None:
         return None
     crlf, has_bom = "\r\n" in head, sample.head.startswith(b"\xef\xbb\xbf")
-    return replace(found, encoding=encoding, crlf=crlf, has_bom=has_bom, size=sample.size)
+    first = head.split("\n", 1)[0].strip()
+    separator = first if re.fullmatch("sep=.", first) else ""
+    return replace(found, separator_line=separator, encoding=encoding, crlf=crlf, has_bom=has_bom, size=sample.size)
 
 
 # --- encoding
