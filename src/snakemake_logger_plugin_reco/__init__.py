@@ -1,6 +1,6 @@
 """The logger plugin `reco` of Snakemake, which profiles/default names: it keeps Snakemake's log off the terminal.
 
-Only Snakemake's own errors are shown, unless `--verbose` or a dry run asks for all of the log, which is in
+Only Snakemake's own errors are shown, unless `--verbose`, a dry run or `--lint` asks for all of the log, which is in
 `.snakemake/log/` in any case. What the terminal shows of the steps comes from `reco_platform.pipeline.run_display`.
 Snakemake finds logger plugins by the name of their top-level package; this one imports nothing of the project.
 """
@@ -37,7 +37,8 @@ class LogHandler(LogHandlerBase):
     @property
     def shows_all(self) -> bool:
         settings = self.common_settings
-        return bool(settings.verbose or getattr(settings, "dryrun", False) or settings.debug_dag)
+        asked = settings.verbose or getattr(settings, "dryrun", False) or settings.debug_dag
+        return bool(asked) or "--lint" in sys.argv
 
     def emit(self, record: logging.LogRecord) -> None:
         message = str(record.msg or "")

@@ -15,6 +15,7 @@ from reco_platform.core import os_limits, project
 from reco_platform.engine import journal
 from reco_platform.engine.journal import Event
 from reco_platform.engine.log_tail import last_meaningful_line
+from reco_platform.lakehouse import layout
 from reco_platform.store.atomic_write import write_text
 
 SUFFIX = ".summary.json"
@@ -93,6 +94,11 @@ def finish(run: Path, outcome: Outcome, steps: Sequence[str], up_to_date: Collec
     started, ended = read(run), journal.utc_now()
     duration = datetime.fromisoformat(ended) - datetime.fromisoformat(started.started).astimezone(UTC)
 
+    failures = [describe_failure(run, end) for end in last.values() if end.event == "failed"]
+    if outcome == "failed" and not failures:
+        began = datetime.fromisoformat(started.started).timestamp()
+        failures = failures_before_start(run, set(steps) - {end.step for end in ends}, began)
+
     def default_outcome(step: str) -> str:
         return UP_TO_DATE if outcome == "succeeded" or step in up_to_date else NOT_RUN
 
@@ -105,7 +111,7 @@ def finish(run: Path, outcome: Outcome, steps: Sequence[str], up_to_date: Collec
             "steps": [
                 step_summary(step, [end for end in ends if end.step == step], default_outcome(step)) for step in steps
             ],
-            "failures": [describe_failure(run, end) for end in last.values() if end.event == "failed"],
+            "failures": failures,
         }
     )
     write(run, summary)
@@ -146,6 +152,25 @@ def describe_failure(run: Path, end: Event) -> Failure:
     )
 
 
+def failures_before_start(run: Path, steps: Collection[str], began: float) -> list[Failure]:
+    """The steps that ended before they could write to the journal, such as one whose packages cannot be imported.
+
+    Args:
+        run: path of the journal.
+        steps: names of steps without an end in the journal.
+        began: when the run began, in seconds since 1970.
+    """
+    found = []
+    for step in sorted(steps):
+        log = run.parents[1] / layout.log(step, "")
+        if log.is_file() and log.stat().st_mtime >= began and (line := last_meaningful_line(log))[0]:
+            why = ["it ended before it began its work"]
+            found.append(
+                Failure(step=step, artifact="", why=why, log=project.shown(log), last_line=line[0], hint=line[1])
+            )
+    return found
+
+
 def failure_lines(summary: Summary, most: int = 5) -> list[str]:
     """The failures with their reasons, and the next command, as text for the terminal."""
     if not summary.failures:
@@ -163,4 +188,5 @@ def failure_text(failure: Failure) -> list[str]:
     cause = journal.NO_EXIT_EVENT if failure.why == [journal.NO_EXIT_EVENT] and message != journal.NO_EXIT_EVENT else ""
     labelled = {"cause": cause, "log": failure.log, "message": message, "next": failure.hint}
     lines = [f"  {label:<8} {text}" for label, text in labelled.items() if text]
-    return [f"Failed: {failure.step}, which makes {failure.artifact}", *lines]
+    makes = f"which makes {failure.artifact}" if failure.artifact else failure.why[0]
+    return [f"Failed: {failure.step}, {makes}", *lines]

@@ -52,6 +52,17 @@ def test_the_outcome_of_a_step_and_its_failures_are_those_of_its_last_attempts(r
     assert run_summary.step_line(found.steps[0]).split(maxsplit=1)[1] == "not run"
 
 
+def test_a_step_that_ends_before_it_can_say_so_is_told_from_its_log(run: Path) -> None:
+    log = run.parents[1] / layout.log("gate", "")
+    log.parent.mkdir()
+    log.write_text("ModuleNotFoundError: No module named 'mlflow'\n", "utf-8")
+    record(run, "worked", "bronze")
+    summary = run_summary.finish(run, "failed", ["bronze", "gate", "report"])
+    first, *lines = run_summary.failure_lines(summary)
+    assert first == "Failed: gate, it ended before it began its work"
+    assert any("No module named 'mlflow'" in line for line in lines)
+
+
 def test_failures_show_the_log_and_its_last_line_or_the_reason_if_the_log_is_empty(run: Path) -> None:
     log = run.parents[1] / layout.log("train_als", "gold/models/als")
     log.parent.mkdir()
