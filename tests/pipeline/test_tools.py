@@ -120,7 +120,7 @@ def test_etl_and_train_print_the_command_and_run_it_only_when_told(built: Projec
     ("words", "expected"),
     [
         ({"rnk": 5}, ["unknown key 'rnk'", "did you mean rank?"]),
-        ({"rank": 0}, ["rank=0 (from --config", "at least 1"]),
+        ({"rank": 0}, ["rank='0' (from --config", "at least 1"]),
         ({"rank": "[5,6]"}, ["rank=", "is a list"]),
         ({"storage_format": "dleta"}, ["storage_format='dleta'", "delta", "did you mean delta?"]),
         ({"dataset": "ml-25n", "dataset_path": ""}, ["ml-25n", "ml-25m"]),
