@@ -119,16 +119,18 @@ def test_spark_cleans_and_trains_in_place_with_the_same_results(project: Project
     assert not [path for path in lakehouse.path.rglob("*") if publish.STAGING in path.name]
 
 
-def is_training(project: Project, hdfs: Hdfs) -> bool:
-    events = [event for path in project.journals(records(hdfs).name) for event in journal.read(path)]
+def is_training(project: Project, hdfs: Hdfs, before: list[Path]) -> bool:
+    new = set(project.journals(records(hdfs).name)) - set(before)
+    events = [event for path in new for event in journal.read(path)]
     return any(event.step == "train_als" and "iteration" in (event.text or "") for event in events)
 
 
 def test_a_namenode_killed_in_the_middle_is_a_clear_error_and_the_next_run_finishes(
     project: Project, hdfs: Hdfs
 ) -> None:
+    before = project.journals(records(hdfs).name)
     with project.started(lakehouse=lake(hdfs), rank=6, max_iter=200) as run:
-        wait_for(lambda: is_training(project, hdfs))
+        wait_for(lambda: is_training(project, hdfs, before) or run.poll() is not None)
         hdfs.kill()
         started = time.monotonic()
         said, _ = run.communicate(timeout=240)

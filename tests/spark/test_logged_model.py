@@ -11,6 +11,7 @@ import pytest
 from reco_platform.models.als.model import Model, Side, write_model
 from reco_platform.tracking import client as tracking
 from reco_platform.tracking import mlflow_worker
+from reco_platform.tracking.registered_models import RATING
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,7 +35,7 @@ def test_the_logged_model_loads_in_spark_and_predicts_the_same(
     write_model(model, folder)
     store = MlflowClient()
     run = store.create_run(store.create_experiment("one", (tmp_path / "artifacts").as_uri()))
-    mlflow_worker.upload_model(store, run.info.run_id, str(folder))
+    mlflow_worker.upload_model(store, run.info.run_id, {RATING: str(folder)})
 
     logged = Path(store.download_artifacts(run.info.run_id, mlflow_worker.FACTORS))
     assert not (logged / "_memo").exists()

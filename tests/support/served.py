@@ -27,7 +27,8 @@ from reco_platform.splits.interactions import FOLDS, MICROSECONDS_OF_A_DAY
 Kind = Literal["implicit", "explicit", "plain", "ease", "item_knn", "popular"]
 KINDS: tuple[Kind, ...] = ("implicit", "explicit", "plain", "ease", "item_knn", "popular")
 PARAMS: dict[str, Any] = {
-    "positives": "graded", "liked_rating": 4.0, "disliked_rating": 2.5, "positive_strength": 4.0,
+    "positives": "graded", "liked_rating": 4.0, "disliked_rating": 2.5, "best_rating": 5.0,
+    "positive_strength": 4.0,
     "positive_half_life": 300, "min_user_ratings": 1, "min_item_ratings": 1, "ranking_rank": 4, "ranking_max_iter": 6,
     "ranking_reg_param": 0.01, "unobserved_weight": 0.4, "seed": 7, "solver": "cholesky", "max_items": 30,
     "ease_reg": 5.0, "knn_neighbours": 8, "knn_shrink": 2.0, "rank": 4, "max_iter": 6, "reg_param": 0.1,

@@ -14,7 +14,7 @@ from reco_platform.config import commands
 from reco_platform.core import os_limits, project
 from reco_platform.engine import journal
 from reco_platform.engine.journal import Event
-from reco_platform.engine.log_tail import last_meaningful_line
+from reco_platform.engine.log_tail import ERROR_LINE, last_meaningful_line
 from reco_platform.lakehouse import layout
 from reco_platform.store.atomic_write import write_text
 
@@ -144,8 +144,10 @@ def step_line(step: StepSummary) -> str:
 def describe_failure(run: Path, end: Event) -> Failure:
     log = run.parents[1] / end.log
     last_line, hint = last_meaningful_line(log)
+    killed = end.why in ([journal.NO_EXIT_EVENT], [os_limits.JAVA_ENDED[0]])
+    if end.why and not killed and not ERROR_LINE.match(last_line):  # a trial ends well, and its result is the error
+        last_line = "; ".join(end.why)
     if not hint:
-        killed = end.why in ([journal.NO_EXIT_EVENT], [os_limits.JAVA_ENDED[0]])
         _, hint = os_limits.library_message(last_line) or ("", os_limits.KILLED_HINT if killed else "")
     return Failure(
         step=end.step, artifact=end.artifact, why=end.why, log=project.shown(log), last_line=last_line, hint=hint

@@ -11,7 +11,7 @@ RATING, RANKING, SERVED = PARTS = ("als", "ranking", "served")
 A part that is the same model as an earlier one is left out."""
 
 POSITIVES = (
-    "positives", "liked_rating", "disliked_rating", "positive_strength", "positive_half_life",
+    "positives", "liked_rating", "disliked_rating", "best_rating", "positive_strength", "positive_half_life",
 )  # fmt: skip
 """Config keys that a ranking model needs besides its files to make lists."""
 

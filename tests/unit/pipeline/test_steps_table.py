@@ -18,7 +18,7 @@ BEFORE_MODELS = {"bronze", "silver_ratings", "silver_movies", "silver_tags", "et
 RANKING_KEYS = {
     "ranking_model": "item_knn", "positives": "liked", "liked_rating": 4.5, "disliked_rating": 2.0,
     "positive_strength": 2.0, "positive_half_life": 300.0, "ranking_rank": 8, "ranking_max_iter": 3,
-    "ranking_reg_param": 0.01, "unobserved_weight": 0.5, "max_items": 500, "ease_reg": 100.0, "knn_neighbours": 50,
+    "ranking_reg_param": 0.01, "unobserved_weight": 0.5, "max_items": 500, "ease_reg": 50.0, "knn_neighbours": 50,
     "knn_shrink": 10.0,
 }  # fmt: skip
 RATING_KEYS = {"biased": False, "bias_damping": 3.0, "rank": 8, "max_iter": 3, "reg_param": 0.2}
