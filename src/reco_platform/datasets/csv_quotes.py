@@ -40,9 +40,6 @@ class QuoteFaults:
     unclosed_line: int | None
 
 
-NO_FAULTS = QuoteFaults(np.zeros((0, 2), np.int64), None)
-
-
 def quote_faults(content: mmap.mmap, columns: int, delimiter: str = ",", *, header: bool = True) -> QuoteFaults:
     """The lines, behind the header if there is one, whose quotes are wrong.
 

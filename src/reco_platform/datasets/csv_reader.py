@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from reco_platform.core.arrays import Int64Array
 from reco_platform.core.errors import DataError
-from reco_platform.datasets import csv_quotes
 from reco_platform.store.paths import StorePath, arrow_sink
 
 LINE = "_line"
@@ -231,12 +230,14 @@ def detect_format(path: Path, columns: int, dialect: Dialect = CSV) -> CsvFormat
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         has_quotes = dialect.quoting and content.find(b'"') >= 0
         is_text = content.find(b"\0") < 0 and is_utf8(content)
-        found = csv_quotes.NO_FAULTS
-        if has_quotes:
-            found = csv_quotes.quote_faults(content, columns, dialect.delimiter, header=dialect.header)
-        is_safe = is_text and not len(found.lines) and not (has_quotes and content.find(b"\r") >= 0)
+        if not has_quotes:
+            return CsvFormat(False, is_text, is_text, None, np.zeros((0, 2), np.int64), ())
+        from reco_platform.datasets import csv_quotes  # noqa: PLC0415  # compiled code, which slows every command
+
+        found = csv_quotes.quote_faults(content, columns, dialect.delimiter, header=dialect.header)
+        is_safe = is_text and not len(found.lines) and content.find(b"\r") < 0
         faulty_lines = tuple(csv_quotes.lines_of(content, found))
-        return CsvFormat(has_quotes, is_text, is_safe, found.unclosed_line, found.lines, faulty_lines)
+        return CsvFormat(True, is_text, is_safe, found.unclosed_line, found.lines, faulty_lines)
 
 
 def is_utf8(content: mmap.mmap) -> bool:
