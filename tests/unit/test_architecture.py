@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import grimp
 import pytest
 
@@ -31,3 +34,12 @@ def test_there_is_no_circle_and_no_chain_of_imports_is_longer_than_ten(imports: 
     chain = max((longest_chain(module, imports, known, []) for module in sorted(imports)), key=len)
     assert len(imports) > 100
     assert len(chain) - 1 <= MAX_DEPTH, " -> ".join(chain)
+
+
+def test_a_run_starts_without_compiled_code_pandas_and_pyspark() -> None:
+    """They take a second to import, which a run with nothing to do must not cost."""
+    program = (
+        "import sys, reco_platform.pipeline.workflow, reco_platform.pipeline.invocation\n"
+        "print(sorted({'numba', 'pandas', 'pyspark', 'mlflow', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
