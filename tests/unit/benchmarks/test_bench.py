@@ -25,6 +25,7 @@ def log(request):
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_peak_memory_covers_the_whole_tree(log):
     size = 150 << 20
     grandchild = HOLD.format(size=size, seconds=2)

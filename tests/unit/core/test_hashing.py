@@ -25,6 +25,7 @@ PARAMS = st.dictionaries(st.text(min_size=1, max_size=6), SCALARS, min_size=1, m
 # --- canonical text
 
 
+@pytest.mark.slow
 @given(PARAMS)
 def test_the_order_of_keys_does_not_matter(params: dict[str, Any]) -> None:
     backwards = dict(reversed(params.items()))
@@ -38,6 +39,7 @@ def test_different_values_have_different_texts(first: Any, second: Any) -> None:
     assert (canonical_json(first) == canonical_json(second)) == same
 
 
+@pytest.mark.slow
 @given(PLAIN)
 def test_the_text_is_read_back_as_the_value(value: Any) -> None:
     assert json.loads(canonical_json(value)) == value

@@ -44,7 +44,7 @@ def clean_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["small", "default"])
+@pytest.fixture(scope="module", params=["small", pytest.param("default", marks=pytest.mark.slow)])
 def generated(request: pytest.FixtureRequest) -> Path:
     """The files of a small spec with every fault, and of the default data set."""
     folder: Path = request.getfixturevalue("small_folder" if request.param == "small" else "demo_folder")
@@ -188,6 +188,7 @@ def test_no_film_is_rated_before_its_year(clean_folder: Path) -> None:
     assert all(released[movie] is None or released[movie] <= year for _, movie, _, _, year, _ in ratings)
 
 
+@pytest.mark.slow
 def test_a_tenth_of_the_films_has_a_third_of_the_ratings(counted: oracle.Found) -> None:
     counts = sorted(Counter(row[1] for row in counted.good).values(), reverse=True)
     assert sum(counts[: len(counts) // 10]) > sum(counts) / 3
@@ -274,6 +275,7 @@ def test_users_whose_interests_have_too_few_movies_get_others(
     assert len(set(zip(truth.user.tolist(), truth.movie.tolist(), strict=True))) == ratings
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**63 - 1), st.integers(1, 60), st.integers(40, 90), st.integers(1, 60), st.data())
 def test_any_spec_within_its_bounds_gives_the_rows_that_it_says(  # noqa: PLR0917

@@ -720,6 +720,7 @@ def with_constant(graph: Graph, number: int, constant: int) -> Graph:
     return tuple(Function(constant, one.calls) if number == at else one for at, one in enumerate(graph))
 
 
+@pytest.mark.slow
 @given(graphs(), placements(), placements())
 def test_the_modules_names_order_and_imports_of_functions_do_not_count(
     graph: Graph, one: Callable[[Graph], Files], other: Callable[[Graph], Files]
@@ -727,6 +728,7 @@ def test_the_modules_names_order_and_imports_of_functions_do_not_count(
     assert placed_digest(one(graph)) == placed_digest(other(graph))
 
 
+@pytest.mark.slow
 @given(graphs(), placements(), st.data())
 def test_a_changed_function_counts_exactly_if_it_is_reached(
     graph: Graph, place: Callable[[Graph], Files], data: st.DataObject
@@ -736,6 +738,7 @@ def test_a_changed_function_counts_exactly_if_it_is_reached(
     assert (placed_digest(place(changed)) != placed_digest(place(graph))) == (number in reached(graph))
 
 
+@pytest.mark.slow
 @given(graphs(most=4, largest=1), graphs(most=4, largest=1), placements())
 def test_two_graphs_have_the_same_digest_exactly_if_they_do_the_same(
     one: Graph, other: Graph, place: Callable[[Graph], Files]
@@ -825,6 +828,7 @@ class Reworded(ast.NodeTransformer):
         return node
 
 
+@pytest.mark.slow
 def test_other_words_in_every_message_change_no_digest(root: Path, copy: Path) -> None:
     count = 0
     for path in [*copy.rglob("src/**/*.py"), *copy.glob("scripts/*.py")]:
@@ -837,6 +841,7 @@ def test_other_words_in_every_message_change_no_digest(root: Path, copy: Path) -
     assert changed_steps(root, copy) == set()
 
 
+@pytest.mark.slow
 def test_annotations_of_every_function_change_no_digest(root: Path, copy: Path) -> None:
     for path in copy.rglob("src/**/*.py"):
         tree = ast.parse(path.read_bytes())
@@ -847,11 +852,13 @@ def test_annotations_of_every_function_change_no_digest(root: Path, copy: Path) 
     assert changed_steps(root, copy) == set()
 
 
+@pytest.mark.slow
 def test_another_number_in_the_kernel_changes_the_steps_that_train(root: Path, copy: Path) -> None:
     replaced(copy / "src/reco_platform/models/als/kernel.py", "BLOCK = 512", "BLOCK = 256")
     assert changed_steps(root, copy) == TRAINING
 
 
+@pytest.mark.slow
 def test_another_constant_of_spark_changes_the_steps_that_may_use_it(root: Path, copy: Path) -> None:
     replaced(
         copy / "src/reco_platform/contracts/spark_settings.py",
@@ -869,6 +876,7 @@ def test_another_constant_of_spark_changes_the_steps_that_may_use_it(root: Path,
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["lakehouse/tables", "lakehouse/publish", "engine/runner", "core/errors", "lakehouse/layout", "spark/submit"],
@@ -883,6 +891,7 @@ def test_an_edit_of_machinery_changes_no_digest(name: str, root: Path, copy: Pat
     assert changed_steps(root, copy) == set()
 
 
+@pytest.mark.slow
 def test_a_module_moved_with_all_its_imports_changes_no_digest(root: Path, copy: Path) -> None:
     (copy / "src/reco_platform/training").mkdir()
     (copy / "src/reco_platform/training/__init__.py").touch()

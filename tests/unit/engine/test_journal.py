@@ -61,6 +61,7 @@ def test_an_incomplete_line_of_a_killed_process_is_skipped_and_corrupts_no_later
     assert [entry.event for entry in journal.read(path)] == ["started", "worked"]
 
 
+@pytest.mark.slow
 def test_parallel_jobs_do_not_corrupt_each_others_lines(tmp_path: Path, root: Path) -> None:
     path = journal.start(tmp_path)
     code = (

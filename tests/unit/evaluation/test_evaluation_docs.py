@@ -31,6 +31,7 @@ def test_the_docs_print_what_is_computed_on_the_real_ml_latest_small(root: Path,
             assert float(cell.split()[0]) == pytest.approx(computed, abs=tolerance), (split, name)
 
 
+@pytest.mark.slow
 def test_both_models_come_close_to_the_truth_of_the_generated_data(
     demo_folder: Path, registry: dict[str, datasets.Dataset]
 ) -> None:

@@ -57,6 +57,7 @@ def test_sums_follow_the_definition(table: pa.Table) -> None:
     assert sums(table) == slow_sums(table)
 
 
+@pytest.mark.slow
 @given(TABLES, st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=40)
 def test_order_chunks_and_parts_do_not_matter(table: pa.Table, rng: random.Random) -> None:
@@ -69,6 +70,7 @@ def test_order_chunks_and_parts_do_not_matter(table: pa.Table, rng: random.Rando
     assert arrow_sums(iter(table.to_batches(max_chunksize=3)), table.column_names) == whole
 
 
+@pytest.mark.slow
 @given(TABLES.filter(len), st.data())
 @settings(deadline=None, max_examples=60)
 def test_one_changed_value_or_one_more_row_changes_the_sums(table: pa.Table, data: st.DataObject) -> None:
@@ -158,6 +160,7 @@ def test_elements_under_null_lists_do_not_matter() -> None:
     assert sums(pa.table({"c0": hidden.slice(1)})) == column_sums(kind, [None, [4]])
 
 
+@pytest.mark.slow
 def test_tables_longer_than_a_slice_and_wider_than_a_mask() -> None:
     long = pa.table({"c": pa.array([i if i % 3 else None for i in range(40_000)], pa.int64())})
     assert sums(long) == slow_sums(long)

@@ -317,6 +317,7 @@ def kill_a_writer(root: Path, moment: str) -> None:
     assert run.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_writer_killed_before_its_commit_changes_nothing_and_is_cleaned_up(tmp_path: Path) -> None:
     old = publish_ratings(tmp_path, OLD)
     files = tables.data_files(tmp_path / old.path)
@@ -331,6 +332,7 @@ def test_a_writer_killed_before_its_commit_changes_nothing_and_is_cleaned_up(tmp
     assert (rows(tmp_path, old), rows(tmp_path, new)) == (sorted_rows(OLD), sorted_rows(NEW))
 
 
+@pytest.mark.slow
 def test_a_writer_killed_after_its_commit_has_published(tmp_path: Path) -> None:
     old = publish_ratings(tmp_path, OLD)
     kill_a_writer(tmp_path, "after")
@@ -428,6 +430,7 @@ def test_two_folders_are_exchanged(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["of a"]
 
 
+@pytest.mark.slow
 def test_no_script_waits_for_pandas_before_it_reads_a_table() -> None:
     scripts = sorted(map(str, (ROOT / "scripts").glob("*.py")))
     assert len(scripts) > 20

@@ -95,6 +95,7 @@ def test_cholesky_gives_the_factors_of_plain_als() -> None:
     np.testing.assert_allclose(found.movies, movies, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 @pytest.mark.parametrize("rank", [1, 7, 50, 130, 500])
 def test_the_objective_is_that_of_its_definition(solver: native.Solver, rank: int) -> None:
@@ -130,6 +131,7 @@ def test_conjugate_gradients_reach_the_objective_of_cholesky() -> None:
     assert difference < 0.01 * np.linalg.norm(exact.users @ exact.movies.T)
 
 
+@pytest.mark.slow
 def test_rows_with_many_ratings_are_solved_by_the_same_equations() -> None:
     both = with_long_rows()
     assert both.by_user.counts[0] >= 50_000 > native.MIN_PIECE < both.by_movie.counts[0]

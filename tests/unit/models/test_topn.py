@@ -152,6 +152,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     assert same_bits(one, five)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 10, 400])
 def test_every_bound_gives_the_same_bits(n: int) -> None:
     model = with_biases(random_model(300, 2000, 40, skew=0.2))
@@ -258,6 +259,7 @@ def cases(draw: st.DrawFn) -> tuple[Model, int, Pairs]:
     return model, draw(st.integers(1, 15)), draw(st.lists(pair, max_size=30))
 
 
+@pytest.mark.slow
 @given(cases())
 @settings(max_examples=150, deadline=None)
 def test_lists_equal_brute_force_for_any_small_model(case: tuple[Model, int, Pairs]) -> None:

@@ -150,6 +150,7 @@ def test_the_first_screen_names_data_day_lists_and_the_next_command() -> None:
     assert "reco gold --config ranking_model=auto" in text, "the lists are worse than the most popular movies"
 
 
+@pytest.mark.slow
 def test_predicted_stars_are_clipped_to_the_scale_for_showing() -> None:
     facts = pagefacts.run_facts()
     example = replace(facts.user_examples[0], recommended=[ExampleMovie("Plain (1999)", [], 6.789, None)])
@@ -173,6 +174,7 @@ def test_advice_goes_by_what_was_lost_and_by_the_split() -> None:
     assert text_summary.advice(metrics) == []
 
 
+@pytest.mark.slow
 def test_the_page_of_two_models_names_the_one_that_orders_the_lists() -> None:
     metrics = pagefacts.metrics() | {"evaluation": pagefacts.evaluation("implicit")}
     text = run_page(pagefacts.run_facts(metrics=metrics))
