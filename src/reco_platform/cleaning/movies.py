@@ -15,12 +15,12 @@ from reco_platform.cleaning.rules import (
     RuleResults,
     identifier_rules,
     is_blank,
-    is_invalid_utf8,
     parse_integers,
     replace_invalid_utf8,
 )
 from reco_platform.contracts.tables import MOVIES
 from reco_platform.datasets.csv_reader import ROW
+from reco_platform.datasets.text_columns import is_invalid_utf8
 
 RELEASE_YEAR = re.compile(r"\(([0-9]{4})\)[ \t\n\r\f\v]*\Z")
 NO_GENRES = "(no genres listed)"

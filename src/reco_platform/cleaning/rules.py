@@ -185,23 +185,6 @@ def is_blank(column: pa.Array) -> BoolArray:
     return np.asarray(pc.equal(length, 0).fill_null(True).to_numpy(zero_copy_only=False))
 
 
-def is_invalid_utf8(column: pa.Array) -> BoolArray:
-    """Rows whose bytes are not UTF-8, shape (rows,)."""
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        return np.array([value is not None and not decodes(value) for value in column.cast(pa.binary()).to_pylist()])
-    return np.zeros(len(column), bool)
-
-
-def decodes(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def replace_invalid_utf8(column: pa.Array) -> pa.Array:
     """Text in which bytes that are not UTF-8 are replaced by U+FFFD."""
     try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from reco_platform.cleaning.rules import CleaningRules, RuleResults, event_rules, is_blank, is_invalid_utf8
+from reco_platform.cleaning.rules import CleaningRules, RuleResults, event_rules, is_blank
 from reco_platform.contracts.tables import TAGS
+from reco_platform.datasets.text_columns import is_invalid_utf8
 
 
 def apply_rules(records: pa.RecordBatch) -> RuleResults:

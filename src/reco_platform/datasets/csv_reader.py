@@ -77,17 +77,31 @@ def read_header(path: Path, required: Sequence[str], dialect: Dialect = CSV) -> 
     if not dialect.header:
         require_positions(path, required, len(names))
         return [str(position) for position in range(1, len(names) + 1)]
+    require_columns(f"{path}, line 1", names, required, f"the columns {', '.join(required)} are needed, in any order")
+    return names
+
+
+def require_columns(where: str, names: Sequence[str], required: Sequence[str], hint: str) -> None:
+    """Checks that a file has the required columns, each once.
+
+    Args:
+        where: the file, for the message.
+        names: its columns.
+        required: the columns to find.
+        hint: what to do if one is missing.
+
+    Raises:
+        DataError: it does not.
+    """
     for name in required:
         if name not in names:
             similar = difflib.get_close_matches(name, names, n=1)
             guess = f" (perhaps it is named {similar[0]!r})" if similar else ""
             raise DataError(
-                f"{path}, line 1: column {name!r} is missing{guess}; the file has {', '.join(map(repr, names))}",
-                f"the columns {', '.join(required)} are needed, in any order",
+                f"{where}: column {name!r} is missing{guess}; the file has {', '.join(map(repr, names))}", hint
             )
-        if names.count(name) > 1:
-            raise DataError(f"{path}, line 1: column {name!r} occurs twice", "rename or remove one of the two")
-    return names
+        if list(names).count(name) > 1:
+            raise DataError(f"{where}: column {name!r} occurs twice", "rename or remove one of the two")
 
 
 def split_line(line: str, dialect: Dialect) -> list[str]:

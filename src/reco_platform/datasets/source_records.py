@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ import pyarrow.parquet as pq
 
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import csv_reader, source_text
-from reco_platform.datasets.csv_reader import Dialect
+from reco_platform.datasets.csv_reader import Dialect, require_columns
 from reco_platform.datasets.source_files import SourceFile
 from reco_platform.datasets.source_layout import INSPECT
 from reco_platform.datasets.text_columns import json_text, text_array
 
 BATCH_ROWS = 1 << 18
 JSON_LINES = 1 << 16
+LAYOUT_HINT = f"{INSPECT} finds the layout of files"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def parquet_records(file: SourceFile, required: Sequence[str], scratch: Path) ->
                 out.write(block)
     try:
         with pq.ParquetFile(path) as table:
-            require_columns(file, table.schema_arrow.names, required)
+            require_columns(str(file.path), table.schema_arrow.names, required, LAYOUT_HINT)
             for batch in table.iter_batches(BATCH_ROWS, columns=list(required)):
                 yield Records({name: batch[name] for name in required})
     except (pa.ArrowInvalid, OSError) as error:
@@ -144,24 +144,6 @@ def parquet_records(file: SourceFile, required: Sequence[str], scratch: Path) ->
     finally:
         if path != file.path:
             path.unlink(missing_ok=True)
-
-
-def require_columns(file: SourceFile, names: Sequence[str], required: Sequence[str]) -> None:
-    """Checks that a file has the required columns, each once.
-
-    Raises:
-        DataError: it does not.
-    """
-    for name in required:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            guess = f" (perhaps it is named {near[0]!r})" if near else ""
-            raise DataError(
-                f"{file.path}: column {name!r} is missing{guess}; the file has {', '.join(map(repr, names))}",
-                f"{INSPECT} finds the layout of files",
-            )
-        if list(names).count(name) > 1:
-            raise DataError(f"{file.path}: column {name!r} occurs twice", "rename or remove one of the two")
 
 
 # --- JSON lines
@@ -193,7 +175,7 @@ def json_records(file: SourceFile, path: Path, required: Sequence[str], list_del
             yield Records({name: text_array(column) for name, column in values.items()}, malformed)
     if rows == 0:
         raise DataError(f"{file.path} is empty", "add rows, or name another file")
-    require_columns(file, sorted(found), required)
+    require_columns(str(file.path), sorted(found), required, LAYOUT_HINT)
 
 
 def json_object(line: bytes) -> dict[str, Any] | None:

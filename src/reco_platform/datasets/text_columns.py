@@ -7,8 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from reco_platform.core.arrays import BoolArray
 
 TRUE = (
     "true", "yes", "like", "liked", "up", "thumbs_up", "thumbsup", "positive", "recommended", "ja", "y", "t",
@@ -81,3 +84,20 @@ def rating_text(column: pa.Array) -> pa.Array:
     if numbers == values:
         return texts
     return pa.array(numbers, pa.binary()).view(pa.string()).take(pc.index_in(texts, different))
+
+
+def is_invalid_utf8(column: pa.Array) -> BoolArray:
+    """Rows whose bytes are not UTF-8, shape (rows,)."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return np.array([value is not None and not decodes(value) for value in column.cast(pa.binary()).to_pylist()])
+    return np.zeros(len(column), bool)
+
+
+def decodes(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

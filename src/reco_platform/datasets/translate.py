@@ -18,14 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reco_platform.core.arrays import BoolArray
 from reco_platform.core.errors import DataError
 from reco_platform.datasets import source_text
 from reco_platform.datasets.source_files import SourceFile
 from reco_platform.datasets.source_layout import INSPECT, SourceLayout
 from reco_platform.datasets.source_records import FileFormat, Records, read_records
 from reco_platform.datasets.source_times import TimeTranslation
-from reco_platform.datasets.text_columns import as_text, rating_text, text_array
+from reco_platform.datasets.text_columns import as_text, decodes, is_invalid_utf8, rating_text, text_array
 
 Report = Callable[[str], None]
 RATINGS_HEADER = ("userId", "movieId", "rating", "timestamp")
@@ -157,27 +156,10 @@ def translated_ids(source_ids: pa.Array, encoder: Encoder | None) -> pa.Array:
     """The ids in bronze, as text or as numbers; a text that is no id stays as it was written, and is no number."""
     if encoder is None:
         return source_ids
-    broken = invalid_utf8(source_ids)
-    usable = source_ids if broken is None else pc.if_else(pa.array(broken), "", source_ids)
+    broken = is_invalid_utf8(source_ids)
+    usable = pc.if_else(pa.array(broken), "", source_ids) if broken.any() else source_ids
     numbers = encoder.encode(usable)
     return numbers if not numbers.null_count else pc.coalesce(numbers.cast(pa.string()), source_ids)
-
-
-def invalid_utf8(texts: pa.Array) -> BoolArray | None:
-    """Rows whose bytes are not UTF-8, shape (rows,); None if there are none."""
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        return np.array([not decodes(value) for value in texts.cast(pa.binary()).to_pylist()])
-    return None
-
-
-def decodes(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def event_weights(events: pa.Array, weights: Mapping[str, float]) -> pa.Array:

@@ -13,6 +13,9 @@ from reco_platform.evaluation import beyond_accuracy, ranking_metrics
 from reco_platform.models.als.model import Model
 from reco_platform.splits.interactions import COLUMNS, microseconds
 
+NO_GENRES = pa.table({"movie_id": pa.array([], pa.int32()), "genres": pa.array([], pa.list_(pa.string()))})
+"""For evaluations without diversity."""
+
 
 @dataclass(frozen=True)
 class RatingArrays:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from reco_platform.core.arrays import BoolArray, Float64Array, Int32Array
 from reco_platform.evaluation import bootstrap
 from reco_platform.evaluation.dataset import (
+    NO_GENRES,
     EvaluationDataset,
     RatingArrays,
     distinct_users,
@@ -21,7 +21,7 @@ from reco_platform.evaluation.dataset import (
 )
 from reco_platform.evaluation.ranking_metrics import ranking_sums
 from reco_platform.evaluation.rating_metrics import rating_sums
-from reco_platform.evaluation.systems import padded_lists, seen_in_training
+from reco_platform.evaluation.systems import completed_lists
 from reco_platform.evaluation.user_sums import UserSums, to_json
 from reco_platform.models import biases, popularity
 from reco_platform.models.als.model import Model, Side
@@ -30,8 +30,6 @@ from reco_platform.models.ranking.models import RankingModel
 
 LIST_LENGTH = 10
 """Length of the lists that are compared; shorter where the catalogue is."""
-
-NO_GENRES = pa.table({"movie_id": pa.array([], pa.int32()), "genres": pa.array([], pa.list_(pa.string()))})
 
 
 @dataclass(frozen=True)
@@ -115,13 +113,4 @@ def lists_of(ranker: Ranker, dataset: EvaluationDataset, length: int, threads: i
     """The list of each test user as positions in the catalogue, shape (users, length), -1 after the last."""
     warm = dataset.users[dataset.warm_users]
     found = ranking_models.lists(ranker.model, warm, dataset.train, ranker.params, n=length, threads=threads)
-    lists = np.full((len(dataset.users), length), -1, np.int32)
-    lists[dataset.warm_users] = padded_lists(found, dataset.movies, length)
-    without = np.flatnonzero(np.diff(found.offsets) == 0)
-    if len(without):
-        seen = seen_in_training(dataset).select(without)
-        order = popularity.best_first(dataset.movie_counts)
-        lists[np.flatnonzero(dataset.warm_users)[without]] = popularity.first_unseen(
-            order, seen.bounds, seen.movies, length
-        )
-    return lists
+    return completed_lists(found, length, dataset, lambda: popularity.best_first(dataset.movie_counts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -85,12 +85,27 @@ def ranking_model_lists(model: RankingModel, dataset: EvaluationDataset, setting
         n=rerank.candidates(length, settings.diversify), threads=settings.threads,
     )  # fmt: skip
     found = rerank.diversified(found, model.movies, length, settings.diversify, settings.threads)
+    return completed_lists(
+        found, length, dataset, lambda: popularity.best_first(recent_counts(dataset, settings), dataset.movie_counts)
+    )
+
+
+def completed_lists(
+    found: topn.TopN, length: int, dataset: EvaluationDataset, order: Callable[[], Int32Array]
+) -> Int32Array:
+    """Lists of the warm test users as lists of all test users; a warm user without one gets the first unseen movies.
+
+    Args:
+        found: of the warm test users.
+        length: of the lists.
+        dataset: see EvaluationDataset.
+        order: gives positions in the catalogue, best first; called only if a warm user has no list.
+    """
     padded = padded_lists(found, dataset.movies, length)
     empty = np.flatnonzero(np.diff(found.offsets) == 0)
     if len(empty):
         seen = seen_in_training(dataset).select(empty)
-        order = popularity.best_first(recent_counts(dataset, settings), dataset.movie_counts)
-        padded[empty] = popularity.first_unseen(order, seen.bounds, seen.movies, length)
+        padded[empty] = popularity.first_unseen(order(), seen.bounds, seen.movies, length)
     return lists_for_all_users(padded, dataset)
 
 

@@ -8,14 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from reco_platform.core.errors import RecoError
 from reco_platform.evaluation import bootstrap, dataset, model_difference, ranking_metrics
-from reco_platform.evaluation.evaluate import verdict
 from reco_platform.evaluation.settings import limit_list_lengths, settings_from_params
 from reco_platform.evaluation.systems import ranking_model_lists
 from reco_platform.evaluation.user_sums import UserSums, to_json
+from reco_platform.evaluation.verdict import verdict
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.layout import Lakehouse
 from reco_platform.maintenance.past_run import PastRun, changed_code, changed_params
@@ -161,8 +160,7 @@ def ndcg_sums(lakehouse: Lakehouse, run: PastRun, train: dataset.RatingArrays, t
         run.metrics["evaluation"]["popular_half_life"],
     )
     settings, _ = limit_list_lengths(settings, len(model.movies.ids))
-    no_genres = pa.table({"movie_id": pa.array([], pa.int32()), "genres": pa.array([], pa.list_(pa.string()))})
-    data = dataset.evaluation_dataset(model, train, test, no_genres)
+    data = dataset.evaluation_dataset(model, train, test, dataset.NO_GENRES)
     rows = dataset.relevant_rows(data, settings.relevance, settings.relevant_rating)
     lists = ranking_model_lists(read_ranking_model(path_of(lakehouse, run, ranking)), data, settings)
     return ranking_metrics.ranking_sums(lists, dataset.relevant_by_user(data, rows), (settings.headline_k,))

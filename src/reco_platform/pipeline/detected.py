@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reco_platform.config import commands
 from reco_platform.config.model import Config
 from reco_platform.core import project
 from reco_platform.core.errors import ConfigError, DataError
 from reco_platform.datasets import csv_reader
-from reco_platform.datasets.inspection.detect import Inspection, inspect
 from reco_platform.pipeline.remembered import KEYS, PATH, Memory
+
+if TYPE_CHECKING:
+    from reco_platform.datasets.inspection.detect import Inspection
 
 DIFFERENCES = {"rating_scale", "time_unit", "id_type", "items_file"}
 MOVIELENS = ("userId", "movieId", "rating", "timestamp")
@@ -35,6 +37,8 @@ def layout_keys(config: Config, given: Mapping[str, Any], memory: Memory) -> dic
     folder = Path(config.dataset_path).expanduser()
     if memory.is_of(config.dataset_path) or not folder.is_dir():
         return {}
+    from reco_platform.datasets.inspection.detect import inspect  # noqa: PLC0415  # few runs have to look
+
     is_movielens = has_movielens_header(folder / "ratings.csv")
     try:
         found = inspect(folder)

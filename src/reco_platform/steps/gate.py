@@ -17,9 +17,10 @@ from reco_platform.evaluation.champion_gate import (
 from reco_platform.lakehouse import tables
 from reco_platform.lakehouse.receipts import Receipt
 from reco_platform.models.als.model import factors_problem, read_model
+from reco_platform.models.ranking.shaping import POSITIVES_PARAMS
 from reco_platform.steps.model_artifact import ranking_kind, run_version
 from reco_platform.tracking import client as tracking
-from reco_platform.tracking.registered_models import POSITIVES, RANKING, RATING, SERVED, registered_name
+from reco_platform.tracking.registered_models import RANKING, RATING, SERVED, registered_name
 
 MODEL_FILES = 10  # in a registered model: the factors and what MLflow adds
 OFF = "tracking is off: tracking=false"
@@ -99,7 +100,9 @@ def model_tags(task: Task) -> dict[str, str]:
         "model": task.inputs["model"].fingerprint,
         "ranking": task.inputs["ranking"].fingerprint,
         "ranking_model": ranking_kind(task),
-        "positives": json.dumps({key: task.params[key] for key in POSITIVES}, sort_keys=True),
+        "positives": json.dumps(
+            {key: task.params[key] for key in (*POSITIVES_PARAMS, "positive_strength")}, sort_keys=True
+        ),
         "git_commit": git_commit() or "unknown",
     }
 

@@ -10,11 +10,6 @@ RATING, RANKING, SERVED = PARTS = ("als", "ranking", "served")
 """Folders of a version: the evaluated rating model, the evaluated ranking model, and the model whose lists are served.
 A part that is the same model as an earlier one is left out."""
 
-POSITIVES = (
-    "positives", "liked_rating", "disliked_rating", "best_rating", "positive_strength", "positive_half_life",
-)  # fmt: skip
-"""Config keys that a ranking model needs besides its files to make lists."""
-
 
 def registered_name(name: str | None, dataset: str) -> str:
     """The name of the registered model: as configured, or `reco-<dataset>`, so that each data set has its own.

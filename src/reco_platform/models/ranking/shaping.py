@@ -9,15 +9,10 @@ from typing import Any
 from reco_platform.models.als import training_engine
 from reco_platform.models.als.training_engine import Choice, Engine
 
-COMMON_PARAMS = (
-    "positives",
-    "liked_rating",
-    "disliked_rating",
-    "best_rating",
-    "positive_half_life",
-    "min_user_ratings",
-    "min_item_ratings",
-)
+POSITIVES_PARAMS = ("positives", "liked_rating", "disliked_rating", "best_rating", "positive_half_life")
+"""What decides which interactions are positives; with positives=weighted also `positive_strength`."""
+
+COMMON_PARAMS = (*POSITIVES_PARAMS, "min_user_ratings", "min_item_ratings")
 FACTOR_PARAMS = ("ranking_rank", "ranking_max_iter", "ranking_reg_param", "unobserved_weight", "seed")
 SHAPING_PARAMS: Mapping[tuple[str, Engine], tuple[str, ...]] = {
     ("implicit", "native"): (*FACTOR_PARAMS, "solver"),
